@@ -1,0 +1,1 @@
+"""The repository's root: the rooms stand here, and `src/danaus` links them into one package."""

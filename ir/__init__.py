@@ -1,0 +1,1 @@
+"""The circuit and its meaning: blocks, linear maps, input families, semirings, the evaluator and queries over it."""

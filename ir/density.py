@@ -1,0 +1,208 @@
+"""What the functions of the input families are worth: as floats, as logarithms with signs, and as exact fractions.
+
+Finite domains give tables [width, n] in domain order, infinite ones values [width, batch]. Logarithms are computed as
+such, so that nothing underflows; `error_terms` bounds their rounding for interval arithmetic.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+
+from .diagnostic import error
+from .domain import FiniteDomain, Variable, first_value
+from .expression import Floats, Objects
+from .family import (
+    Bernoulli,
+    Binomial,
+    Categorical,
+    DiscretizedLogistic,
+    Family,
+    Gaussian,
+    Indicator,
+    One,
+    Poisson,
+    Table,
+    name_of,
+)
+
+_HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
+_EXACT_BINOMIAL = 1000
+
+
+def domain_values(variable: Variable) -> Floats:
+    """The values of a finite domain, in order."""
+    assert isinstance(variable.domain, FiniteDomain)
+    return np.arange(variable.domain.size, dtype=np.float64) + first_value(variable.domain)
+
+
+def log_values(family: Family, variable: Variable, parameters: list[Floats], x: Floats) -> tuple[Floats, Floats]:
+    """log |f| and the sign of f, [width, len(x)], for parameters in float64 and raw values x.
+
+    Sources: `language.md`, *Blocks*; the logistic difference is σ(a)σ(−b)(1 − e^(b−a)), which does not cancel.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        match family:
+            case Bernoulli():
+                (p,) = (part[:, None] for part in parameters)
+                logs = np.where(x == 1, np.log(p), np.log1p(-p))
+            case Categorical() | Table():
+                table = parameters[0][:, (x - first_value(variable.domain)).astype(np.int64)]
+                return np.log(np.abs(table)), np.sign(table)
+            case Gaussian():
+                m, s = (part[:, None] for part in parameters)
+                logs = -0.5 * ((x - m) / s) ** 2 - np.log(s) - _HALF_LOG_TWO_PI
+            case Poisson():
+                (rate,) = (part[:, None] for part in parameters)
+                logs = x * np.log(rate) - rate - _log_factorial(x)
+            case Binomial(n):
+                (p,) = (part[:, None] for part in parameters)
+                logs = _log_binomial(n, x) + _times_log(x, np.log(p)) + _times_log(n - x, np.log1p(-p))
+            case DiscretizedLogistic():
+                logs = _log_logistic_bins(variable, parameters, x)
+            case Indicator(value):
+                logs = np.where(x == value, 0.0, -np.inf)[None, :]
+            case One():
+                logs = np.zeros((1, len(x)))
+    return logs, np.where(np.isneginf(logs), 0.0, 1.0)
+
+
+def float_values(family: Family, variable: Variable, parameters: list[Floats], x: Floats) -> Floats:
+    """f, [width, len(x)], in float64."""
+    match family:
+        case Bernoulli():
+            (p,) = (part[:, None] for part in parameters)
+            return np.where(x == 1, p, 1 - p)
+        case Categorical() | Table():
+            return parameters[0][:, (x - first_value(variable.domain)).astype(np.int64)]
+        case _:
+            logs, signs = log_values(family, variable, parameters, x)
+            return np.exp(logs) * signs
+
+
+def exact_values(family: Family, variable: Variable, parameters: list[Objects], x: Floats) -> Objects:
+    """f, [width, len(x)], in fractions.
+
+    Raises: DanausError `irrational` for families whose values are no rationals.
+    """
+    match family:
+        case Bernoulli():
+            (p,) = (part[:, None] for part in parameters)
+            return np.where(x == 1, p, 1 - p)
+        case Categorical() | Table():
+            return parameters[0][:, (x - first_value(variable.domain)).astype(np.int64)]
+        case Binomial(n):
+            (p,) = (part[:, None] for part in parameters)
+            counts = np.array([int(v) for v in x], dtype=object)
+            ways = np.array([math.comb(n, v) for v in counts], dtype=object)
+            return ways * p**counts * (1 - p) ** (n - counts)
+        case Indicator(value):
+            return np.array([[Fraction(int(v == value)) for v in x]], dtype=object).reshape(1, len(x))
+        case One():
+            return np.array([[Fraction(1)] * len(x)], dtype=object).reshape(1, len(x))
+        case _:
+            raise error(
+                "irrational",
+                f'{name_of(family)}("{variable.name}") has irrational values, which are not computed exactly',
+                hint='evaluate it with semiring="linear", "log" or "interval"',
+            )
+
+
+def error_terms(family: Family, variable: Variable, parameters: list[Floats], x: Floats) -> Floats:
+    """A bound of the absolute error of `log_values`, in units of 2⁻⁵³: the terms that are added, with room to spare.
+
+    Zero where the value is a parameter itself, so that nothing is rounded.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        match family:
+            case Gaussian():
+                m, s = (part[:, None] for part in parameters)
+                terms = ((x - m) / s) ** 2 + np.abs((x - m) * m / s**2) + np.abs(np.log(s)) + 1
+            case Poisson():
+                (rate,) = (part[:, None] for part in parameters)
+                terms = np.abs(x * np.log(rate)) + rate + _log_factorial(x) + 1
+            case Binomial(n):
+                (p,) = (part[:, None] for part in parameters)
+                logs = _times_log(x, np.log(p)), _times_log(n - x, np.log1p(-p))
+                shift = np.where(n == x, 0.0, (n - x) * p / np.maximum(1 - p, np.finfo(float).tiny))
+                terms = _log_binomial(n, x) + 1 + shift - sum(np.where(np.isinf(log), 0.0, log) for log in logs)
+            case DiscretizedLogistic():
+                m, s = (part[:, None] for part in parameters)
+                terms = 2 * (np.abs(x - m) + np.abs(m)) / s + 2 / s + np.abs(np.log(s)) + 2
+            case _:
+                return np.zeros((1, len(x)))
+    return 16 * terms
+
+
+def raw_moment(family: Family, variable: Variable, parameters: list[Floats], order: int) -> Floats:
+    """∫ xᵏ f(x), [width], for the families on infinite domains.
+
+    Gaussian: E[xᵏ] = m E[xᵏ⁻¹] + (k − 1) s² E[xᵏ⁻²]. Poisson (Touchard): E[xᵏ⁺¹] = λ Σ C(k, i) E[xⁱ].
+
+    Raises: DanausError `diverges` for the constant 1.
+    """
+    match family:
+        case Gaussian():
+            m, s = parameters
+            moments = [np.ones_like(m), m]
+            for k in range(2, order + 1):
+                moments.append(m * moments[-1] + (k - 1) * s**2 * moments[-2])
+            return moments[order]
+        case Poisson():
+            (rate,) = parameters
+            moments = [np.ones_like(rate)]
+            for k in range(order):
+                moments.append(rate * sum(math.comb(k, i) * moment for i, moment in enumerate(moments)))
+            return moments[order]
+        case Indicator(value):
+            return np.array([float(value) ** order])
+        case _:
+            raise error(
+                "diverges",
+                f'the constant 1 on "{variable.name}" ({variable.domain}) has no finite integral',
+                hint="give that part of the circuit an input on the variable, such as a gaussian",
+            )
+
+
+def mode(family: Family, parameters: list[Floats]) -> Floats:
+    """A value at which each function of a family on an infinite domain is largest, [width]."""
+    match family:
+        case Gaussian():
+            return parameters[0]
+        case Poisson():
+            return np.floor(parameters[0])
+        case Indicator(value):
+            return np.array([float(value)])
+        case _:
+            return np.zeros(1)
+
+
+def _times_log(count: Floats, logs: Floats) -> Floats:
+    """count · logs, with 0 · −inf = 0."""
+    return np.where(count == 0, 0.0, count * logs)
+
+
+def _log_factorial(x: Floats) -> Floats:
+    return np.array([math.lgamma(v + 1) for v in x.tolist()])
+
+
+def _log_binomial(n: int, x: Floats) -> Floats:
+    if n <= _EXACT_BINOMIAL:
+        return np.array([math.log(math.comb(n, int(v))) for v in x])
+    return math.lgamma(n + 1) - _log_factorial(x) - _log_factorial(n - x)
+
+
+def _log_sigmoid(z: Floats) -> Floats:
+    return -np.logaddexp(0.0, -z)
+
+
+def _log_logistic_bins(variable: Variable, parameters: list[Floats], x: Floats) -> Floats:
+    m, s = (part[:, None] for part in parameters)
+    values = domain_values(variable)
+    upper, lower = (x + 0.5 - m) / s, (x - 0.5 - m) / s
+    inner = _log_sigmoid(upper) + _log_sigmoid(-lower) + np.log(-np.expm1(-1 / s))
+    first, last = x == values[0], x == values[-1]
+    ends = np.where(first, _log_sigmoid(upper), _log_sigmoid(-lower))
+    return np.where(first & last, 0.0, np.where(first | last, ends, inner))

@@ -1,0 +1,352 @@
+"""Parameters as identities, constants, and the closed symbolic expressions over them.
+
+A parameter has no value: values live in a `Store` (store.py), so that tying is sharing and a circuit stays as it is
+while its parameters are trained. What an operator derives from parameters (a normalised row, the value of an input at
+some evidence) is written as an expression and computed only when a semiring asks for it; operators never round.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Literal, get_args
+from weakref import WeakValueDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .diagnostic import error
+from .span import Span
+
+if TYPE_CHECKING:
+    from .domain import Variable
+    from .family import Family
+
+Shape = tuple[int, ...]
+Constraint = Literal["simplex", "unit", "positive", "real"]
+CONSTRAINTS: tuple[Constraint, ...] = get_args(Constraint)
+Floats = NDArray[np.float64]
+Objects = NDArray[np.object_]
+
+_uids = itertools.count(1)
+_STRONGER: dict[Constraint, set[Constraint]] = {
+    "simplex": {"simplex"},
+    "unit": {"unit", "simplex"},
+    "positive": {"positive"},
+    "real": set(CONSTRAINTS),
+}
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
+class Parameter:
+    """An array that is learnt or given, by identity: `uid` tells it from all others.
+
+    `constraint` is None while no use has asked for one; `require` narrows it. It is the one thing of the IR that
+    changes after it is made, and only while its spec is being read.
+    """
+
+    name: str
+    shape: Shape
+    constraint: Constraint | None = None
+    learnable: bool = True
+    span: Span | None = None
+    uid: int = field(default_factory=lambda: next(_uids))
+
+    def require(self, constraint: Constraint) -> None:
+        """Narrows an open constraint to what a use asks for.
+
+        Raises: DanausError `wrong-constraint` where the declared one does not imply it.
+        """
+        if constraint == "real":
+            return
+        if self.constraint is None or (self.inferred and self.constraint in _wider(constraint)):
+            self.constraint = constraint
+            self.inferred = True
+        elif self.constraint not in _STRONGER[constraint]:
+            raise error(
+                "wrong-constraint",
+                f'"{self.name}" is {self.constraint}, but this use needs {constraint}',
+                hint=f"declare it as `: {constraint}`, or leave the constraint out",
+            )
+
+    inferred: bool = False
+
+    def __repr__(self) -> str:
+        return f"Parameter({self.name!r}, {list(self.shape)})"
+
+
+def _wider(constraint: Constraint) -> set[Constraint]:
+    return {"unit"} if constraint == "simplex" else set()
+
+
+def as_fraction(value: object) -> Fraction:
+    """The number as an exact fraction; a float is the rational that it is."""
+    return value if isinstance(value, Fraction) else Fraction(value)  # type: ignore[arg-type]
+
+
+def fractions(values: Floats) -> Objects:
+    """The exact rationals that float64 values are, as an object array of the same shape."""
+    out = np.empty(values.shape, dtype=object)
+    flat = out.reshape(-1)
+    for position, number in enumerate(values.reshape(-1).tolist()):
+        flat[position] = Fraction(number)
+    return out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Value:
+    """Numbers: float64, and the exact rationals where those are not what the floats are (0.1 in a text is 1/10)."""
+
+    floats: Floats
+    rationals: Objects | None = None
+
+    @staticmethod
+    def of(numbers: object) -> Value:
+        """A value from floats, integers or fractions, in any nesting of sequences or an array.
+
+        Raises: DanausError `wrong-shape` for ragged rows, `wrong-number` for what is no number.
+        """
+        try:
+            array = np.asarray(numbers)
+            if array.dtype == object:
+                exact = np.frompyfunc(as_fraction, 1, 1)(array)
+                exact = np.asarray(exact, dtype=object).reshape(array.shape)
+                floats = exact.astype(np.float64)
+                same = all(Fraction(f) == e for f, e in zip(floats.ravel().tolist(), exact.ravel(), strict=True))
+                return Value(_frozen(floats), None if same else exact)
+            if array.dtype.kind not in "biuf":
+                raise TypeError(str(array.dtype))
+            return Value(_frozen(np.array(array, dtype=np.float64)))
+        except ValueError as failure:
+            raise error("wrong-shape", f"the rows differ in length, or hold no numbers: {failure}") from failure
+        except (TypeError, OverflowError) as failure:
+            raise error("wrong-number", f"not an array of numbers that float64 can hold: {failure}") from failure
+
+    @property
+    def shape(self) -> Shape:
+        return tuple(self.floats.shape)
+
+    @property
+    def exact(self) -> Objects:
+        """The numbers as fractions."""
+        return fractions(self.floats) if self.rationals is None else self.rationals
+
+    def same(self, other: Value) -> bool:
+        """Whether both hold the same numbers, exactly."""
+        if self is other:
+            return True
+        if self.shape != other.shape or not np.array_equal(self.floats, other.floats, equal_nan=True):
+            return False
+        if self.rationals is None and other.rationals is None:
+            return True
+        return bool(np.all(self.exact == other.exact))
+
+
+def _frozen(array: Floats) -> Floats:
+    array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Constant:
+    """Numbers that stand in the circuit itself."""
+
+    value: Value
+
+    @property
+    def shape(self) -> Shape:
+        return self.value.shape
+
+
+_constants: WeakValueDictionary[object, Constant] = WeakValueDictionary()
+
+
+def constant(numbers: object) -> Constant:
+    """The constant of these numbers; equal numbers give one object."""
+    value = numbers if isinstance(numbers, Value) else Value.of(numbers)
+    exact = None if value.rationals is None else tuple(value.rationals.ravel().tolist())
+    key = (value.shape, value.floats.tobytes(), exact)
+    found = _constants.get(key)
+    if found is None:
+        found = _constants[key] = Constant(value)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Plus:
+    """left + right, elementwise, with numpy's broadcasting."""
+
+    left: Expression
+    right: Expression
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """left · right, elementwise, with numpy's broadcasting."""
+
+    left: Expression
+    right: Expression
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Divide:
+    """left / right, elementwise, with numpy's broadcasting; division by zero is an error when it is computed."""
+
+    left: Expression
+    right: Expression
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The sum of an expression along one axis, which goes."""
+
+    operand: Expression
+    axis: int
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Reshape:
+    """The entries in row-major order under another shape of the same size."""
+
+    operand: Expression
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """An expression spread over a larger shape, by numpy's rules."""
+
+    operand: Expression
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """The slices that an index names, along one axis."""
+
+    operand: Expression
+    axis: int
+    index: tuple[int, ...]
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Exp:
+    """e to the power of each entry: irrational."""
+
+    operand: Expression
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The natural logarithm of each entry: irrational."""
+
+    operand: Expression
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class InputValue:
+    """What the nodes of an input are worth at fixed evidence, [width, 1]: at a value, summed, or under weights.
+
+    `weights` is None where the input is read at `value`; with both None it is summed or integrated over its domain.
+    """
+
+    family: Family
+    variable: Variable
+    parameters: tuple[Expression, ...]
+    value: float | None
+    weights: Expression | None
+    shape: Shape
+
+
+Expression = Parameter | Constant | Plus | Times | Divide | Total | Reshape | Broadcast | Take | Exp | Log | InputValue
+
+
+def plus(left: Expression, right: Expression) -> Expression:
+    return Plus(left, right, np.broadcast_shapes(left.shape, right.shape))
+
+
+def times(left: Expression, right: Expression) -> Expression:
+    return Times(left, right, np.broadcast_shapes(left.shape, right.shape))
+
+
+def divide(left: Expression, right: Expression) -> Expression:
+    return Divide(left, right, np.broadcast_shapes(left.shape, right.shape))
+
+
+def total(operand: Expression, axis: int) -> Expression:
+    axis %= len(operand.shape)
+    return Total(operand, axis, operand.shape[:axis] + operand.shape[axis + 1 :])
+
+
+def reshape(operand: Expression, shape: Sequence[int]) -> Expression:
+    return operand if tuple(shape) == operand.shape else Reshape(operand, tuple(shape))
+
+
+def broadcast(operand: Expression, shape: Sequence[int]) -> Expression:
+    return operand if tuple(shape) == operand.shape else Broadcast(operand, tuple(shape))
+
+
+def take(operand: Expression, axis: int, index: Iterable[int]) -> Expression:
+    axis %= len(operand.shape)
+    names = tuple(int(i) for i in index)
+    return Take(operand, axis, names, (*operand.shape[:axis], len(names), *operand.shape[axis + 1 :]))
+
+
+def exp(operand: Expression) -> Expression:
+    return Exp(operand, operand.shape)
+
+
+def log(operand: Expression) -> Expression:
+    return Log(operand, operand.shape)
+
+
+def operands(expression: Expression) -> tuple[Expression, ...]:
+    """The expressions that stand directly in this one."""
+    match expression:
+        case Parameter() | Constant():
+            return ()
+        case Plus(left, right) | Times(left, right) | Divide(left, right):
+            return (left, right)
+        case InputValue(parameters=parameters, weights=weights):
+            return parameters if weights is None else (*parameters, weights)
+        case _:
+            return (expression.operand,)
+
+
+def in_order(roots: Iterable[Expression]) -> list[Expression]:
+    """All expressions below the roots, operands first, each object once; without recursion."""
+    ordered: list[Expression] = []
+    seen: set[int] = set()
+    stack: list[tuple[Expression, bool]] = [(root, False) for root in roots][::-1]
+    while stack:
+        expression, expanded = stack.pop()
+        if expanded:
+            ordered.append(expression)
+        elif id(expression) not in seen:
+            seen.add(id(expression))
+            stack.append((expression, True))
+            stack.extend((operand, False) for operand in reversed(operands(expression)))
+    return ordered
+
+
+def parameters_of(roots: Iterable[Expression]) -> list[Parameter]:
+    """The parameters that expressions stand on, each once, in order of first appearance."""
+    return [expression for expression in in_order(roots) if isinstance(expression, Parameter)]
+
+
+def is_learnable(expression: Expression) -> bool:
+    """Whether any number of the expression depends on a learnable parameter."""
+    if isinstance(expression, Parameter):
+        return expression.learnable
+    if isinstance(expression, Constant):
+        return False
+    return any(parameter.learnable for parameter in parameters_of([expression]))

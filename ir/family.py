@@ -1,0 +1,171 @@
+"""Input families: which functions of one variable an input block may hold, on which domains, with which parameters.
+
+A closed union of frozen values; what their functions are worth, in each kind of number, is in density.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+from .diagnostic import error
+from .domain import Bool, Cat, Count, Domain, Int, Real, Variable
+from .expression import Constraint, Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Bernoulli:
+    """P(x = 1) = p on bool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Categorical:
+    """A row of probabilities in domain order on bool, cat, int."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A row of any real values in domain order on bool, cat, int."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gaussian:
+    """The normal density of mean m and standard deviation s on real."""
+
+
+@dataclass(frozen=True, slots=True)
+class Poisson:
+    """λᵛ e^(−λ) / v! on count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binomial:
+    """C(n, v) pᵛ (1 − p)ⁿ⁻ᵛ on int(0, n)."""
+
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class DiscretizedLogistic:
+    """σ((v + ½ − m)/s) − σ((v − ½ − m)/s) on cat and int; the end values take the tails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Indicator:
+    """1 where the variable has the value, else 0; on any domain but real."""
+
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class One:
+    """1 everywhere, on any domain; on real and count its integral diverges."""
+
+
+Family = Bernoulli | Categorical | Table | Gaussian | Poisson | Binomial | DiscretizedLogistic | Indicator | One
+FAMILIES: tuple[type[Family], ...] = get_args(Family)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One parameter of a family: its name, what it must satisfy, and the shape that one node has of it."""
+
+    name: str
+    constraint: Constraint
+    shape: Shape = ()
+
+
+def name_of(family: Family) -> str:
+    """The family's name in the language."""
+    match family:
+        case DiscretizedLogistic():
+            return "discretized_logistic"
+        case _:
+            return type(family).__name__.lower()
+
+
+def parts(family: Family, domain: Domain) -> tuple[Part, ...]:
+    """The parameters of a family on a domain, in the order of the language."""
+    match family:
+        case Bernoulli() | Binomial():
+            return (Part("probabilities", "unit"),)
+        case Categorical():
+            return (Part("probabilities", "simplex", (_size(domain),)),)
+        case Table():
+            return (Part("values", "real", (_size(domain),)),)
+        case Gaussian():
+            return (Part("means", "real"), Part("deviations", "positive"))
+        case DiscretizedLogistic():
+            return (Part("means", "real"), Part("deviations", "positive"))
+        case Poisson():
+            return (Part("rates", "positive"),)
+        case Indicator() | One():
+            return ()
+
+
+def _size(domain: Domain) -> int:
+    assert not isinstance(domain, Count | Real)
+    return domain.size
+
+
+def is_normalized(family: Family) -> bool:
+    """Whether every function of the family sums or integrates to 1 for all its parameters."""
+    return not isinstance(family, Table | One)
+
+
+_DOMAINS: dict[type[Family], tuple[type[Domain], ...]] = {
+    Bernoulli: (Bool,),
+    Categorical: (Bool, Cat, Int),
+    Table: (Bool, Cat, Int),
+    Gaussian: (Real,),
+    Poisson: (Count,),
+    Binomial: (Int,),
+    DiscretizedLogistic: (Cat, Int),
+    Indicator: (Bool, Cat, Int, Count),
+    One: (Bool, Cat, Int, Count, Real),
+}
+
+
+def require_domain(family: Family, variable: Variable) -> None:
+    """Raises DanausError `wrong-domain` where the family is not defined on the variable's domain."""
+    accepted = _DOMAINS[type(family)]
+    domain = variable.domain
+    name = name_of(family)
+    if not isinstance(domain, accepted):
+        names = " or ".join(kind.__name__.lower() for kind in accepted)
+        raise error(
+            "wrong-domain",
+            f'{name} needs a variable of domain {names}; "{variable.name}" is {domain}',
+            hint=f"on {domain} stand {', '.join(families_on(domain))}",
+        )
+    if isinstance(family, Binomial) and (not isinstance(domain, Int) or (domain.lo, domain.hi) != (0, family.n)):
+        raise error(
+            "wrong-domain",
+            f'binomial with n = {family.n} needs int(0, {family.n}); "{variable.name}" is {domain}',
+        )
+    if isinstance(family, Indicator):
+        require_value(variable, family.value)
+
+
+def require_value(variable: Variable, value: float) -> None:
+    """Raises DanausError `wrong-value` where a value is not in the variable's domain."""
+    domain = variable.domain
+    if isinstance(domain, Real):
+        return
+    low = domain.lo if isinstance(domain, Int) else 0
+    high = None if isinstance(domain, Count) else low + domain.size - 1
+    if value != int(value) or value < low or (high is not None and value > high):
+        raise error(
+            "wrong-value",
+            f'"{variable.name}" is {domain} and has no value {value:g}',
+            hint=f"its values go from {low} to {high}" if high is not None else "its values are 0, 1, 2, …",
+        )
+
+
+def families_on(domain: Domain) -> list[str]:
+    """The names of the families that stand on a domain, as the language writes them."""
+    return [
+        name_of(Binomial(0) if kind is Binomial else Indicator(0) if kind is Indicator else kind())
+        for kind, domains in _DOMAINS.items()
+        if isinstance(domain, domains) and kind is not One
+    ]

@@ -1,0 +1,148 @@
+"""The numbers of a circuit, computed: expressions over a store's values, in any field, each once.
+
+What enters is an expression and a field; what leaves is the array of its values there. Families on inputs are
+evaluated here too, since a restricted input is an expression (`InputValue`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .density import domain_values, raw_moment
+from .diagnostic import error
+from .domain import FiniteDomain, Variable, first_value
+from .expression import (
+    Broadcast,
+    Constant,
+    Divide,
+    Exp,
+    Expression,
+    InputValue,
+    Log,
+    Parameter,
+    Plus,
+    Reshape,
+    Take,
+    Times,
+    Total,
+    Floats,
+    Value,
+    in_order,
+)
+from .family import Categorical, Family, Table, is_normalized
+from .semirings import EXACT, LINEAR, Array, Field, Semiring
+from .store import Store
+
+
+@dataclass(slots=True)
+class Numbers:
+    """The values of expressions over a store, remembered per field for as long as this lives."""
+
+    store: Store
+    _memo: dict[tuple[int, Semiring, bool], Array] = field(default_factory=dict[tuple[int, Semiring, bool], Array])
+    _held: list[Expression] = field(default_factory=list[Expression])
+
+    def of(self, expression: Expression, semiring: Semiring) -> Array:
+        """The scalars of a semiring that an expression stands for, [*shape, *trailing]."""
+        key = (id(expression), semiring, True)
+        found = self._memo.get(key)
+        if found is None:
+            found = self._memo[key] = semiring.from_field(self._in_field(expression, semiring.field))
+            self._held.append(expression)
+        return found
+
+    def _in_field(self, expression: Expression, field: Field) -> Array:
+        memo = self._memo
+        for step in in_order([expression]):
+            key = (id(step), field, False)
+            if key not in memo:
+                values = [memo[id(operand), field, False] for operand in _operands(step)]
+                memo[key] = self._step(step, values, field)
+                self._held.append(step)
+        return memo[id(expression), field, False]
+
+    def _step(self, step: Expression, values: list[Array], field: Field) -> Array:
+        extra = field.trailing
+        match step:
+            case Parameter():
+                return field.lift(self.store[step])
+            case Constant(value):
+                return field.lift(value)
+            case Plus(left, right) | Times(left, right) | Divide(left, right):
+                a = _aligned(values[0], step.shape, left.shape, extra)
+                b = _aligned(values[1], step.shape, right.shape, extra)
+                operation = field.add if isinstance(step, Plus) else field.multiply
+                return field.divide(a, b) if isinstance(step, Divide) else operation(a, b)
+            case Total(_, axis, _):
+                return field.sum(values[0], axis)
+            case Reshape(_, shape):
+                return values[0].reshape(*shape, *values[0].shape[values[0].ndim - extra :])
+            case Broadcast(operand, shape):
+                value = _aligned(values[0], shape, operand.shape, extra)
+                return np.broadcast_to(value, (*shape, *value.shape[value.ndim - extra :]))
+            case Take(_, axis, index, _):
+                return values[0].take(index, axis=axis)
+            case Exp():
+                return field.exp(values[0])
+            case Log():
+                return field.log(values[0])
+            case InputValue():
+                return self._input_value(step, field)
+
+    def _input_value(self, step: InputValue, field: Field) -> Array:
+        if step.value is not None:
+            x = np.array([step.value], dtype=np.float64)
+            return self.inputs(step.family, step.variable, step.parameters, x, field)
+        if not isinstance(step.variable.domain, FiniteDomain):
+            return self.moments(step.family, step.variable, step.parameters, 0, field)[:, None]
+        table = self.inputs(step.family, step.variable, step.parameters, domain_values(step.variable), field)
+        if step.weights is not None:
+            weights = self._in_field(step.weights, field)
+            table = field.multiply(table, weights[None])
+        return np.expand_dims(field.sum(table, 1), 1)
+
+    def inputs(
+        self, family: Family, variable: Variable, parameters: tuple[Expression, ...], x: Array, field: Field
+    ) -> Array:
+        """A family's functions at raw values x, in a field: [width, len(x), *trailing]."""
+        if isinstance(family, Categorical | Table):
+            codes = (x - first_value(variable.domain)).astype(np.int64)
+            return self._in_field(parameters[0], field).take(codes, axis=1)
+        plain = EXACT if field.exact_inputs else LINEAR
+        return field.closed_form(family, variable, [self._in_field(part, plain) for part in parameters], x)
+
+    def floats(self, parameters: tuple[Expression, ...]) -> list[Floats]:
+        """A family's parameters in float64."""
+        return [self._in_field(part, LINEAR) for part in parameters]
+
+    def moments(
+        self, family: Family, variable: Variable, parameters: tuple[Expression, ...], order: int, field: Field
+    ) -> Array:
+        """∫ xᵏ f(x) over an infinite domain, in a field: [width, *trailing].
+
+        Raises: DanausError `diverges` for the constant 1; `irrational` where a field is exact and k > 0.
+        """
+        values = raw_moment(family, variable, self.floats(parameters), order)
+        if order == 0 and is_normalized(family):
+            values = np.ones_like(values)
+        elif field.exact_inputs:
+            raise error("irrational", "moments over infinite domains are computed in floats only")
+        return field.lift(Value(np.asarray(values, dtype=np.float64)))
+
+
+def _operands(step: Expression) -> tuple[Expression, ...]:
+    """What is computed before a step in its own field; an input's parameters are computed as it asks for them."""
+    match step:
+        case Plus(left, right) | Times(left, right) | Divide(left, right):
+            return (left, right)
+        case Parameter() | Constant() | InputValue():
+            return ()
+        case _:
+            return (step.operand,)
+
+
+def _aligned(value: Array, shape: tuple[int, ...], own: tuple[int, ...], extra: int) -> Array:
+    """A value with axes of size 1 in front, so that trailing axes line up in broadcasting."""
+    return value.reshape((1,) * (len(shape) - len(own)) + own + value.shape[value.ndim - extra :])

@@ -1,0 +1,31 @@
+"""The semirings that a circuit can be evaluated over: each is a value."""
+
+from .discrete import BOOLEAN, EXACT, Boolean, Exact, Modular
+from .floats import DUAL, INTERVAL, LINEAR, Dual, Interval, Linear
+from .logarithmic import LOG, MAX, SIGNED_LOG, Log, Max, SignedLog
+from .polynomial import Polynomial
+from .semiring import Array, Field, Semiring
+
+__all__ = [
+    "BOOLEAN",
+    "DUAL",
+    "EXACT",
+    "INTERVAL",
+    "LINEAR",
+    "LOG",
+    "MAX",
+    "SIGNED_LOG",
+    "Array",
+    "Boolean",
+    "Dual",
+    "Exact",
+    "Field",
+    "Interval",
+    "Linear",
+    "Log",
+    "Max",
+    "Modular",
+    "Polynomial",
+    "Semiring",
+    "SignedLog",
+]

@@ -1,0 +1,91 @@
+"""Where things come from: a place in a text, or a line of a user's Python.
+
+Every block, parameter and diagnostic carries one. A span knows its source, so that a caret can be drawn without
+reading a file again.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """A text and the name that it is shown under; two sources are equal only where they are one object."""
+
+    name: str
+    text: str
+
+    def line(self, number: int) -> str:
+        """The text of a line, counted from 1, without its line break; empty where there is none."""
+        lines = _split(self.text)
+        return lines[number - 1] if 1 <= number <= len(lines) else ""
+
+
+@lru_cache(maxsize=8)
+def _split(text: str) -> list[str]:
+    return text.replace("\r\n", "\n").split("\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a source: lines and columns count from 1, and the end column is the one after the last character.
+
+    `source` is a `Source`, or the path of a Python file.
+    """
+
+    source: Source | str
+    line: int
+    column: int = 1
+    end_line: int = 0
+    end_column: int = 0
+
+    @property
+    def file(self) -> str:
+        """The name of the source, as it is printed."""
+        return self.source if isinstance(self.source, str) else self.source.name
+
+    @property
+    def text(self) -> str:
+        """The first line that the span touches."""
+        if isinstance(self.source, str):
+            return linecache.getline(self.source, self.line).rstrip("\n")
+        return self.source.line(self.line)
+
+    def to(self, other: Span) -> Span:
+        """The stretch from the start of this span to the end of the other, of the same source."""
+        return Span(self.source, self.line, self.column, other.end_line, other.end_column)
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}" if self.end_column else f"{self.file}:{self.line}"
+
+
+_ROOMS = tuple(
+    str(Path(__file__).resolve().parent.parent / room)
+    for room in ("ir", "frontend", "compiler", "backends", "runtime", "src")
+)
+
+
+@lru_cache(maxsize=1024)
+def _ours(file: str) -> bool:
+    return str(Path(file).resolve()).startswith(_ROOMS) and "site-packages/_pytest" not in file
+
+
+def caller() -> Span:
+    """The line of the user's Python that is running: the innermost frame outside Danaus."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _ours(frame.f_code.co_filename):
+        frame = frame.f_back
+    return Span(frame.f_code.co_filename, frame.f_lineno)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A further place or remark that explains a diagnostic."""
+
+    message: str
+    span: Span | None = field(default=None)

@@ -1,0 +1,189 @@
+"""Which entries of a linear map are not zero: what the structural properties of sums are about.
+
+A learnable number counts as non-zero whatever its value; a composed map is judged by its product, in which constants
+may cancel. That product is never made: it is applied to markers, over truth values where nothing can cancel, and over
+integers modulo two primes, with random numbers for the learnable ones, where it can.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .apply import apply, by_key
+from .diagnostic import DanausError
+from .expression import (
+    Broadcast,
+    Constant,
+    Divide,
+    Exp,
+    Expression,
+    Log,
+    Parameter,
+    Plus,
+    Reshape,
+    Take,
+    Times,
+    Total,
+    Value,
+    in_order,
+    is_learnable,
+)
+from .linear import (
+    BlockDiagonal,
+    Compose,
+    Dense,
+    Diagonal,
+    Indices,
+    Kronecker,
+    LinearMap,
+    Selection,
+    Sparse,
+    expressions,
+)
+from .numbers import Numbers
+from .semirings import BOOLEAN, SIGNED_LOG, Array, Modular, Semiring
+from .store import Store
+
+Booleans = NDArray[np.bool_]
+
+# The two largest primes below 2³¹: a sum that is not zero as a polynomial vanishes modulo both with probability
+# below (degree / 2³¹)², since the learnable numbers in it are drawn at random.
+_PRIMES = (2147483647, 2147483629)
+
+
+@dataclass(slots=True)
+class Support:
+    """Answers about the non-zero entries of maps over one store."""
+
+    store: Store
+    _patterns: dict[int, Array] = field(default_factory=dict[int, Array])
+    _held: list[Expression] = field(default_factory=list[Expression])
+    _numbers: Numbers | None = None
+
+    def of(self, expression: Expression, semiring: Semiring) -> Array:
+        """Which entries of an expression are not zero, as booleans of its shape."""
+        if isinstance(expression, Parameter) and expression.learnable:
+            return np.broadcast_to(np.True_, expression.shape)
+        found = self._patterns.get(id(expression))
+        if found is None:
+            found = self._patterns[id(expression)] = self._pattern(expression)
+            self._held.append(expression)
+        return found
+
+    def _pattern(self, expression: Expression) -> Array:
+        if not is_learnable(expression):
+            return BOOLEAN.from_field(Numbers(self.store).of(expression, SIGNED_LOG))
+        memo: dict[int, Array] = {}
+        for step in in_order([expression]):
+            match step:
+                case Parameter() | Constant():
+                    learnable = isinstance(step, Parameter) and step.learnable
+                    memo[id(step)] = np.ones(step.shape, dtype=bool) if learnable else self._pattern(step)
+                case Plus(left, right) | Times(left, right):
+                    a, b = memo[id(left)], memo[id(right)]
+                    memo[id(step)] = np.asarray(a | b if isinstance(step, Plus) else a & b)
+                case Divide(left, _):
+                    memo[id(step)] = np.broadcast_to(memo[id(left)], step.shape)
+                case Total(operand, axis, _):
+                    memo[id(step)] = np.asarray(memo[id(operand)].any(axis=axis))
+                case Reshape(operand, shape):
+                    memo[id(step)] = memo[id(operand)].reshape(shape)
+                case Broadcast(operand, shape):
+                    memo[id(step)] = np.broadcast_to(memo[id(operand)], shape)
+                case Take(operand, axis, index, _):
+                    memo[id(step)] = memo[id(operand)].take(index, axis=axis)
+                case Exp() | Log():
+                    memo[id(step)] = np.ones(step.shape, dtype=bool)
+                case _:
+                    memo[id(step)] = np.ones(step.shape, dtype=bool)
+        return memo[id(expression)]
+
+    def is_full(self, linear: LinearMap, transposed: bool = False) -> bool:
+        """Whether every row (or column) surely has a non-zero entry; cheap where the numbers are learnable."""
+        match linear:
+            case Dense(weights) | BlockDiagonal(weights):
+                axis = len(weights.shape) - (2 if transposed else 1)
+                if isinstance(weights, Parameter) and weights.learnable:
+                    return weights.shape[axis] > 0
+                return bool(self.of(weights, BOOLEAN).any(axis=axis).all())
+            case Diagonal(weights):
+                return bool(self.of(weights, BOOLEAN).all())
+            case Selection():
+                return not transposed or linear.is_permutation
+            case Sparse(rows, columns, weights, outputs, inputs):
+                keys, size = (columns, inputs) if transposed else (rows, outputs)
+                return len(np.unique(keys[self.of(weights, BOOLEAN)])) == size
+            case Kronecker(factors):
+                return all(self.is_full(factor, transposed) for factor in factors)
+            case Compose(maps):
+                return not self._cancels(linear) and all(self.is_full(part, transposed) for part in maps)
+
+    def _cancels(self, linear: LinearMap) -> bool:
+        """Whether terms of a composed map could cancel: some number of it is a constant below zero, or derived."""
+        for expression in expressions(linear):
+            match expression:
+                case Parameter() if expression.learnable:
+                    pass
+                case Parameter():
+                    if (self.store[expression].floats < 0).any():
+                        return True
+                case Constant(value):
+                    if (value.floats < 0).any():
+                        return True
+                case _:
+                    return True
+        return False
+
+    def mark(self, linear: LinearMap, markers: Booleans, transposed: bool = False) -> Booleans:
+        """Which rows have a non-zero entry at a marked input, for each column of markers [inputs, kinds]."""
+        if isinstance(linear, Compose) and self._cancels(linear):
+            try:
+                return self._mark_modular(linear, markers, transposed)
+            except DanausError:
+                pass  # an irrational number, or a prime in a denominator: without cancellation, then
+        marked = apply(linear, markers, BOOLEAN, self, transposed)
+        return np.asarray(marked, dtype=bool)
+
+    def _mark_modular(self, linear: LinearMap, markers: Booleans, transposed: bool) -> Booleans:
+        if self._numbers is None:
+            generator = np.random.default_rng(0)
+            self._numbers = Numbers(_randomised(self.store, generator))
+        generator = np.random.default_rng(1)
+        rows = linear.inputs if transposed else linear.outputs
+        found = np.zeros((rows, markers.shape[1]), dtype=bool)
+        for prime in _PRIMES:
+            noise = generator.integers(1, prime, size=markers.shape)
+            field = Modular(prime)
+            found |= apply(linear, np.where(markers, noise, 0), field, self._numbers, transposed) != 0
+        return found
+
+    def terms(self, linear: LinearMap, classes: Indices, count: int) -> tuple[Indices, Indices]:
+        """The classes of inputs that each row has a non-zero entry in: offsets [outputs + 1] and classes, ascending."""
+        match linear:
+            case Selection(index, _):
+                return np.arange(len(index) + 1), classes[index]
+            case Sparse(rows, columns, weights, outputs, _):
+                kept = np.asarray(self.of(weights, BOOLEAN), dtype=bool)
+                keys = np.unique(rows[kept] * count + classes[columns[kept]])
+                row = keys // max(count, 1)
+                _, offsets = by_key(row, outputs)
+                return offsets, keys - row * count
+            case _:
+                markers = classes[:, None] == np.arange(count)[None]
+                found = self.mark(linear, markers)
+                row, label = np.nonzero(found)
+                _, offsets = by_key(row, linear.outputs)
+                return offsets, label
+
+
+def _randomised(store: Store, generator: np.random.Generator) -> Store:
+    values = {
+        parameter: Value(generator.integers(1, 1 << 30, size=parameter.shape).astype(np.float64))
+        if parameter.learnable
+        else store[parameter]
+        for parameter in store
+    }
+    return Store(values)
