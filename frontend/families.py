@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-
 from ..ir.block import Input, input_block
 from ..ir.diagnostic import error, nearest
 from ..ir.domain import Bool, Cat, Count, Domain, Int, Real, Variable
-
 from ..ir.family import (
     Bernoulli,
     Binomial,

@@ -115,8 +115,7 @@ def fresh_map(form: MapForm, inputs: int, outputs: int, make: Make) -> LinearMap
             _require_square("permute", inputs, outputs)
             return _permutation(index, inputs)
         case ComposeForm(parts):
-            sizes = [outputs] + [inputs] * (len(parts) - 1)
-            return compose([fresh_map(part, inputs, size, make) for part, size in zip(parts, sizes, strict=True)])
+            return compose([fresh_map(part, inputs, inputs if i else outputs, make) for i, part in enumerate(parts)])
 
 
 def _require_square(name: str, inputs: int, outputs: int) -> None:

@@ -45,6 +45,7 @@ _EXPECTED = {
     "LPAR": '"("',
     "_END": "the end of the line",
 }
+_OPERAND_STARTS = frozenset({"IDENTIFIER", "QUOTED", "NUMBER", "LPAR", "LSQB"})
 _OPERATORS = frozenset({"SIGN", "SCALE", "AND", "OR", "COMMA", "EQUAL", "DOTS"})
 _CONTINUATIONS = _OPERATORS | {"COLON", "DOT", "AS", "IN"}
 
@@ -60,7 +61,9 @@ class Stop:
 
     @property
     def found(self) -> Token | None:
-        return self.line[self.position] if self.position < len(self.line) else None
+        """The token that cannot stand here; none at the end of the line, which NOTHING marks before a brace put in."""
+        found = self.line[self.position] if self.position < len(self.line) else None
+        return None if found is not None and found.type == "NOTHING" else found
 
     @property
     def previous(self) -> Token | None:
@@ -95,24 +98,23 @@ def explain(stop: Stop) -> Diagnostic:
     found, previous = stop.found, stop.previous
     if previous is None:
         return _beginning(stop)
-    assert stop.line
     if found is not None and found.type in _RESERVED and "IDENTIFIER" in stop.accepted:
         return _reserved(found, stop)
     if previous.type == "COMMA" and found is not None and found.type in ("RPAR", "RSQB"):
         return _mistake(f'a trailing comma before "{found}"', previous.span, "leave it out")
     wanted = _wanted(stop)
-    message = f"expected {wanted} after {shown(previous)}" if found is None else f"expected {wanted}, found {shown(found)}"
-    if found is not None and found.type in OPERAND_STARTS and "COMMA" in stop.accepted:
+    if found is None:
+        message = f"expected {wanted} after {shown(previous)}"
+    elif found.type in _OPERAND_STARTS and "COMMA" in stop.accepted:
         message = f"expected {wanted} before {shown(found)}"
+    else:
+        message = f"expected {wanted}, found {shown(found)}"
     opening = stop.opening
     place = _after(previous) if found is None else found.span
-    notes = ()
+    notes: tuple[Note, ...] = ()
     if opening is not None and opening.span.line != place.line:
         notes = (Note(f'the "{opening}" was opened here', opening.span),)
     return Diagnostic("syntax", message, place, _hint(stop), notes)
-
-
-OPERAND_STARTS = frozenset({"IDENTIFIER", "QUOTED", "NUMBER", "LPAR", "LSQB"})
 
 
 def shown(token: Token) -> str:
@@ -226,6 +228,6 @@ def _hint(stop: Stop) -> str:
 def _between(stop: Stop) -> str:
     """What may be missing between two operands."""
     found, previous = stop.found, stop.previous
-    if found is None or previous is None or found.type not in OPERAND_STARTS:
+    if found is None or previous is None or found.type not in _OPERAND_STARTS:
         return ""
     return "an operator such as * may be missing, or a new line"

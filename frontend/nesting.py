@@ -8,6 +8,7 @@ Where a closing bracket is missing, the next line tells: one that begins with `v
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 
 from ..ir.diagnostic import Diagnostic, Gatherer
 from ..ir.span import Note, Span
@@ -45,13 +46,14 @@ class _Open:
 
 def nest(tokens: list[Token], mistakes: Gatherer) -> list[Token]:
     """The tokens with their brackets matched and their newlines resolved into _END."""
-    return _Nesting(mistakes).all(tokens)
+    return _Nesting(tokens, mistakes).all()
 
 
 class _Nesting:
     """The state of one walk over the tokens."""
 
-    def __init__(self, mistakes: Gatherer) -> None:
+    def __init__(self, tokens: list[Token], mistakes: Gatherer) -> None:
+        self.tokens = tokens
         self.mistakes = mistakes
         self.out: list[Token] = []
         self.open: list[_Open] = []  # at most DEEPEST of them
@@ -62,31 +64,32 @@ class _Nesting:
         self.last: Token | None = None  # the last token that is no line end
         self.indent = 1  # the column at which the line begins
         self.starter = ""  # the kind of the first token of the line
-        self.stray = 0  # the line of the last closing bracket that closes nothing
+        self.stray = 0  # a line with a mistake that may leave a closing bracket without an opening one
         self.forgiven = 0  # closing braces that may be too many, since a missing one was guessed
 
-    def all(self, tokens: list[Token]) -> list[Token]:
+    def all(self) -> list[Token]:
         fresh = True
-        for position, token in enumerate(tokens):
+        for position, token in enumerate(self.tokens):
             kind = token.type
             if kind == "NEWLINE":
                 fresh = True
                 if not self._inside():
-                    self._end(token)
+                    self._end(position + 1)
                 continue
             if fresh:
-                self._begin(token, tokens[position + 1].type if position + 1 < len(tokens) else "")
+                self._begin(position)
             if not self.starter:
                 self.starter = kind
             if kind in _OPENERS:
-                self._opens(token, fresh)
+                self._opens(token, self._kind(position + 1) == "NEWLINE")
             elif kind in _CLOSERS:
                 self._closes(token, fresh)
             elif kind == "SEMICOLON":
-                self._semicolon(token)
-            elif kind == "UNCLOSED":
+                self._semicolon(position)
+            elif kind in ("UNCLOSED", "ERROR"):
                 self._error(token)
                 self._blame()
+                self.stray = token.span.line
             else:
                 if kind == "NOT" or (kind == "SIGN" and (self.last is None or self.last.type not in OPERAND_ENDS)):
                     self.unary += 1
@@ -102,10 +105,39 @@ class _Nesting:
     def _inside(self) -> bool:
         return bool(self.open) and self.open[-1].inner
 
-    def _end(self, token: Token) -> None:
+    def _kind(self, position: int) -> str:
+        return self.tokens[position].type if position < len(self.tokens) else ""
+
+    def _in_body(self, position: int) -> bool:
+        """Whether the line that begins there belongs into a body."""
+        kind = self._kind(position)
+        return kind in ("FOR", "RETURN") or (kind in ("IDENTIFIER", "QUOTED") and self._kind(position + 1) == "EQUAL")
+
+    def _end(self, following: int) -> None:
+        """Ends a line, before the token of that position."""
+        if self.starter in ("CIRCUIT", "FOR") and self._lacks_brace(following):
+            self._assume_brace()
+        elif self.out and self.out[-1].type != "_END":
+            self.out.append(Token.at("_END", "\n", self.out[-1].span))
         self.deep, self.unary, self.starter = False, 0, ""
-        if self.out and self.out[-1].type != "_END":
-            self.out.append(Token.at("_END", "\n", token.span))
+
+    def _lacks_brace(self, following: int) -> bool:
+        """Whether a header ends here without a brace, and the line of a body follows."""
+        if len(self.open) >= DEEPEST:
+            return False
+        header = [token.type for token in takewhile(lambda token: token.type not in _LINES, reversed(self.out))]
+        if "EQUAL" in header:
+            return self.starter == "FOR" and self._kind(following) == "RBRACE"
+        return self._in_body(following)
+
+    def _assume_brace(self) -> None:
+        """Puts in a brace, behind a token that the grammar does not know: the parser then says what is missing."""
+        end = self.out[-1].span
+        span = Span(end.source, end.end_line, end.end_column, end.end_line, end.end_column)
+        brace = Token.at("LBRACE", "{", span)
+        self.out += [Token.at("NOTHING", "", span), brace]
+        self.open.append(_Open(brace, 1, self.indent, inner=False, blamed=True))
+        self.depth += 1
 
     def _error(self, token: Token) -> None:
         self.out.append(Token.at("ERROR", token, token.span))
@@ -143,28 +175,30 @@ class _Nesting:
         self.out.append(Token.at("ERROR", "", span))
         self.out += [Token.at("RBRACE", "}", span) for bracket in dropped if not bracket.inner]
 
-    def _begin(self, token: Token, following: str) -> None:
+    def _begin(self, position: int) -> None:
         """At the first token of a line: closes what was forgotten before it."""
-        kind, last = token.type, self.last
+        token, last = self.tokens[position], self.last
         if self._inside():
             # In a body, "name =" after something complete begins a binding; it could not go on an argument.
             binding = (
-                kind in ("IDENTIFIER", "QUOTED")
-                and following == "EQUAL"
+                token.type in ("IDENTIFIER", "QUOTED")
+                and self._kind(position + 1) == "EQUAL"
                 and last is not None
                 and (last.type in OPERAND_ENDS or last.type in ("ERROR", "UNCLOSED"))
                 and not self.open[0].inner
             )
-            if kind not in _LINES and not binding:
+            if token.type not in _LINES and not binding:
                 return
             self._missing(self._drop_inner())
-            self._end(token)
+            self._end(position)
         self.indent = token.span.column
-        if kind in STATEMENTS and self.open and self.indent <= self.open[-1].indent:
+        if not self.open and token.type != "RBRACE":  # lines of a body outside of one have its closing brace behind them
+            self.forgiven = int(self._in_body(position))
+        if token.type in STATEMENTS and self.open and self.indent <= self.open[-1].indent:
             count = sum(bracket.indent >= self.indent for bracket in self.open)
             self.forgiven += count
             self._missing(self._drop(count))
-            self._end(token)
+            self._end(position)
 
     def _too_deep(self, token: Token) -> bool:
         """Whether this bracket or operator is nested too deeply; reported once per statement."""
@@ -177,25 +211,30 @@ class _Nesting:
         self.deep = True
         return True
 
-    def _opens(self, token: Token, fresh: bool) -> None:
+    def _opens(self, token: Token, ends_line: bool) -> None:
         inner = token.type != "LBRACE"
-        header = self.starter in ("CIRCUIT", "FOR") and self.last is not None and self.last.type in OPERAND_ENDS
-        if not inner and ((self._inside() and not header) or (self.last is not None and self.last.type in _BEFORE_VALUE)):
+        last = self.last.type if self.last is not None else ""
+        header = self.starter == "FOR" or (self.starter == "CIRCUIT" and last in OPERAND_ENDS)
+        if not inner and not header and not ends_line and (self._inside() or last in _BEFORE_VALUE):
             inner = True
             if not (self._inside() and self.open[-1].blamed):
                 self._wrong(token, 'a "{" holds the bindings of a circuit or loop', "a list is written [ ]")
             self._blame()
         elif not inner and self._inside():
             self._missing(self._drop_inner())
-        elif not inner and fresh:
+        elif self.starter == "LBRACE":
             if self.out and self.out[-1].type == "_END":
                 self.out.pop()
-            message = 'a "{" stands on the line of its circuit or loop'
-            self._wrong(token, message, "move it to the end of the line above")
+            if self.stray == token.span.line:
+                self._error(token)
+            else:
+                message = 'a "{" stands on the line of its circuit or loop'
+                self._wrong(token, message, "move it to the end of the line above")
+            self.stray = token.span.line
         if self._too_deep(token):
             self.beyond += 1
             return
-        self.open.append(_Open(token, 1 + self.unary, self.indent, inner))
+        self.open.append(_Open(token, 1 + self.unary, self.indent, inner, self.stray == token.span.line))
         self.depth += 1 + self.unary
         self.unary = 0
         if not inner:
@@ -210,18 +249,20 @@ class _Nesting:
             self.beyond -= 1
             return
         if self._inside() and self.open[-1].token != opener:
-            inner = [bracket.token for bracket in reversed(self.open) if bracket.inner]
+            self.stray = token.span.line
+            inner = [str(bracket.token) for bracket in reversed(self.open) if bracket.inner]
             block = self.open[-1 - len(inner)].token if len(self.open) > len(inner) else None
             if opener in inner:
                 self._missing(self._drop(inner.index(opener)))
             elif opener == "{" and block is not None and (fresh or block.span.line == token.span.line):
                 self._missing(self._drop_inner())
             else:
-                top = self._drop(1)[0]
+                top = self.open[-1]
                 if top.blamed:
                     self._error(token)
                 else:
                     self._wrong(token, f'expected "{top.closer}", found "{token}"', "", (top.note,))
+                self._blame()  # it stays open: the right end may follow
                 return
         if not self.open or self.open[-1].token != opener:
             self._closes_nothing(token)
@@ -242,9 +283,10 @@ class _Nesting:
             self._wrong(token, f'this "{token}" closes nothing')
         self.stray = token.span.line
 
-    def _semicolon(self, token: Token) -> None:
+    def _semicolon(self, position: int) -> None:
+        token = self.tokens[position]
         if not self._inside():
-            self._end(token)
+            self._end(position + 1)
             return
         top = self.open[-1]
         if not top.blamed:

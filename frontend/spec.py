@@ -123,4 +123,3 @@ class Spec:
             return next(iter(self.circuits.values()))
         names = ", ".join(self.circuits) or "none"
         raise error("ambiguous", f"{self.name} holds {len(self.circuits)} circuits", hint=f"name one of them: {names}")
-

@@ -116,9 +116,7 @@ class Call:
     span: Span
 
 
-Expression = (
-    Name | Number | Unary | Chain | Parenthesis | Range | Subscript | Attribute | List | Bracket | Call
-)
+Expression = Name | Number | Unary | Chain | Parenthesis | Range | Subscript | Attribute | List | Bracket | Call
 
 
 @dataclass(frozen=True, slots=True)

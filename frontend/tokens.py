@@ -224,5 +224,5 @@ def _malformed(text: str, span: Span) -> Diagnostic:
         return Diagnostic("syntax", f'"{shown}" has no digits in its exponent', span, "write it like 1e-3")
     if rest.startswith("_"):
         return Diagnostic("syntax", f'"{shown}" is not a number', span, "digits are not grouped: write 1000")
-    hint = 'a name that begins with a digit stands in double quotes; a product has a *'
+    hint = "a name that begins with a digit stands in double quotes; a product has a *"
     return Diagnostic("syntax", f'"{shown}" is neither a number nor a name', span, hint)

@@ -20,7 +20,6 @@ from .syntax import Assignment, Expression, Name, Number, Range
 MOST_DIGITS = 4000
 """Digits of a number, with those that its exponent adds: Python turns integers of up to 4300 digits into text."""
 
-_NUMBER = re.compile(r"([0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?)0*([0-9]+))?")
 _LISTED = re.compile(r"\n|([+-]?)([0-9.](?:[0-9.]|[eE][+-]?)*)")
 
 
@@ -183,7 +182,7 @@ class Tree:
 
     def numbers(self, children: list[Any]) -> list[Expression]:
         (token,) = children
-        return list(_listed(token, token.span))
+        return _listed(token, token.span)
 
 
 def _group(children: list[Any]) -> _Group:
@@ -221,28 +220,34 @@ def _spelt(text: str) -> Fraction | None:
     >>> _spelt("1.5e-3")
     Fraction(3, 2000)
     """
-    parts = _NUMBER.fullmatch(text)
-    assert parts is not None, text
-    whole, decimals, sign, exponent = parts.group(1), parts.group(2) or "", parts.group(3), parts.group(4) or "0"
-    if len(text) > MOST_DIGITS or len(exponent) > 5 or len(whole) + len(decimals) + int(exponent) > MOST_DIGITS:
+    if len(text) > MOST_DIGITS:
         return None
-    power = (-int(exponent) if sign == "-" else int(exponent)) - len(decimals)
-    digits = int(whole + decimals)
-    return Fraction(digits * 10**power) if power >= 0 else Fraction(digits, 10**-power)
+    digits, _, exponent = text.partition("e" if "e" in text else "E")
+    whole, _, decimals = digits.partition(".")
+    power = -len(decimals)
+    if exponent:
+        if len(exponent.lstrip("+-0")) > 5 or len(digits) + abs(int(exponent)) > MOST_DIGITS:
+            return None
+        power += int(exponent)
+    value = int(whole + decimals)
+    return Fraction(value, 10**-power) if power < 0 else Fraction(value * 10**power)
 
 
-def _listed(text: str, span: Span) -> Iterable[Expression]:
+def _listed(text: str, span: Span) -> list[Expression]:
     """The numbers of a run such as "0.2, -1", each with its place."""
     source, line, shift = span.source, span.line, span.column
+    numbers: list[Expression] = []
     for found in _LISTED.finditer(text):
         sign, spelt = found.groups()
-        if spelt is None:
+        if spelt is None:  # a newline
             line, shift = line + 1, -found.start()
             continue
         start, end = found.span(2)
         place = Span(source, line, start + shift, line, end + shift)
-        number = Number(_value(spelt, place), place)
+        number = Number(_spelt(spelt) or _value(spelt, place), place)
         if sign:
-            yield syntax.Unary(sign, number, Span(source, line, start + shift - 1, line, end + shift))
+            place = Span(source, line, start + shift - 1, line, end + shift)
+            numbers.append(syntax.Unary(sign, number, place))
         else:
-            yield number
+            numbers.append(number)
+    return numbers

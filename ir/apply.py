@@ -38,7 +38,7 @@ def apply(linear: LinearMap, x: Array, semiring: Semiring, numbers: Scalars, tra
             return out.reshape(len(blocks) * blocks.shape[1], *out.shape[2:])
         case Selection(index, inputs):
             return _gathered(x, index, inputs, semiring) if transposed else x[index]
-        case Sparse(rows, columns, weights, outputs, inputs, order, offsets):
+        case Sparse(rows, columns, weights, _, inputs, order, offsets):
             values = np.expand_dims(numbers.of(weights, semiring), 1)
             if transposed:
                 order, offsets = by_key(columns, inputs)

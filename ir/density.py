@@ -97,7 +97,7 @@ def exact_values(family: Family, variable: Variable, parameters: list[Objects], 
             (p,) = (part[:, None] for part in parameters)
             counts = np.array([int(v) for v in x], dtype=object)
             ways = np.array([math.comb(n, v) for v in counts], dtype=object)
-            return ways * p**counts * (1 - p) ** (n - counts)
+            return np.asarray(ways * p**counts * (1 - p) ** (n - counts), dtype=object)
         case Indicator(value):
             return np.array([[Fraction(int(v == value)) for v in x]], dtype=object).reshape(1, len(x))
         case One():

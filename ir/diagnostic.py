@@ -56,6 +56,10 @@ class DanausError(Exception):
         return "\n".join(render(diagnostic) for diagnostic in self.diagnostics)
 
 
+class DanausWarning(UserWarning):
+    """The warning that an answer holds a NaN, and where: evidence that cannot be, a negative value without a logarithm."""
+
+
 class Refused(DanausError):
     """An operator or query whose needs are refuted or unknown; in an `assert`, the assertion fails instead."""
 

@@ -79,13 +79,13 @@ class Evidence:
 def evaluate(circuit: Circuit, semiring: Semiring, evidence: Evidence) -> Array:
     """The root's elements, [batch, *trailing], a stretch of rows at a time so that memory stays bounded."""
     numbers = Numbers(circuit.store)
-    step = max(1, _BUDGET // _cost(circuit))
+    step = rows_at_once(circuit)
     parts: list[Array] = []
     for start in range(0, max(evidence.rows, 1), step):
         part = evidence.part(slice(start, start + step))
         for block, value in forward(circuit, semiring, part, numbers):
             if block is circuit.root:
-                parts.append(semiring.multiply(value[0], _free(circuit, semiring, part, numbers)))
+                parts.append(semiring.multiply(value[0], free_elements(circuit, semiring, part, numbers)))
     return semiring.concatenate(parts)
 
 
@@ -203,12 +203,18 @@ def _folded(values: list[Array], semiring: Semiring) -> Array:
     return values[0]
 
 
-def _free(circuit: Circuit, semiring: Semiring, evidence: Evidence, numbers: Numbers) -> Array:
+def free_elements(circuit: Circuit, semiring: Semiring, evidence: Evidence, numbers: Numbers) -> Array:
     """What the variables that the circuit does not mention multiply it by: 1 where known, their values' sum if not."""
     out = np.array(semiring.full((evidence.rows,), one=True))
     for variable in circuit.free:
         out = semiring.multiply(out, input_elements(One(), variable, (), semiring, evidence, numbers)[0])
     return out
+
+
+def rows_at_once(circuit: Circuit, keep: bool = False) -> int:
+    """How many rows to evaluate together so that memory stays bounded; fewer where every block's elements are kept."""
+    kept = 2 * circuit.nodes if keep else 0
+    return max(1, _BUDGET // (kept + _cost(circuit)))
 
 
 def _cost(circuit: Circuit) -> int:

@@ -271,41 +271,50 @@ Expression = Parameter | Constant | Plus | Times | Divide | Total | Reshape | Br
 
 
 def plus(left: Expression, right: Expression) -> Expression:
+    """left + right, with numpy's broadcasting."""
     return Plus(left, right, np.broadcast_shapes(left.shape, right.shape))
 
 
 def times(left: Expression, right: Expression) -> Expression:
+    """left · right, with numpy's broadcasting."""
     return Times(left, right, np.broadcast_shapes(left.shape, right.shape))
 
 
 def divide(left: Expression, right: Expression) -> Expression:
+    """left / right, with numpy's broadcasting."""
     return Divide(left, right, np.broadcast_shapes(left.shape, right.shape))
 
 
 def total(operand: Expression, axis: int) -> Expression:
+    """The sum along an axis."""
     axis %= len(operand.shape)
     return Total(operand, axis, operand.shape[:axis] + operand.shape[axis + 1 :])
 
 
 def reshape(operand: Expression, shape: Sequence[int]) -> Expression:
+    """The same entries under another shape."""
     return operand if tuple(shape) == operand.shape else Reshape(operand, tuple(shape))
 
 
 def broadcast(operand: Expression, shape: Sequence[int]) -> Expression:
+    """An expression spread over a larger shape."""
     return operand if tuple(shape) == operand.shape else Broadcast(operand, tuple(shape))
 
 
 def take(operand: Expression, axis: int, index: Iterable[int]) -> Expression:
+    """The slices that an index names, along an axis."""
     axis %= len(operand.shape)
     names = tuple(int(i) for i in index)
     return Take(operand, axis, names, (*operand.shape[:axis], len(names), *operand.shape[axis + 1 :]))
 
 
 def exp(operand: Expression) -> Expression:
+    """e to the power of each entry."""
     return Exp(operand, operand.shape)
 
 
 def log(operand: Expression) -> Expression:
+    """The natural logarithm of each entry."""
     return Log(operand, operand.shape)
 
 

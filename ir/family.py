@@ -75,13 +75,10 @@ class Part:
     shape: Shape = ()
 
 
-def name_of(family: Family) -> str:
+def name_of(family: Family | type[Family]) -> str:
     """The family's name in the language."""
-    match family:
-        case DiscretizedLogistic():
-            return "discretized_logistic"
-        case _:
-            return type(family).__name__.lower()
+    kind = family if isinstance(family, type) else type(family)
+    return "discretized_logistic" if kind is DiscretizedLogistic else kind.__name__.lower()
 
 
 def parts(family: Family, domain: Domain) -> tuple[Part, ...]:
@@ -164,8 +161,4 @@ def require_value(variable: Variable, value: float) -> None:
 
 def families_on(domain: Domain) -> list[str]:
     """The names of the families that stand on a domain, as the language writes them."""
-    return [
-        name_of(Binomial(0) if kind is Binomial else Indicator(0) if kind is Indicator else kind())
-        for kind, domains in _DOMAINS.items()
-        if isinstance(domain, domains) and kind is not One
-    ]
+    return [name_of(kind) for kind, domains in _DOMAINS.items() if isinstance(domain, domains) and kind is not One]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -206,7 +207,7 @@ def compose(maps: Sequence[LinearMap]) -> LinearMap:
     flat: list[LinearMap] = []
     for part in maps:
         flat.extend(part.maps if isinstance(part, Compose) else (part,))
-    for left, right in zip(flat, flat[1:], strict=False):
+    for left, right in pairwise(flat):
         if left.inputs != right.outputs:
             raise error("wrong-shape", f"a map of {left.inputs} inputs is applied to {right.outputs} outputs")
     return flat[0] if len(flat) == 1 else Compose(tuple(flat))

@@ -19,6 +19,7 @@ from .expression import (
     Divide,
     Exp,
     Expression,
+    Floats,
     InputValue,
     Log,
     Parameter,
@@ -27,7 +28,6 @@ from .expression import (
     Take,
     Times,
     Total,
-    Floats,
     Value,
     in_order,
 )
@@ -80,8 +80,8 @@ class Numbers:
             case Reshape(_, shape):
                 return values[0].reshape(*shape, *values[0].shape[values[0].ndim - extra :])
             case Broadcast(operand, shape):
-                value = _aligned(values[0], shape, operand.shape, extra)
-                return np.broadcast_to(value, (*shape, *value.shape[value.ndim - extra :]))
+                spread = _aligned(values[0], shape, operand.shape, extra)
+                return np.broadcast_to(spread, (*shape, *spread.shape[spread.ndim - extra :]))
             case Take(_, axis, index, _):
                 return values[0].take(index, axis=axis)
             case Exp():

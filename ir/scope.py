@@ -216,7 +216,9 @@ def _reached(block: Product | Sum, live: Booleans, support: Support) -> list[Boo
         return _parted(reached, block.children)
     match block.form:
         case Hadamard():
-            return [live if child.width == block.width else np.array([live.any()]) for child in block.children]
+            some: Booleans = np.full(1, bool(live.any()))
+            whole: list[Booleans] = [live if child.width == block.width else some for child in block.children]
+            return whole
         case Pairs():
             cube = live.reshape([child.width for child in block.children])
             axes = range(cube.ndim)

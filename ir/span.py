@@ -10,7 +10,7 @@ import linecache
 import sys
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
+from types import FrameType
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,21 +64,27 @@ class Span:
         return f"{self.file}:{self.line}:{self.column}" if self.end_column else f"{self.file}:{self.line}"
 
 
-_ROOMS = tuple(
-    str(Path(__file__).resolve().parent.parent / room)
-    for room in ("ir", "frontend", "compiler", "backends", "runtime", "src")
-)
+# The package that this module stands in, whatever it is installed as, and what stands between two of its frames.
+_PACKAGE = __name__.removesuffix(".ir.span")
+_BETWEEN = ("contextlib", "functools")
 
 
-@lru_cache(maxsize=1024)
-def _ours(file: str) -> bool:
-    return str(Path(file).resolve()).startswith(_ROOMS) and "site-packages/_pytest" not in file
+def _is_users(frame: FrameType) -> bool:
+    """Whether a frame is neither Danaus's own nor one that it goes through; an example in a docstring is the user's."""
+    name = frame.f_globals.get("__name__", "")
+    if name == _PACKAGE or name.startswith(_PACKAGE + "."):
+        return frame.f_code.co_filename.startswith("<doctest")
+    return name not in _BETWEEN
 
 
 def caller() -> Span:
-    """The line of the user's Python that is running: the innermost frame outside Danaus."""
+    """The line of the user's Python that is running: the innermost frame outside Danaus.
+
+    Frames are told by the names of their modules: what dataclasses generate has no file, and a prompt, a notebook or
+    `python -c` is `__main__`.
+    """
     frame = sys._getframe(1)
-    while frame.f_back is not None and _ours(frame.f_code.co_filename):
+    while frame.f_back is not None and not _is_users(frame):
         frame = frame.f_back
     return Span(frame.f_code.co_filename, frame.f_lineno)
 

@@ -11,11 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .diagnostic import Diagnostic, error
 from .expression import Constraint, Floats, Parameter, Value
 from .random import stream
 from .span import Note
+
+Booleans = NDArray[np.bool_]
 
 TEXT_TOLERANCE = 1e-9
 LOADED_TOLERANCE = 1e-5
@@ -95,11 +98,11 @@ def violation(value: Value, constraint: Constraint | None, tolerance: float = TE
     return ""
 
 
-def _where(bad: np.ndarray) -> str:  # type: ignore[type-arg]
+def _where(bad: Booleans) -> str:
     return str([int(i) for i in np.argwhere(np.atleast_1d(bad))[0]])
 
 
-def _first(values: Floats, bad: np.ndarray) -> str:  # type: ignore[type-arg]
+def _first(values: Floats, bad: Booleans) -> str:
     return format(float(np.atleast_1d(values)[np.atleast_1d(bad)][0]), ".12g")
 
 

@@ -19,7 +19,21 @@ from ...ir.store import violation
 from .. import syntax
 from ..families import FAMILY_NAMES, family_named, fresh_input
 from ..maps import DenseForm, MapForm, fresh_map, given_map, parameterless
-from ..syntax import Attribute, Binding, Bracket, Call, Chain, Item, List, Loop, Name, Number, Parenthesis, Range, Return
+from ..syntax import (
+    Attribute,
+    Binding,
+    Bracket,
+    Call,
+    Chain,
+    Item,
+    List,
+    Loop,
+    Name,
+    Number,
+    Parenthesis,
+    Range,
+    Return,
+)
 from .calls import Arguments, arguments
 from .context import KINDS, Broken, Context, Imported, Index, Poisoned
 from .maps import flat_index, map_form
@@ -54,7 +68,7 @@ def run(body: Body, items: tuple[Item, ...], span: Span) -> Block:
     """
     gatherer = body.context.gatherer
     _run(body, items)
-    if not items or not isinstance(items[-1], Return):
+    if not any(isinstance(item, Return) for item in items):
         gatherer.add(
             error(
                 "no-return", f'the body of "{body.circuit}" returns nothing', span, hint="end it with `return BLOCK`"
@@ -125,7 +139,9 @@ def _loop(body: Body, item: Loop) -> None:
             )
         lo, hi = integer(item.lo, body.loops, "the start"), integer(item.hi, body.loops, "the end")
         if hi < lo:
-            raise error("wrong-range", f"the range {lo}..{hi} runs backwards", item.lo.span, hint="use `reversed(A..B)`")
+            raise error(
+                "wrong-range", f"the range {lo}..{hi} runs backwards", item.lo.span, hint="use `reversed(A..B)`"
+            )
         steps = range(hi - 1, lo - 1, -1) if item.reversed else range(lo, hi)
         for step in steps:
             body.loops[name] = step
@@ -187,7 +203,9 @@ def _named(body: Body, name: Name) -> Block:
         return _of_circuit(body, entity)
     if isinstance(entity, Imported):
         return _of_circuit(body, entity.spec.circuit)
-    hint = f"an input is written [{name.text} = 1] or bernoulli({name.text}, …)" if is_variable(name, body.context) else ""
+    hint = (
+        f"an input is written [{name.text} = 1] or bernoulli({name.text}, …)" if is_variable(name, body.context) else ""
+    )
     raise error("not-a-block", f'"{name.text}" is {KINDS[type(entity)]}, not a block', hint=hint)
 
 
@@ -219,12 +237,12 @@ def imported_circuit(context: Context, expression: Attribute) -> Circuit:
     return circuit
 
 
-def _chain(
-    body: Body, first: syntax.Expression, rest: tuple[tuple[str, syntax.Expression], ...], span: Span
-) -> Block:
+def _chain(body: Body, first: syntax.Expression, rest: tuple[tuple[str, syntax.Expression], ...], span: Span) -> Block:
     for operator, operand in rest:
         if operator != "*":
-            raise error("not-a-block", f"blocks are not joined by `{operator}`", operand.span, _joining.get(operator, ""))
+            raise error(
+                "not-a-block", f"blocks are not joined by `{operator}`", operand.span, _joining.get(operator, "")
+            )
     factors: list[Block] = []
     for factor in (first, *(operand for _, operand in rest)):
         if _is_number(body, factor):
@@ -269,7 +287,9 @@ def _indicator(body: Body, expression: Bracket) -> Block:
 
 def _subscript(body: Body, base: syntax.Expression, index: syntax.Expression, span: Span) -> Block:
     if is_variable(base, body.context):
-        raise error("not-a-block", "a variable is not a block", hint="an input is written [x[0] = 1] or bernoulli(x[0], …)")
+        raise error(
+            "not-a-block", "a variable is not a block", hint="an input is written [x[0] = 1] or bernoulli(x[0], …)"
+        )
     if not isinstance(base, Name | Call | Parenthesis | Attribute):
         raise error("not-a-block", "nodes are picked of a name, a call or a parenthesis", base.span)
     whole = block(body, base)
@@ -300,7 +320,10 @@ def _call(body: Body, call: Call) -> Block:
             if name in body.context.operators or name in CIRCUIT_CALLS:
                 hint = f"{name} gives a circuit: write `circuit NAME = {name}(…)` and use its name"
             raise error(
-                "unknown-form", f'there is no block form "{name}"', call.name.span, hint or f"forms are {', '.join(FORMS)}"
+                "unknown-form",
+                f'there is no block form "{name}"',
+                call.name.span,
+                hint or f"forms are {', '.join(FORMS)}",
             )
 
 
@@ -331,9 +354,7 @@ def _family(body: Body, call: Call, name: str) -> Block:
             f"{name} takes {len(wanted)} array{'s' if len(wanted) != 1 else ''} of parameters, not {len(rest)}",
             hint=f"write {name}({target.name}, {names}), or {name}({target.name}, width=K)",
         )
-    values = [
-        _parameters(body, item, part.constraint, part.name) for item, part in zip(rest, wanted, strict=True)
-    ]
+    values = [_parameters(body, item, part.constraint, part.name) for item, part in zip(rest, wanted, strict=True)]
     return input_block(family, target, values, call.span)
 
 
@@ -347,7 +368,10 @@ def _parameters(body: Body, expression: syntax.Expression, constraint: Constrain
         return parameter(body.context, expression, constraint)
     if not isinstance(expression, List):
         raise error(
-            "wrong-shape", f"{describe(expression)} is no list of {what}", expression.span, hint="write them in brackets"
+            "wrong-shape",
+            f"{describe(expression)} is no list of {what}",
+            expression.span,
+            hint="write them in brackets",
         )
     numbers = array(expression, body.loops)
     if reason := violation(numbers, constraint):
@@ -393,7 +417,9 @@ def _unpadded(index: Index, place: Name) -> list[np.ndarray[tuple[int], np.dtype
     for number, row in enumerate(index.values):
         kept = row[row != -1]
         if (row[: len(kept)] == -1).any():
-            raise error("wrong-index", f"row {number} has -1 before its end", place.span, hint="rows are padded at the end")
+            raise error(
+                "wrong-index", f"row {number} has -1 before its end", place.span, hint="rows are padded at the end"
+            )
         rows.append(kept)
     return rows
 
@@ -424,7 +450,9 @@ _naming = "declare the array with `param` or `const`, and name it"
 def _fresh(body: Body, given: Arguments, form: MapForm, inputs: int, width: int | None) -> LinearMap:
     if width is None and not parameterless(form):
         raise error(
-            "wrong-arguments", "a sum needs weights or a width", hint="write sum(a, [[…]]), sum(a, W) or sum(a, width=K)"
+            "wrong-arguments",
+            "a sum needs weights or a width",
+            hint="write sum(a, [[…]]), sum(a, W) or sum(a, width=K)",
         )
     if width is None or parameterless(form):
         return given_map(form, [], inputs, width)
@@ -445,4 +473,3 @@ def _rows(body: Body, expression: List, width: int) -> Expression:
             hint=hint,
         )
     return constant(numbers)
-

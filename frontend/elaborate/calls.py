@@ -47,7 +47,10 @@ def arguments(
             word = argument.target.text if isinstance(argument.target, Name) else "this"
             known = f"{name} takes {', '.join(options)}" if options else f"{name} takes no options"
             raise error(
-                "unknown-option", f'{name} has no option "{word}"', argument.target.span, nearest(word, options) or known
+                "unknown-option",
+                f'{name} has no option "{word}"',
+                argument.target.span,
+                nearest(word, options) or known,
             )
         elif argument.target.text in named:
             raise error("duplicate-name", f'the option "{argument.target.text}" stands twice', argument.target.span)

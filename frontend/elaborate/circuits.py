@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from ...ir.block import Block
 from ...ir.circuit import Circuit
@@ -68,7 +69,10 @@ def circuit(expression: Expression, context: Context, name: str) -> Circuit:
                 if form in FORMS or form in FAMILY_NAMES:
                     hint = f"{form} makes a block: write `circuit {name} {{ return {form}(…) }}`"
                 raise error(
-                    "unknown-form", f'there is no template or operator "{form}"', span, hint or "see the language reference"
+                    "unknown-form",
+                    f'there is no template or operator "{form}"',
+                    span,
+                    hint or "see the language reference",
                 )
             case _:
                 raise error("not-a-circuit", f"{describe(expression)} is not a circuit")
@@ -158,7 +162,9 @@ def _quad(call: Call, context: Context, name: str) -> Block:
     given = arguments(call, 1, 1, options=("shape", "states", "layer"))
     layer = given.options.get("layer")
     if layer is not None and not (isinstance(layer, Name) and layer.text in ("cp", "tucker")):
-        raise error("wrong-arguments", f"{describe(layer)} is no layer", layer.span, hint="write layer=cp or layer=tucker")
+        raise error(
+            "wrong-arguments", f"{describe(layer)} is no layer", layer.span, hint="write layer=cp or layer=tucker"
+        )
     template = templates.quad_tree if call.name.text == "quad_tree" else templates.quad_graph
     return template(
         variables(given.positional[0], context, {}),
@@ -178,12 +184,12 @@ def _mixture(call: Call, context: Context, name: str) -> Circuit:
         raise error("wrong-arguments", "the first argument is a list of circuits", members.span, hint="write [p, q]")
     parts = [circuit(item, context, name) for item in members.items]
     if not isinstance(weights, List):
-        raise error("wrong-arguments", "the second argument is a list of weights", weights.span, hint="write [0.5, 0.5]")
+        raise error(
+            "wrong-arguments", "the second argument is a list of weights", weights.span, hint="write [0.5, 0.5]"
+        )
     numbers = array(weights, {})
     if numbers.shape != (len(parts),):
-        raise error(
-            "wrong-shape", f"{len(parts)} circuits, but weights of shape {list(numbers.shape)}", weights.span
-        )
+        raise error("wrong-shape", f"{len(parts)} circuits, but weights of shape {list(numbers.shape)}", weights.span)
     root = templates.mixture([part.root for part in parts], numbers, context.declarations, name, span=call.span)
     free = tuple(dict.fromkeys(variable for part in parts for variable in part.free))
     return Circuit(root, context.snapshot(), name, free, span=call.span)
@@ -232,10 +238,15 @@ def _map(given: Arguments, option: str, context: Context) -> MapForm | None:
 
 def _data(expression: Expression, context: Context) -> Data:
     if not isinstance(expression, Name) or not expression.quoted:
-        raise error("wrong-arguments", f"{describe(expression)} is not the path of a data file", expression.span, "quote it")
+        raise error(
+            "wrong-arguments", f"{describe(expression)} is not the path of a data file", expression.span, "quote it"
+        )
     declared = tuple(context.columns.values())
     with placed(expression.span):
-        return read_data(context.folder / expression.text, declared)
+        data = read_data(context.folder / expression.text, declared)
+    kept = [i for i, variable in enumerate(data.variables) if variable not in data.absent]
+    variables = tuple(data.variables[i] for i in kept)
+    return replace(data, variables=variables, values=data.values[:, kept], observed=data.observed[:, kept])
 
 
 def _operator(call: Call, context: Context, name: str) -> Circuit:
@@ -308,7 +319,9 @@ def _weights(given: Arguments, context: Context) -> dict[Variable, Value]:
         target = variable(item.target, context, {})
         _once(out, target, item.target)
         if not isinstance(target.domain, FiniteDomain):
-            raise error("wrong-domain", f'"{target.name}" is {target.domain}; evidence weighs finite domains', item.target.span)
+            raise error(
+                "wrong-domain", f'"{target.name}" is {target.domain}; evidence weighs finite domains', item.target.span
+            )
         weights = array(item.value, {})
         if weights.shape != (target.domain.size,):
             raise error(
@@ -328,5 +341,3 @@ def _renamed(given: Arguments, context: Context) -> dict[Variable, Variable]:
         _once(out, target, item.target)
         out[target] = variable(item.value, context, {})
     return out
-
-

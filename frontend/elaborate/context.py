@@ -128,5 +128,7 @@ class Context:
         Raises: DanausError `too-large` when there are too many.
         """
         self.steps += 1
+        if self.steps > MAX_STEPS + 1:
+            raise Poisoned
         if self.steps > MAX_STEPS:
             raise error("too-large", f"the bodies run more than {MAX_STEPS} statements", span, hint="shorten the loops")

@@ -53,7 +53,9 @@ def map_form(expression: Expression, context: Context, loops: Loops) -> MapForm:
         case Name(name, span) | Call(Name(name), _, span) if name in MAP_NAMES:
             takes = {"dense", "diagonal", "kron"}
             hint = f"write {name}" if name in takes else f"write {name}(…)"
-            raise error("wrong-arguments", f"{name} {'takes no' if name in takes else 'needs its'} arguments", span, hint)
+            raise error(
+                "wrong-arguments", f"{name} {'takes no' if name in takes else 'needs its'} arguments", span, hint
+            )
         case Name(name, span) | Call(Name(name), _, span):
             hint = nearest(name, MAP_NAMES) or f"maps are {', '.join(MAP_NAMES)}"
             raise error("unknown-map", f'there is no map "{name}"', span, hint=hint)

@@ -84,10 +84,6 @@ def shown(value: Fraction) -> str:
     return str(value.numerator) if value.denominator == 1 else f"{float(value):.6g}"
 
 
-def is_list(expression: Expression) -> bool:
-    return isinstance(expression, List)
-
-
 def array(expression: Expression, loops: Loops) -> Value:
     """A list, or lists of lists, of numbers, or one number.
 

@@ -128,15 +128,14 @@ def _statement(
 
 def _variable(statement: VarStatement, context: Context, known: Mapping[str, Variable]) -> None:
     name = statement.name
-    found = domain(statement.domain)
+    with placed(statement.domain.span):
+        found = domain(statement.domain)
     if statement.size is None:
         context.declare(name, _column(name.text, found, context, known, name.span))
         return
     count = size(statement.size, {}, "the number of variables")
     if count + len(context.columns) > MAX_VARIABLES:
-        raise error(
-            "too-large", f"{count} variables", statement.size.span, hint=f"a file has at most {MAX_VARIABLES}"
-        )
+        raise error("too-large", f"{count} variables", statement.size.span, hint=f"a file has at most {MAX_VARIABLES}")
     elements = tuple(_column(f"{name.text}[{i}]", found, context, known, name.span) for i in range(count))
     context.declare(name, VariableArray(name.text, elements))
 
@@ -204,14 +203,20 @@ def _index(statement: ArrayStatement, context: Context) -> None:
     loaded = context.declarations.loaded.get(name.text)
     if loaded is not None:
         if np.any(loaded.floats != np.round(loaded.floats)):
-            raise error("not-an-integer", f'the loaded value of "{name.text}" holds numbers that are no integers', name.span)
+            raise error(
+                "not-an-integer", f'the loaded value of "{name.text}" holds numbers that are no integers', name.span
+            )
         values = loaded.floats.astype(np.int64)
     elif statement.value is None:
-        raise error("no-value", f'index "{name.text}" has no value', name.span, hint="give it one with `=`, or `load` it")
+        raise error(
+            "no-value", f'index "{name.text}" has no value', name.span, hint="give it one with `=`, or `load` it"
+        )
     else:
         values = _integers(statement, shape)
     if values.shape != shape:
-        raise error("wrong-shape", f'"{name.text}" has shape {list(shape)}, but its value has {list(values.shape)}', name.span)
+        raise error(
+            "wrong-shape", f'"{name.text}" has shape {list(shape)}, but its value has {list(values.shape)}', name.span
+        )
     context.declare(name, Index(name.text, values))
 
 
@@ -299,7 +304,9 @@ def _finished(file: File, context: Context, demanded: _Demands, places: Mapping[
                 notes += [note] if note else []
         elif not isinstance(context.entities.get(name), Index | Broken) and not gatherer.errors:
             hint = nearest(name, declarations.parameters) or "a file may hold only what the spec names"
-            gatherer.add(Diagnostic("unknown-name", f'the loaded file has a "{name}", which is not declared', span, hint))
+            gatherer.add(
+                Diagnostic("unknown-name", f'the loaded file has a "{name}", which is not declared', span, hint)
+            )
     own = declarations.settle(gatherer, context.seed)
     gatherer.finish()
     store = context.store.merged(own)

@@ -132,7 +132,9 @@ def bounds(index: Expression, loops: Loops, length: int, span: Span) -> tuple[in
         start, stop = integer(index.lo, loops, "the start"), integer(index.hi, loops, "the end")
         if not 0 <= start < stop <= length:
             reason = "is empty" if start >= stop else f"is out of range 0..{length}"
-            raise error("wrong-index", f"the slice {start}..{stop} {reason}", index.span, hint="the end is not included")
+            raise error(
+                "wrong-index", f"the slice {start}..{stop} {reason}", index.span, hint="the end is not included"
+            )
         return start, stop
     at = integer(index, loops, "the index")
     if not 0 <= at < length:
@@ -149,7 +151,9 @@ def value(target: Variable, expression: Expression, loops: Loops) -> float:
     match expression:
         case Name(text, span, True):
             if text not in names:
-                hint = nearest(text, names) or (f"its values are {', '.join(names[:8])}" if names else "it has no names")
+                hint = nearest(text, names) or (
+                    f"its values are {', '.join(names[:8])}" if names else "it has no names"
+                )
                 raise error("unknown-value", f'"{target.name}" has no value named "{text}"', span, hint=hint)
             return float(names.index(text))
         case Name(text, span) if text not in loops and text in names:
@@ -159,4 +163,3 @@ def value(target: Variable, expression: Expression, loops: Loops) -> float:
             with placed(expression.span):
                 require_value(target, found)
             return found
-

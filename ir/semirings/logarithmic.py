@@ -158,7 +158,7 @@ def log_matmul(weights: Array, x: Array) -> Array:
         shift = np.where(np.isneginf(top), 0.0, top)
         with np.errstate(divide="ignore"):
             out[(*lead, i, b)] = np.log(np.exp(terms - shift[:, None]).sum(axis=-1)) + shift
-    return out
+    return np.asarray(out)
 
 
 class Max(Log):
@@ -173,7 +173,7 @@ class Max(Log):
         return Semiring.matmul(self, scalars, elements)
 
     def sum(self, elements: Array, axis: int) -> Array:
-        return np.max(elements, axis=axis, initial=-np.inf)
+        return np.asarray(np.max(elements, axis=axis, initial=-np.inf))
 
     def segment_sum(self, elements: Array, offsets: Array) -> Array:
         return reduceat(np.maximum, elements, offsets, -np.inf)

@@ -1,1 +1,1 @@
-"""Danaus compiles probabilistic circuits: text or Python in, proved properties and exact answers out."""
+"""Danaus, a compiler for probabilistic circuits."""

@@ -1,0 +1,196 @@
+"""Queries by kind: what each needs, and its answer through the reference evaluator as columns of a table.
+
+What enters is a query and the rows of a data file; what leaves is what `danaus run` writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..frontend.spec import Query
+from ..ir import query as ask
+from ..ir.circuit import Circuit
+from ..ir.data import Column, Data
+from ..ir.diagnostic import Diagnostic, Refused, error
+from ..ir.domain import Bool, Cat, FiniteDomain, Variable
+from .judge import described
+from .operators import restrict
+from .properties import Proved, check
+
+# Queries that take rows of data; the others have one answer, or rows of their own.
+WITH_DATA = ("likelihood", "marginal", "conditional", "map")
+OPTIONAL_DATA = ("sample",)
+_NEEDS = {
+    "likelihood": (),
+    "map": ("smooth", "decomposable", "nonnegative"),
+    "sample": ("smooth", "decomposable", "nonnegative"),
+}
+_STRUCTURE = ("smooth", "decomposable")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The columns of an answer, or one number alone."""
+
+    columns: tuple[Column, ...] = ()
+    number: float | None = None
+
+
+def require(query: Query) -> None:
+    """Checks what a query needs of its circuits.
+
+    Raises: Refused with the witness of each need that is not proved; DanausError `wrong-domain`.
+    """
+    refused: list[Diagnostic] = []
+    for circuit in query.circuits:
+        for name in _NEEDS.get(query.kind, _STRUCTURE):
+            result = check(circuit, name)[name]
+            if not isinstance(result, Proved):
+                status, notes = described(name, result)
+                said = "is not" if status == "refuted" else "is not known to be"
+                refused.append(
+                    Diagnostic(
+                        f"not-{name}",
+                        f'{query.kind} needs "{circuit.name}" to be {name}, which it {said}',
+                        query.span,
+                        hint="`smooth(p)` is the same function, smooth" if name == "smooth" else "",
+                        notes=tuple(notes),
+                    )
+                )
+    if refused:
+        raise Refused(*refused)
+    if query.kind == "hamming":
+        for variable in query.circuits[0].variables:
+            if not isinstance(variable.domain, Bool):
+                raise error(
+                    "wrong-domain", f'hamming needs bool variables; "{variable}" is {variable.domain}', query.span
+                )
+
+
+def given(query: Query, values: Sequence[tuple[str, str]]) -> Query:
+    """The query under fixed values: every circuit that has the variable is restricted to it.
+
+    Raises: DanausError `unknown-variable`, `wrong-value`.
+    """
+    circuits = list(query.circuits)
+    for name, text in values:
+        found = False
+        for position, circuit in enumerate(circuits):
+            for variable in circuit.variables:
+                if variable.name == name:
+                    circuits[position] = restrict(circuit, {variable: value_of(variable, text)})
+                    found = True
+        if not found:
+            known = sorted({variable.name for circuit in query.circuits for variable in circuit.variables})
+            raise error(
+                "unknown-variable",
+                f'no circuit of the query has a variable "{name}"',
+                hint=f"they have {', '.join(known[:8])}",
+            )
+    return replace(query, circuits=tuple(circuits))
+
+
+def value_of(variable: Variable, text: str) -> float:
+    """A value from its text: a name of the domain, or a number."""
+    names = variable.domain.names if isinstance(variable.domain, Cat) else ()
+    if text in names:
+        return float(names.index(text))
+    try:
+        return float(text)
+    except ValueError:
+        hint = f"its values are {', '.join(names[:8])}" if names else "give a number"
+        raise error("wrong-value", f'"{variable}" has no value "{text}"', hint=hint) from None
+
+
+def answer(query: Query, data: Data | None = None, seed: int = 0, count: int = 1) -> Answer:
+    """The answer of a query whose needs are met, for the rows of `data` where it takes data.
+
+    Raises: DanausError for evidence that a query cannot take.
+    """
+    circuit = query.circuits[0]
+    match query.kind:
+        case "likelihood" if data is not None:
+            data.require_complete()
+            return _logs(ask.log_likelihood(circuit, data.values))
+        case "marginal" if data is not None:
+            return _logs(ask.log_likelihood(circuit, data.values, data.observed))
+        case "conditional" if data is not None:
+            return Answer(tuple(_conditional(circuit, data)))
+        case "map" if data is not None:
+            return Answer(tuple(_map(circuit, data)))
+        case "sample" if data is None:
+            values = ask.sample(circuit, count, seed)
+            return Answer(tuple(_values(circuit, values)))
+        case "sample":
+            assert data is not None
+            return Answer(tuple(_values(circuit, ask.sample_given(circuit, data.values, data.observed, seed))))
+        case "partition":
+            return Answer(number=ask.partition(circuit))
+        case "moment":
+            return Answer(number=ask.moment(circuit, query.variables[0][0], _order(query)))
+        case "hamming":
+            logs = ask.hamming(circuit)
+            ones = Column("ones", np.arange(len(logs)))
+            return Answer((ones, Column("log_mass", logs)))
+        case _:
+            raise error("needs-data", f"the query {query.kind} needs rows of data", hint="give them with --data FILE")
+
+
+def _order(query: Query) -> int:
+    order = query.numbers[0]
+    if order != int(order) or order < 0:
+        raise error("wrong-number", f"the moment {order:g} is no natural number", query.span)
+    return int(order)
+
+
+def _logs(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Answer:
+    return Answer((Column("log_probability", values),))
+
+
+def _values(circuit: Circuit, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> list[Column]:
+    return [
+        Column(variable.name, values[:, position], variable.domain)
+        for position, variable in enumerate(circuit.variables)
+    ]
+
+
+def _conditional(circuit: Circuit, data: Data) -> list[Column]:
+    found = ask.conditional(circuit, data.values, data.observed)
+    columns: list[Column] = []
+    for position, variable in enumerate(circuit.variables):
+        if variable not in found:
+            continue
+        missing = ~data.observed[:, position]
+        posterior = found[variable]
+        if isinstance(posterior, np.ndarray):
+            assert isinstance(variable.domain, FiniteDomain)
+            columns += [
+                Column(f"{variable.name}={name}", posterior[:, code], present=missing)
+                for code, name in enumerate(value_names(variable))
+            ]
+        else:
+            columns.append(Column(f"{variable.name}.mean", posterior.mean, present=missing))
+            columns.append(Column(f"{variable.name}.sd", np.sqrt(posterior.variance), present=missing))
+    return columns
+
+
+def value_names(variable: Variable) -> list[str]:
+    """The values of a finite domain as text: names where it has them."""
+    domain = variable.domain
+    assert isinstance(domain, FiniteDomain)
+    if isinstance(domain, Cat) and domain.names:
+        return list(domain.names)
+    low = getattr(domain, "lo", 0)
+    return [str(low + code) for code in range(domain.size)]
+
+
+def _map(circuit: Circuit, data: Data) -> list[Column]:
+    best = ask.most_probable(circuit, data.values, data.observed)
+    return [
+        *_values(circuit, best.values),
+        Column("log_probability", best.log_probability),
+        Column("exact", best.exact),
+    ]

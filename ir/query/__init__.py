@@ -1,0 +1,33 @@
+"""Queries through the reference evaluator, which define what compiled kernels must answer.
+
+What enters are a circuit and rows as `validate_array` and `read_data` give them; what leaves are natural logarithms,
+probabilities, values. The needs of a query (smooth, decomposable, …) are checked by whoever asks it.
+"""
+
+from .conditional import Answer, conditional
+from .derivative import backward, derivatives
+from .hamming import hamming
+from .likelihood import log_likelihood, marginal, partition, signed_log_value, signed_partition
+from .maximum import MostProbable, most_probable
+from .mixture import Mixture
+from .moment import moment
+from .sample import sample, sample_given
+
+__all__ = [
+    "Answer",
+    "MostProbable",
+    "Mixture",
+    "backward",
+    "conditional",
+    "derivatives",
+    "hamming",
+    "log_likelihood",
+    "marginal",
+    "moment",
+    "most_probable",
+    "partition",
+    "sample",
+    "sample_given",
+    "signed_log_value",
+    "signed_partition",
+]

@@ -1,0 +1,140 @@
+"""The distribution of each missing variable given the observed ones, in one walk up and one down.
+
+In a smooth, decomposable circuit p(x = v, rest) = Σ over the input nodes on x of derivative · f(v). What leaves is a
+table of probabilities per row, or, on infinite domains, a mixture of the input nodes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection
+
+import numpy as np
+
+from ..block import Block, Input
+from ..circuit import Circuit
+from ..density import domain_values
+from ..diagnostic import DanausWarning
+from ..domain import FiniteDomain, Variable
+from ..evaluate import Evidence, free_elements, rows_at_once, values_of
+from ..expression import Floats
+from ..numbers import Numbers
+from ..semirings import Array, Log, SignedLog
+from .derivative import backward
+from .likelihood import Booleans, evidence_of, log_and_sign, logarithmic
+from .mixture import Component, Mixture
+
+Answer = Floats | Mixture
+
+
+def conditional(
+    circuit: Circuit, values: Floats, observed: Booleans, variables: Collection[Variable] | None = None
+) -> dict[Variable, Answer]:
+    """The distribution of each variable that some row leaves out, given what the row observes.
+
+    On a finite domain [batch, n] probabilities in domain order (a one where the row observes the variable); on real
+    and count a `Mixture`. Rows whose evidence is impossible are NaN, with one `DanausWarning`. The circuit is smooth
+    and decomposable, which the caller has checked; it is normalised by its value, whatever the sign of that.
+    `variables` are those asked for, if not all.
+
+    Raises: DanausError `diverges` where a missing variable has no finite integral.
+    """
+    evidence = evidence_of(circuit, values, observed)
+    numbers = Numbers(circuit.store)
+    semiring = logarithmic(circuit, numbers)
+    asked = circuit.variables if variables is None else variables
+    gaps = np.asarray(~evidence.observed.all(axis=0))
+    missing = [variable for variable, gap in zip(circuit.variables, gaps, strict=True) if gap and variable in asked]
+    inputs = _inputs(circuit, missing)
+    weights: dict[Variable, list[Floats]] = {variable: [] for variable in missing}
+    impossible: list[Booleans] = []
+    step = rows_at_once(circuit, keep=True)
+    for start in range(0, max(evidence.rows, 1), step):
+        part = evidence.part(slice(start, start + step))
+        elements, value = _joint(circuit, semiring, part, numbers, inputs)
+        impossible.append(log_and_sign(value, semiring)[1] == 0)
+        for variable, joint in elements.items():
+            weights[variable].append(_shares(joint, semiring, impossible[-1]))
+    bad = np.concatenate(impossible)
+    if bad.any():
+        _warn(circuit, bad)
+    answers: dict[Variable, Answer] = {}
+    for variable in missing:
+        shares = np.concatenate(weights[variable], axis=1)
+        column, known = evidence.column(variable)
+        if isinstance(variable.domain, FiniteDomain):
+            one = np.where(bad[:, None], np.nan, column[:, None] == domain_values(variable))
+            answers[variable] = np.where(known[:, None], one, shares.T)
+        else:
+            components = tuple(
+                Component(block.family, block.width, tuple(numbers.floats(block.parameters)))
+                for block in inputs[variable]
+            )
+            answers[variable] = Mixture(variable, components, shares, np.where(bad, np.nan, column), known)
+    return answers
+
+
+def _inputs(circuit: Circuit, variables: Collection[Variable]) -> dict[Variable, list[Input]]:
+    """The input blocks on each variable."""
+    found: dict[Variable, list[Input]] = {variable: [] for variable in variables}
+    for block in circuit.blocks:
+        if isinstance(block, Input) and block.variable in found:
+            found[block.variable].append(block)
+    return found
+
+
+def _joint(
+    circuit: Circuit,
+    semiring: Log | SignedLog,
+    evidence: Evidence,
+    numbers: Numbers,
+    inputs: dict[Variable, list[Input]],
+) -> tuple[dict[Variable, Array], Array]:
+    """For each variable of `inputs` p(x = v, rest), [n, batch], or on infinite domains what each of its input nodes
+    adds to p(rest), [nodes, batch]; and the circuit's value, [batch]."""
+    values = values_of(circuit, semiring, evidence, numbers)
+    top = semiring.multiply(values[circuit.root][0], free_elements(circuit, semiring, evidence, numbers))
+    shares: dict[Block, Array] = {}
+    for block, adjoint in backward(circuit, semiring, evidence, numbers, values):
+        if isinstance(block, Input) and block.variable in inputs:
+            shares[block] = _share(block, adjoint, semiring, numbers)
+    joint: dict[Variable, Array] = {}
+    for variable, blocks in inputs.items():
+        parts = [shares[block] for block in blocks]
+        if not isinstance(variable.domain, FiniteDomain):
+            joint[variable] = semiring.concatenate(parts)
+        elif variable in circuit.free:
+            joint[variable] = semiring.full((variable.domain.size, evidence.rows), one=True)
+        else:
+            joint[variable] = semiring.sum(np.stack(parts), 0)
+    return joint, top
+
+
+def _share(block: Input, adjoint: Array, semiring: Log | SignedLog, numbers: Numbers) -> Array:
+    """What an input adds to p(x = v, rest), [n, batch]; on an infinite domain what its nodes add to p(rest)."""
+    variable = block.variable
+    if not isinstance(variable.domain, FiniteDomain):
+        mass = numbers.moments(block.family, variable, block.parameters, 0, semiring.field)
+        return semiring.multiply(np.expand_dims(semiring.from_field(mass), 1), adjoint)
+    x = domain_values(variable)
+    table = semiring.from_field(numbers.inputs(block.family, variable, block.parameters, x, semiring.field))
+    return semiring.matmul(table.swapaxes(0, 1), adjoint)
+
+
+def _shares(joint: Array, semiring: Log | SignedLog, impossible: Booleans) -> Floats:
+    """Elements as shares of their sum, [nodes, batch] in float64; NaN where the evidence is impossible."""
+    total, whole = log_and_sign(semiring.sum(joint, 0), semiring)
+    logs, signs = log_and_sign(joint, semiring)
+    bad = impossible | (whole == 0)
+    shares = signs * whole * np.exp(logs - np.where(bad, 0.0, total))
+    return np.where(bad, np.nan, shares)
+
+
+def _warn(circuit: Circuit, impossible: Booleans) -> None:
+    warnings.warn(
+        f'"{circuit.name}" is zero at the evidence of {int(impossible.sum())} of {len(impossible)} rows, first row '
+        f"{int(np.flatnonzero(impossible)[0])} (from 0): nothing has a distribution given what is impossible, and NaN "
+        "stands there",
+        DanausWarning,
+        stacklevel=3,
+    )

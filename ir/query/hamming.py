@@ -1,0 +1,47 @@
+"""The mass of each number of ones: a circuit over booleans evaluated over polynomials in t, with t for each one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..circuit import Circuit
+from ..diagnostic import DanausError, Diagnostic
+from ..domain import Bool
+from ..evaluate import Evidence, evaluate
+from ..expression import Floats
+from ..numbers import Numbers
+from ..semirings import Polynomial
+from .likelihood import log_and_sign, logarithm, logarithmic
+
+
+def hamming(circuit: Circuit) -> Floats:
+    """The logarithm of the total of the circuit over all assignments with 0, 1, … V ones: [V + 1].
+
+    NaN, with a `DanausWarning`, where that is negative. The circuit is smooth and decomposable, which the caller has
+    checked. The cost is that of a marginal times the square of the number of variables, at most.
+
+    Raises: DanausError `wrong-domain` for each variable that is no boolean.
+    """
+    others = [variable for variable in circuit.variables if not isinstance(variable.domain, Bool)]
+    if others:
+        raise DanausError(
+            *(
+                Diagnostic(
+                    "wrong-domain",
+                    f'hamming counts ones of booleans; "{variable.name}" of "{circuit.name}" is {variable.domain}',
+                    hint="integrate the variable out first",
+                )
+                for variable in others
+            )
+        )
+    base = logarithmic(circuit, Numbers(circuit.store))
+    zero, one = base.unit(one=False), base.unit(one=True)
+    powers = np.stack([np.stack([one, zero]), np.stack([zero, one])])  # 1 for the value 0, t for the value 1
+    evidence = Evidence.nothing(circuit.variables)
+    weighted = replace(evidence, weights={variable: powers for variable in circuit.variables})
+    coefficients = evaluate(circuit, Polynomial(base), weighted)[0]
+    logs, signs = np.full((2, len(circuit.variables) + 1), -np.inf)
+    logs[: len(coefficients)], signs[: len(coefficients)] = log_and_sign(coefficients, base)
+    return logarithm(logs, signs, f'the mass of "{circuit.name}"', "number of ones")

@@ -1,0 +1,109 @@
+"""Likelihoods, marginals and the partition function, as natural logarithms with exact −inf.
+
+What enters are rows as `validate_array` and `read_data` give them: values of the circuit's variables, in order, and a
+mask of what is observed. The circuit is evaluated over logarithms, with signs only where a number of it is negative.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..block import Input, Sum
+from ..circuit import Circuit
+from ..diagnostic import DanausWarning, error
+from ..evaluate import Evidence, evaluate
+from ..expression import Floats
+from ..family import Table
+from ..linear import expressions
+from ..numbers import Numbers
+from ..semirings import LOG, SIGNED_LOG, Array, Log, SignedLog
+
+Booleans = NDArray[np.bool_]
+
+
+def log_likelihood(circuit: Circuit, values: Floats, observed: Booleans | None = None) -> Floats:
+    """The natural logarithm of the circuit's value per row, [batch]; what a mask leaves out is summed out.
+
+    −inf is exact. Where the value is negative, the answer is NaN, with a `DanausWarning`; `signed_log_value` gives it.
+    `values` and `observed` are [batch, variables].
+
+    Raises: DanausError `diverges` where a variable that is summed out has no finite integral.
+    """
+    return logarithm(*signed_log_value(circuit, values, observed), f'the value of "{circuit.name}"')
+
+
+def marginal(circuit: Circuit, values: Floats, observed: Booleans) -> Floats:
+    """The logarithm of what the circuit sums to over what each row leaves out, [batch]: a likelihood under a mask."""
+    return log_likelihood(circuit, values, observed)
+
+
+def signed_log_value(circuit: Circuit, values: Floats, observed: Booleans | None = None) -> tuple[Floats, Floats]:
+    """The logarithm of the magnitude of the circuit's value, and its sign (1, 0, −1), per row: [batch] each."""
+    semiring = logarithmic(circuit, Numbers(circuit.store))
+    return log_and_sign(evaluate(circuit, semiring, evidence_of(circuit, values, observed)), semiring)
+
+
+def partition(circuit: Circuit) -> float:
+    """The logarithm of the circuit's sum or integral over all its variables; NaN, with a warning, where it is negative.
+
+    Raises: DanausError `diverges`.
+    """
+    log, sign = signed_partition(circuit)
+    return float(logarithm(np.array([log]), np.array([sign]), f'the total of "{circuit.name}"')[0])
+
+
+def signed_partition(circuit: Circuit) -> tuple[float, float]:
+    """The logarithm of the magnitude of the circuit's total, and its sign."""
+    semiring = logarithmic(circuit, Numbers(circuit.store))
+    logs, signs = log_and_sign(evaluate(circuit, semiring, Evidence.nothing(circuit.variables)), semiring)
+    return float(logs[0]), float(signs[0])
+
+
+def logarithmic(circuit: Circuit, numbers: Numbers) -> Log | SignedLog:
+    """The semiring for the circuit's logarithms: with signs where a weight or an entry of a table is negative."""
+    for block in circuit.blocks:
+        match block:
+            case Input(Table(), _, parameters):
+                own = parameters
+            case Sum(_, linear):
+                own = expressions(linear)
+            case _:
+                continue
+        if any(np.any(numbers.of(expression, SIGNED_LOG)[..., 1] < 0) for expression in own):
+            return SIGNED_LOG
+    return LOG
+
+
+def evidence_of(circuit: Circuit, values: Floats, observed: Booleans | None) -> Evidence:
+    """Rows as evidence; without a mask all is observed.
+
+    Raises: DanausError `wrong-shape` where the columns are not the circuit's variables.
+    """
+    mask = np.ones(np.shape(values), dtype=bool) if observed is None else np.asarray(observed, dtype=bool)
+    rows = np.asarray(values, dtype=np.float64)
+    if rows.ndim != 2 or rows.shape[1] != len(circuit.variables) or mask.shape != rows.shape:
+        raise error(
+            "wrong-shape",
+            f"values have shape {list(rows.shape)} and their mask {list(mask.shape)}, "
+            f"not [batch, {len(circuit.variables)}]",
+        )
+    return Evidence(circuit.variables, rows, mask)
+
+
+def log_and_sign(elements: Array, semiring: Log | SignedLog) -> tuple[Floats, Floats]:
+    """The logarithms and signs of elements of either semiring."""
+    if isinstance(semiring, SignedLog):
+        return elements[..., 0], elements[..., 1]
+    return elements, np.where(np.isneginf(elements), 0.0, 1.0)
+
+
+def logarithm(logs: Floats, signs: Floats, what: str, place: str = "row") -> Floats:
+    """The logarithms; NaN where the sign is negative, with a warning that names what it is of, and the first place."""
+    negative = np.flatnonzero(signs < 0)
+    if len(negative):
+        where = f" at {place} {negative[0]}" + (f" and {len(negative) - 1} more" if len(negative) > 1 else "")
+        warnings.warn(f"{what} is negative{where}: it has no logarithm, and is NaN", DanausWarning, stacklevel=3)
+    return np.where(signs < 0, np.nan, logs)

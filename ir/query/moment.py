@@ -1,0 +1,36 @@
+"""Moments: the expectation of a power of a variable under a circuit, normalised."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..circuit import Circuit
+from ..diagnostic import error
+from ..domain import Variable
+from ..evaluate import Evidence, Moment, evaluate
+from ..semirings import SIGNED_LOG
+from .likelihood import signed_partition
+
+
+def moment(circuit: Circuit, variable: Variable, order: int) -> float:
+    """E[xᵏ] under p/Z for the variable x and the order k = 0, 1, 2, …, in float64, not as a logarithm.
+
+    The circuit is smooth and decomposable, which the caller has checked.
+
+    Raises: DanausError `unknown-variable`; `wrong-value` for an order that is no natural number; `zero-mass` where
+    the circuit's total is zero or not finite; `diverges`.
+    """
+    circuit.variable(variable.name)
+    if order < 0 or order != int(order):
+        raise error("wrong-value", f"there is no moment of order {order}", hint="the order is a natural number")
+    total, sign = signed_partition(circuit)
+    if not sign or not np.isfinite(total):
+        raise error(
+            "zero-mass",
+            f'the total of "{circuit.name}" is {"zero" if not sign else "not finite"}: there is nothing to normalise',
+        )
+    evidence = replace(Evidence.nothing(circuit.variables), weights={variable: Moment(int(order))})
+    log, direction = evaluate(circuit, SIGNED_LOG, evidence)[0]
+    return float(direction * sign * np.exp(log - total))

@@ -1,0 +1,194 @@
+"""Samples: rows drawn from a circuit, or the rest of rows given what they observe.
+
+Where weights and inputs are not negative, from the root down: each sum chooses a child by inverse CDF in child order,
+each input that is reached draws its variable. Otherwise variable by variable. The generator (`ir/random.py`) has the
+seed as its key, and as its counter the row, the place of the node among all of the circuit's and the number of the
+choice there: row i of a seed does not depend on batching.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..block import Block, Input
+from ..circuit import Circuit
+from ..density import domain_values
+from ..diagnostic import error
+from ..domain import FiniteDomain, Variable, first_value
+from ..evaluate import Evidence, rows_at_once, values_of
+from ..expression import Floats
+from ..family import Gaussian, Indicator, Poisson
+from ..linear import Indices
+from ..numbers import Numbers
+from ..random import uniform
+from ..semirings import LOG
+from .conditional import Answer
+from .descend import Descent, Reached
+from .distribution import first_above, poisson_table
+from .likelihood import Booleans, evidence_of, logarithmic, signed_log_value
+from .mixture import Mixture
+from .stepwise import complete
+
+# Signed sums leave rounding where a probability is zero; less than this is taken for none.
+_NOISE = 1e-12
+
+
+def sample(circuit: Circuit, count: int, seed: int, first_row: int = 0) -> Floats:
+    """Draws all variables of a circuit, [count, variables]: rows first_row … of the seed.
+
+    The circuit is smooth, decomposable and nonnegative, which the caller has checked.
+
+    Raises: DanausError `impossible-evidence` where the circuit's total is not positive, `diverges` where infinite.
+    """
+    numbers = Numbers(circuit.store)
+    evidence = Evidence.nothing(circuit.variables)
+    if logarithmic(circuit, numbers) is not LOG:
+        rows = np.zeros((count, len(circuit.variables)))
+        return _stepwise(circuit, rows, np.zeros(rows.shape, dtype=bool), seed, first_row)
+    values = _possible(circuit, evidence, numbers, 0)
+    step = rows_at_once(circuit, keep=True)
+    parts: list[Floats] = []
+    for start in range(0, max(count, 1), step):
+        columns = np.zeros(min(step, count - start), dtype=np.int64)
+        parts.append(_top_down(circuit, numbers, values, evidence, columns, _Source(seed, first_row + start)))
+    return np.concatenate(parts)
+
+
+def sample_given(circuit: Circuit, values: Floats, observed: Booleans, seed: int, first_row: int = 0) -> Floats:
+    """Draws what each row leaves out, given what it observes, [batch, variables]; its first is row `first_row`.
+
+    Raises: DanausError `impossible-evidence`, naming the first row whose evidence is.
+    """
+    evidence = evidence_of(circuit, values, observed)
+    numbers = Numbers(circuit.store)
+    if logarithmic(circuit, numbers) is not LOG:
+        return _stepwise(circuit, evidence.values, evidence.observed, seed, first_row)
+    step = rows_at_once(circuit, keep=True)
+    parts: list[Floats] = []
+    for start in range(0, max(evidence.rows, 1), step):
+        part = evidence.part(slice(start, start + step))
+        elements = _possible(circuit, part, numbers, start)
+        source = _Source(seed, first_row + start)
+        parts.append(_top_down(circuit, numbers, elements, part, np.arange(part.rows), source))
+    return np.concatenate(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The uniform numbers of a seed, from a row on."""
+
+    seed: int
+    first_row: int
+
+    def uniform(self, reached: Reached, number: int) -> Floats:
+        return uniform(self.seed, self.first_row + reached.rows, reached.ids, number)
+
+    def rule(self, terms: Floats, reached: Reached, number: int) -> Indices:
+        """A term at random, each in proportion to what it is the logarithm of."""
+        masses = np.exp(terms - terms.max(axis=1, keepdims=True))
+        return _inverse_cdf(masses, self.uniform(reached, number))
+
+
+def _inverse_cdf(masses: Floats, level: Floats) -> Indices:
+    """The first column where the running sum of masses [rows, n] exceeds a part in (0, 1) of the whole.
+
+    A column without mass is never chosen, since level · whole rounds to less than the whole.
+    """
+    running = np.cumsum(masses, axis=1)
+    return np.asarray((running <= (level * running[:, -1])[:, None]).sum(axis=1), dtype=np.int64)
+
+
+def _possible(circuit: Circuit, evidence: Evidence, numbers: Numbers, offset: int) -> Mapping[Block, Floats]:
+    """The elements of all blocks at evidence that is possible in each row; the first row is named `offset`."""
+    values = values_of(circuit, LOG, evidence, numbers)
+    _require_possible(circuit, ~np.isneginf(values[circuit.root][0]), evidence, offset)
+    return values
+
+
+def _require_possible(circuit: Circuit, possible: Booleans, evidence: Evidence, offset: int) -> None:
+    impossible = np.flatnonzero(~possible)
+    if not len(impossible):
+        return
+    if not evidence.observed.any():
+        raise error("impossible-evidence", f'"{circuit.name}" has no mass to sample from: its total is not positive')
+    raise error(
+        "impossible-evidence",
+        f'the evidence of row {offset + int(impossible[0])} (from 0) is impossible in "{circuit.name}"',
+        hint="sample only rows whose marginal is not −inf",
+    )
+
+
+def _top_down(
+    circuit: Circuit,
+    numbers: Numbers,
+    values: Mapping[Block, Floats],
+    evidence: Evidence,
+    columns: Indices,
+    source: _Source,
+) -> Floats:
+    """Samples [rows, variables], the one of row i from column columns[i] of the elements and the evidence."""
+    out, known = evidence.values[columns], evidence.observed[columns]
+    for block, reached in Descent(LOG, numbers, source.rule).inputs(circuit, values, columns):
+        position = evidence.positions[block.variable]
+        missing = reached.part(np.flatnonzero(~known[reached.rows, position]))
+        out[missing.rows, position] = _drawn(block, missing, numbers, source)
+    for number, variable in enumerate(circuit.free):
+        position = evidence.positions[variable]
+        rows = np.flatnonzero(~known[:, position])
+        missing = Reached(np.zeros_like(rows), rows, np.full_like(rows, circuit.nodes + number))
+        out[rows, position] = _uniformly(variable, missing, source)
+    return out
+
+
+def _drawn(block: Input, reached: Reached, numbers: Numbers, source: _Source) -> Floats:
+    """A value of an input's variable for each time that one of its nodes is reached."""
+    if isinstance(block.variable.domain, FiniteDomain):
+        x = domain_values(block.variable)
+        table = LOG.from_field(numbers.inputs(block.family, block.variable, block.parameters, x, LOG.field))
+        return x[source.rule(table[reached.nodes], reached, 0)]
+    match block.family:
+        case Gaussian():
+            means, deviations = numbers.floats(block.parameters)
+            first, second = source.uniform(reached, 0), source.uniform(reached, 1)
+            normal = np.sqrt(-2 * np.log(first)) * np.cos(2 * np.pi * second)  # Box and Muller
+            return np.asarray(means[reached.nodes] + deviations[reached.nodes] * normal)
+        case Poisson():
+            first, table = poisson_table(numbers.floats(block.parameters)[0])
+            place = first_above(table, reached.nodes, source.uniform(reached, 0))
+            return np.asarray(first[reached.nodes] + place)
+        case Indicator(value):
+            return np.full(len(reached.nodes), float(value))
+        case _:
+            raise AssertionError(f"the integral of {block.family} was found finite")
+
+
+def _uniformly(variable: Variable, reached: Reached, source: _Source) -> Floats:
+    """Values of a finite domain, each as likely as the others: a variable that the circuit does not mention."""
+    if not len(reached.rows):
+        return np.zeros(0)
+    if not isinstance(variable.domain, FiniteDomain):
+        raise error(
+            "diverges",
+            f'"{variable.name}" ({variable.domain}) is free in the circuit: there is no drawing from all its values',
+            hint="give it a distribution, or a value",
+        )
+    terms = np.zeros((len(reached.rows), variable.domain.size))
+    return domain_values(variable)[source.rule(terms, reached, 0)]
+
+
+def _stepwise(circuit: Circuit, values: Floats, observed: Booleans, seed: int, first_row: int) -> Floats:
+    """Samples of a circuit with negative numbers, one variable after the other; the place of each is its node."""
+    _, sign = signed_log_value(circuit, values, observed)
+    _require_possible(circuit, sign > 0, Evidence(circuit.variables, values, observed), 0)
+
+    def draw(position: int, answer: Answer, rows: Indices) -> Floats:
+        level = uniform(seed, first_row + rows, np.full_like(rows, position), 0)
+        if isinstance(answer, Mixture):
+            return answer.quantile(level)
+        chosen = _inverse_cdf(np.where(answer < _NOISE, 0.0, answer), level)
+        return first_value(circuit.variables[position].domain) + chosen.astype(np.float64)
+
+    return complete(circuit, values, observed, draw)

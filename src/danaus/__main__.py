@@ -1,0 +1,5 @@
+"""`python -m danaus` is `danaus`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,306 @@
+"""Functions of the front door: files to circuits, circuits to properties and exact answers.
+
+Queries here are the reference evaluator's answers, in float64 unless a semiring is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .compiler import driver
+from .compiler.judge import Verdict, judge
+from .compiler.properties import Result
+from .compiler.properties import check as check_circuit
+from .compiler.queries import require
+from .frontend.spec import Query, Spec
+from .frontend.write import write_circuit
+from .ir import query as ask
+from .ir import semirings
+from .ir.circuit import Circuit
+from .ir.data import validate_array
+from .ir.diagnostic import DanausError, error, nearest
+from .ir.domain import Bool, FiniteDomain, Variable
+from .ir.evaluate import Evidence
+from .ir.evaluate import evaluate as evaluate_over
+from .ir.semirings import Semiring
+from .ir.span import caller
+
+Floats = NDArray[np.float64]
+
+_NAMED: dict[str, Semiring] = {
+    "linear": semirings.LINEAR,
+    "log": semirings.LOG,
+    "signed-log": semirings.SIGNED_LOG,
+    "exact": semirings.EXACT,
+    "boolean": semirings.BOOLEAN,
+    "max": semirings.MAX,
+    "polynomial": semirings.Polynomial(semirings.LINEAR),
+    "dual": semirings.DUAL,
+    "interval": semirings.INTERVAL,
+}
+_KINDS = (*_NAMED, "sympy")
+
+
+def load(
+    path: str | Path,
+    *,
+    params: str | Path | None = None,
+    seed: int = 0,
+    variables: int | None = None,
+    vtree: str | Path | None = None,
+    evidence: str | Path | None = None,
+) -> Spec:
+    """The spec of a file: its circuits, parameters, assertions and queries. Assertions are not run.
+
+    `params` is a .safetensors file of values, as a last `load`; `seed` draws those of params without a value.
+    `variables`, `vtree` and `evidence` are for files of other tools.
+
+    Raises: DanausError with all mistakes of the file, each with its place.
+    """
+    path = Path(path)
+    given = {"variables": variables, "vtree": vtree, "evidence": evidence}
+    if path.suffix == ".circuit" and (names := [name for name, value in given.items() if value is not None]):
+        raise error("wrong-option", f"{names[0]} is for files of other tools; {path.name} is a .circuit file", caller())
+    return driver.load(path, driver.Options(seed, None if params is None else Path(params)))
+
+
+def parse(text: str, *, name: str = "<text>", params: str | Path | None = None, seed: int = 0) -> Spec:
+    """The spec of a text; paths in it are relative to the working folder.
+
+    >>> spec = parse("var x : bool; circuit p { return bernoulli(x, [0.3]) }")
+    >>> spec.circuits["p"].variables[0].name
+    'x'
+
+    Raises: DanausError with all mistakes of the text, each with its place.
+    """
+    options = driver.Options(seed, None if params is None else Path(params))
+    return driver.parse(text, name, options=options)
+
+
+def save(circuit: Circuit, path: str | Path) -> None:
+    """Writes a circuit under its name as text, with large arrays in a .safetensors beside it.
+
+    `load(path).circuit` is the same circuit again.
+
+    Raises: DanausError `unwritable-file`, or `unknown-format` where the suffix is not `.circuit`.
+    """
+    if Path(path).suffix != ".circuit":
+        raise error(
+            "unknown-format", f"{path} has not the suffix .circuit", caller(), hint="circuits are saved as .circuit"
+        )
+    write_circuit(circuit, Path(path))
+
+
+def check(target: Circuit | Spec, *names: str) -> Any:
+    """Properties of a circuit by name (all that there are, unless named), or a verdict for each assertion of a spec.
+
+    >>> p = parse("var x : bool; circuit p { return bernoulli(x, [0.3]) }").circuit
+    >>> check(p, "smooth")["smooth"].status
+    'proved'
+
+    Raises: DanausError `unknown-property`, `not-yet`.
+    """
+    if isinstance(target, Spec):
+        return judge(target)
+    results: dict[str, Result] = check_circuit(target, *names)
+    return results
+
+
+def evaluate(
+    circuit: Circuit,
+    x: ArrayLike | None = None,
+    semiring: str | Semiring = "linear",
+    *,
+    observed: ArrayLike | None = None,
+    evidence: Mapping[str, ArrayLike] | None = None,
+) -> Any:
+    """The circuit at x over a semiring: [variables] → a number, or [batch, variables] → [batch].
+
+    `semiring` is "linear" (float64, the default), "log" (−inf exact, NaN where the circuit is negative), "signed-log"
+    ([log, sign]), "exact" (fractions), "boolean" (the support), "max" (log of the largest product), "polynomial",
+    "dual" ([value, derivative]), "interval" ([lo, hi], certain), "sympy", or a semiring of `danaus.ir.semirings`.
+    What `observed` leaves out is summed out. `evidence` gives weights on a variable's values, in the semiring's
+    elements. Without x, "polynomial" gives the mass of each number of ones and "sympy" the network polynomial.
+
+    >>> p = parse("var x : bool; circuit p { return bernoulli(x, [0.25]) }").circuit
+    >>> evaluate(p, [1]), evaluate(p, [[0], [1]], semiring="exact").tolist()
+    (0.25, [Fraction(3, 4), Fraction(1, 4)])
+
+    Raises: DanausError `unknown-semiring`, `needs-data`, and for values outside their variable's domain.
+    """
+    over = _semiring(semiring)
+    weights = {
+        circuit.variable(name): _weights(circuit.variable(name), given) for name, given in (evidence or {}).items()
+    }
+    if x is None:
+        return _without_data(circuit, over, weights)
+    values, mask = validate_array(x, circuit.variables, observed)
+    found = Evidence(circuit.variables, values, mask, weights)
+    out = _log(circuit, found) if over is semirings.LOG else evaluate_over(circuit, over, found)
+    return out if np.ndim(x) == 2 else out[0]
+
+
+def _log(circuit: Circuit, evidence: Evidence) -> Any:
+    """Logarithms; where the circuit has negative numbers, NaN where its value is negative."""
+    try:
+        return evaluate_over(circuit, semirings.LOG, evidence)
+    except DanausError as failure:
+        if failure.diagnostics[0].code != "negative":
+            raise
+    signed = evaluate_over(circuit, semirings.SIGNED_LOG, evidence)
+    return np.where(signed[..., 1] < 0, np.nan, signed[..., 0])
+
+
+def _semiring(semiring: str | Semiring) -> Semiring:
+    if isinstance(semiring, Semiring):
+        return semiring
+    if semiring == "sympy":
+        try:
+            from .compiler.symbolic import SYMBOLIC
+        except ImportError as failure:
+            raise error("missing-package", "sympy is not installed", hint='pip install "danaus[symbolic]"') from failure
+        return SYMBOLIC
+    if semiring not in _NAMED:
+        hint = nearest(semiring, _KINDS) or f"there are {', '.join(_KINDS)}"
+        raise error("unknown-semiring", f'there is no semiring "{semiring}"', caller(), hint=hint)
+    return _NAMED[semiring]
+
+
+def _weights(variable: Variable, given: ArrayLike) -> Any:
+    weights = np.asarray(given)
+    if not isinstance(variable.domain, FiniteDomain) or weights.shape[:1] != (variable.domain.size,):
+        raise error(
+            "wrong-shape", f'"{variable}" is {variable.domain}; its weights have shape {list(weights.shape)}', caller()
+        )
+    return weights
+
+
+def _without_data(circuit: Circuit, over: Semiring, weights: dict[Variable, Any]) -> Any:
+    variables = circuit.variables
+    if over.name == "sympy":
+        import sympy
+
+        from .compiler.symbolic import indicators
+
+        missing = tuple(variable for variable in variables if variable not in weights)
+        nothing = Evidence.nothing(variables)
+        symbols = Evidence(variables, nothing.values, nothing.observed, {**indicators(missing), **weights})
+        return sympy.expand(evaluate_over(circuit, over, symbols)[0])
+    if isinstance(over, semirings.Polynomial):
+        ones = np.stack([over.unit(True)[[0, 0]], over.variable()])
+        ones[0, 1] = over.base.unit(False)
+        for variable in variables:
+            if not isinstance(variable.domain, Bool):
+                raise error(
+                    "wrong-domain", f'"{variable}" is {variable.domain}; polynomials count ones of bool variables'
+                )
+            weights.setdefault(variable, ones)
+    elif unknown := [variable for variable in variables if variable not in weights]:
+        raise error("needs-data", f'the circuit has variables, such as "{unknown[0]}"', caller(), hint="give x")
+    nothing = Evidence.nothing(variables)
+    found = Evidence(variables, nothing.values, nothing.observed, weights)
+    return (_log(circuit, found) if over is semirings.LOG else evaluate_over(circuit, over, found))[0]
+
+
+def _ready(kind: str, circuit: Circuit) -> None:
+    require(Query(kind, kind, (circuit,), span=caller()))
+
+
+def likelihood(circuit: Circuit, x: ArrayLike) -> Any:
+    """log p(x): [batch, variables] → [batch], or [variables] → a number; −inf is exact."""
+    values, _ = validate_array(x, circuit.variables)
+    return _shaped(x, ask.log_likelihood(circuit, values))
+
+
+def marginal(circuit: Circuit, x: ArrayLike, observed: ArrayLike | None = None) -> Any:
+    """log of the mass of the observed values: what `observed` (or NaN in x) leaves out is summed out, per row."""
+    _ready("marginal", circuit)
+    values, mask = validate_array(x, circuit.variables, observed, missing="nan")
+    return _shaped(x, ask.log_likelihood(circuit, values, mask))
+
+
+def conditional(circuit: Circuit, x: ArrayLike, observed: ArrayLike | None = None) -> dict[str, Any]:
+    """The distribution of each missing variable given the observed ones, by name.
+
+    [batch, n] probabilities for a finite domain; else an object with mean, variance and cdf.
+    """
+    _ready("conditional", circuit)
+    values, mask = validate_array(x, circuit.variables, observed, missing="nan")
+    return {variable.name: found for variable, found in ask.conditional(circuit, values, mask).items()}
+
+
+def map(circuit: Circuit, x: ArrayLike, observed: ArrayLike | None = None) -> ask.MostProbable:
+    """The most probable completion of each row: values, log_probability, and whether it is proved exact."""
+    _ready("map", circuit)
+    values, mask = validate_array(x, circuit.variables, observed, missing="nan")
+    return ask.most_probable(circuit, values, mask)
+
+
+def sample(circuit: Circuit, x: int | ArrayLike = 1, observed: ArrayLike | None = None, *, seed: int = 0) -> Floats:
+    """Samples, [batch, variables]: so many unconditional ones, or the rest of each row given what is observed.
+
+    Row i of a seed does not depend on how many rows there are.
+    """
+    _ready("sample", circuit)
+    if isinstance(x, int | np.integer):
+        return ask.sample(circuit, int(x), seed)
+    values, mask = validate_array(x, circuit.variables, observed, missing="nan")
+    return ask.sample_given(circuit, values, mask, seed)
+
+
+def partition(circuit: Circuit) -> float:
+    """The logarithm of the total mass."""
+    _ready("partition", circuit)
+    return ask.partition(circuit)
+
+
+def moment(circuit: Circuit, variable: Variable | str, order: int) -> float:
+    """E[xᵏ] of a variable under p/Z."""
+    _ready("moment", circuit)
+    name = variable if isinstance(variable, str) else variable.name
+    return ask.moment(circuit, circuit.variable(name), order)
+
+
+def hamming(circuit: Circuit) -> Floats:
+    """The logarithm of the mass of each number of ones, [variables + 1]."""
+    _ready("hamming", circuit)
+    return ask.hamming(circuit)
+
+
+def _shaped(x: ArrayLike, found: Floats) -> Any:
+    return found if np.ndim(x) == 2 else found[0]
+
+
+def later(name: str) -> Callable[..., NoReturn]:
+    """A function that a later version brings: it says so."""
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise error("not-yet", f"danaus.{name} is not available yet", caller())
+
+    refuse.__name__ = refuse.__qualname__ = name
+    refuse.__doc__ = f"`{name}` is not available yet: raises DanausError `not-yet`."
+    return refuse
+
+
+__all__ = [
+    "Verdict",
+    "check",
+    "conditional",
+    "evaluate",
+    "hamming",
+    "later",
+    "likelihood",
+    "load",
+    "map",
+    "marginal",
+    "moment",
+    "parse",
+    "partition",
+    "sample",
+    "save",
+]

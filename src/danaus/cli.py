@@ -1,0 +1,132 @@
+"""The command line, `danaus`: what a user types becomes a call, and every mistake a diagnostic with an exit status.
+
+0: done, and everything asserted holds; 1: an assertion or a required property does not hold; 2: the input cannot be
+used. Each command's work is in `commands/`, imported when it is called, so that `danaus --help` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .ir.diagnostic import DanausError
+
+_FILE = click.Path(path_type=Path)
+
+
+def _spec_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of all commands that read a spec."""
+    for option in reversed(
+        [
+            click.option("--params", type=_FILE, metavar="FILE.safetensors", help="Values, as a last `load`."),
+            click.option("--init-seed", type=int, default=0, show_default=True, help="Seed of params without a value."),
+            click.option("--variables", type=int, metavar="N", help="Other formats: the number of variables."),
+            click.option("--vtree", type=_FILE, metavar="FILE", help="Other formats: the vtree."),
+            click.option("--evidence", type=_FILE, metavar="FILE", help="Other formats: the evidence."),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="danaus", prog_name="danaus")
+def danaus() -> None:
+    """A compiler for probabilistic circuits: check their properties, and get exact answers."""
+
+
+@danaus.command()
+@click.argument("files", nargs=-1, required=True, type=_FILE, metavar="FILE…")
+@click.option("--require", default="", metavar="PROPERTY,…", help="Demand these properties of every circuit.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("-o", "--output", type=_FILE, metavar="FILE", help="Write the report to a file.")
+@_spec_options
+def check(files: tuple[Path, ...], **options: Any) -> int:
+    """Check every assert of the FILES, and report every circuit's properties."""
+    from .commands.check import run
+
+    return run(files, **options)
+
+
+@danaus.command("run")
+@click.argument("file", type=_FILE)
+@click.argument("query")
+@click.option("--data", type=_FILE, metavar="FILE", help="Rows of data: csv, npy, npz or parquet.")
+@click.option(
+    "-o", "--output", type=_FILE, metavar="FILE", help="Write the answer to a file; csv on the output without."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of samples.")
+@click.option("--count", type=click.IntRange(min=0), default=1, show_default=True, help="Number of samples.")
+@click.option("--given", default="", metavar='"x=1, y=2"', help="Fix variables in every circuit of the query.")
+@click.option("--device", type=click.Choice(["cpu"]), default="cpu", show_default=True)
+@_spec_options
+def run_query(file: Path, query: str, **options: Any) -> int:
+    """Answer a QUERY of a FILE: the name of a query, or p.likelihood, p.marginal, … for a circuit p."""
+    from .commands.run import run
+
+    return run(file, query, **options)
+
+
+@danaus.command("compile")
+@click.argument("file", type=_FILE)
+@click.option("--emit", type=click.Choice(["syntax", "circuit", "program", "kernels"]), help="Print a stage and stop.")
+@click.option("-o", "--output", type=_FILE, metavar="BUNDLE", help="Write a bundle.")
+@click.option("--target", multiple=True, metavar="TARGET", help="A target, such as cpu; repeatable.")
+@_spec_options
+def compile_file(file: Path, **options: Any) -> int:
+    """Compile a FILE's queries, or print a stage of the line."""
+    from .commands.compile import run
+
+    return run(file, **options)
+
+
+@danaus.command()
+@click.argument("file", type=_FILE)
+@click.option("--circuit", metavar="NAME", help="Only this circuit.")
+@click.option("-o", "--output", type=_FILE, metavar="FILE.svg|.dot", help="Write a picture.")
+@_spec_options
+def show(file: Path, **options: Any) -> int:
+    """Summarise and draw the circuits of a FILE."""
+    from .commands.show import run
+
+    return run(file, **options)
+
+
+@danaus.command()
+@click.argument("source", type=_FILE, metavar="IN")
+@click.argument("target", type=_FILE, metavar="OUT")
+@_spec_options
+def convert(source: Path, target: Path, **options: Any) -> int:
+    """Convert between formats, by suffix."""
+    from .commands.convert import run
+
+    return run(source, target, **options)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line, and exits with its status."""
+    try:
+        status = danaus.main(args=arguments, standalone_mode=False)
+    except DanausError as failure:
+        click.echo(str(failure), err=True)
+        status = 2
+    except click.exceptions.Abort:
+        status = 130
+    except click.ClickException as failure:
+        failure.show()
+        status = 2
+    except BrokenPipeError:
+        sys.stderr.close()
+        status = 0
+    except MemoryError:
+        click.echo("error[too-large]: there is not enough memory for this", err=True)
+        status = 2
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

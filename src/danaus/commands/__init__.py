@@ -1,0 +1,1 @@
+"""What each command of `danaus` does, one module each."""

@@ -1,0 +1,93 @@
+"""`danaus run`: the answer of a query, as csv on the output or in a file."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..compiler.queries import OPTIONAL_DATA, WITH_DATA, Answer, answer, given, require
+from ..frontend.elaborate.demands import AVAILABLE_QUERIES, QUERIES
+from ..frontend.spec import Query, Spec
+from ..ir.data import Data, read_data, write_columns
+from ..ir.data.container import write_bytes
+from ..ir.diagnostic import Diagnostic, error, nearest
+from .options import read_spec, say
+
+
+def run(file: Path, query: str, **options: Any) -> int:
+    """Answers a query of a file."""
+    spec = read_spec(file, options)
+    asked = given(find(spec, query), assignments(options["given"]))
+    require(asked)
+    data = _data(spec, asked, options["data"])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = answer(asked, data, options["seed"], options["count"])
+    for warning in caught:
+        say(Diagnostic("warning", str(warning.message), severity="warning"))
+    _write(found, options["output"])
+    return 0
+
+
+def find(spec: Spec, name: str) -> Query:
+    """The query of a name, of `circuit.kind`, or of a bare kind where the file holds one circuit.
+
+    Raises: DanausError `unknown-query`, `not-yet`, `ambiguous`.
+    """
+    if name in spec.queries:
+        return spec.queries[name]
+    circuit, _, kind = name.rpartition(".")
+    if kind in QUERIES and (not circuit or circuit in spec.circuits):
+        if kind not in AVAILABLE_QUERIES:
+            raise error("not-yet", f"the query {kind} is not available yet")
+        chosen = spec.circuits[circuit] if circuit else spec.circuit
+        wanted, rest = QUERIES[kind]
+        if wanted > 1 or rest:
+            raise error("wrong-arguments", f"{kind} takes more than a circuit", hint="declare it with `query NAME = …`")
+        return Query(name, kind, (chosen,))
+    known = [*spec.queries, *(f"{found}.{sort}" for found in spec.circuits for sort in AVAILABLE_QUERIES)]
+    hint = nearest(name, known) or f"its queries are {', '.join(spec.queries) or 'none'}"
+    raise error("unknown-query", f'{spec.name} has no query "{name}"', hint=hint)
+
+
+def assignments(text: str) -> list[tuple[str, str]]:
+    """The variables and values of `--given "rain=1, wet=2"`.
+
+    Raises: DanausError `wrong-option`.
+    """
+    found: list[tuple[str, str]] = []
+    for item in text.split(",") if text.strip() else []:
+        name, equals, value = item.partition("=")
+        if not equals or not name.strip() or not value.strip():
+            raise error(
+                "wrong-option", f'--given "{text}": "{item.strip()}" gives no value', hint='write "rain=1, wet=2"'
+            )
+        found.append((name.strip().strip('"'), value.strip().strip('"')))
+    return found
+
+
+def _data(spec: Spec, query: Query, path: Path | None) -> Data | None:
+    if query.kind in WITH_DATA and path is None:
+        raise error("needs-data", f"the query {query.kind} needs rows of data", hint="give them with --data FILE")
+    if path is None or query.kind not in (*WITH_DATA, *OPTIONAL_DATA):
+        return None
+    return read_data(path, spec.variables, query.circuits[0].variables)
+
+
+def _write(found: Answer, output: Path | None) -> None:
+    if found.number is not None:
+        text = f"{found.number!r}\n"
+        if output is None:
+            click.echo(text, nl=False)
+        else:
+            write_bytes(output, text.encode())
+    elif output is None:
+        stream = io.StringIO()
+        write_columns(stream, found.columns)
+        click.echo(stream.getvalue(), nl=False)
+    else:
+        write_columns(output, found.columns)
