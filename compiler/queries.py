@@ -192,5 +192,5 @@ def _map(circuit: Circuit, data: Data) -> list[Column]:
     return [
         *_values(circuit, best.values),
         Column("log_probability", best.log_probability),
-        Column("exact", best.exact),
+        Column("exact", best.certain),
     ]

@@ -93,6 +93,12 @@ def ends_with_operator(line: list[Token]) -> bool:
     return line[-1].type in _OPERATORS
 
 
+def belongs_in_body(line: list[Token]) -> bool:
+    """Whether a line begins like one of a circuit's body."""
+    binding = line[0].type in ("IDENTIFIER", "QUOTED") and len(line) > 1 and line[1].type == "EQUAL"
+    return binding or line[0].type in ("FOR", "RETURN")
+
+
 def explain(stop: Stop) -> Diagnostic:
     """The diagnostic of a line that does not parse."""
     found, previous = stop.found, stop.previous
@@ -152,7 +158,9 @@ def _beginning(stop: Stop) -> Diagnostic:
         if following == "EQUAL":
             hint = f"a binding stands inside circuit NAME {{ … }}; or write: const {token} = …, circuit {token} = …"
             return _mistake(f"{shown(token)} = … is no statement", token.span, hint if len(token) < 40 else "")
-        hint = nearest(token.lower(), _WORDS) or f"a statement begins with {', '.join(_WORDS[:-1])} or {_WORDS[-1]}"
+        hint = (
+            nearest(token[:20].lower(), _WORDS) or f"a statement begins with {', '.join(_WORDS[:-1])} or {_WORDS[-1]}"
+        )
         return _mistake(f"{shown(token)} begins no statement", token.span, hint)
     hint = f"a statement begins with {', '.join(_WORDS[:-1])} or {_WORDS[-1]}"
     return _mistake(f"a statement cannot begin with {shown(token)}", token.span, hint)
@@ -199,7 +207,7 @@ def _hint(stop: Stop) -> str:
     if found is None and ends_with_operator(stop.line) and previous.type != "EQUAL":
         return "a statement goes on over several lines only inside ( ) or [ ]"
     if stop.in_body and stop.position == 1 and keyword in ("IDENTIFIER", "QUOTED"):
-        return nearest(previous.lower(), ["return", "for"]) or "a binding is NAME = BLOCK"
+        return nearest(previous[:20].lower(), ["return", "for"]) or "a binding is NAME = BLOCK"
     if kind == "LPAR" and previous.type == "QUOTED":
         return "the name of a call is not in quotes"
     if kind == "LPAR" and stop.position > 1 and stop.line[stop.position - 2].type == "DOT":

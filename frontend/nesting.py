@@ -19,6 +19,7 @@ DEEPEST = 100
 
 OPERAND_ENDS = frozenset({"IDENTIFIER", "QUOTED", "NUMBER", "NUMBERS", "RPAR", "RSQB"})
 STATEMENTS = frozenset({"VAR", "PARAM", "CONST", "INDEX", "CIRCUIT", "ASSERT", "QUERY", "IMPORT", "LOAD"})
+_BRACELESS = STATEMENTS - {"CIRCUIT"}
 _LINES = STATEMENTS | {"FOR", "RETURN"}
 _OPENERS = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}
 _BEFORE_VALUE = frozenset({"EQUAL", "COMMA", "COLON", "SIGN", "SCALE", "LPAR", "LSQB"})
@@ -78,6 +79,8 @@ class _Nesting:
                 continue
             if fresh:
                 self._begin(position)
+            elif self._follows_block() and kind not in STATEMENTS and kind not in _CLOSERS:
+                self.forgiven = max(self.forgiven, 1)  # the brace before it came too early, and its like will follow
             if not self.starter:
                 self.starter = kind
             if kind in _OPENERS:
@@ -104,6 +107,9 @@ class _Nesting:
 
     def _inside(self) -> bool:
         return bool(self.open) and self.open[-1].inner
+
+    def _follows_block(self) -> bool:
+        return self.last is not None and self.last.type == "RBRACE" and not self.open
 
     def _kind(self, position: int) -> str:
         return self.tokens[position].type if position < len(self.tokens) else ""
@@ -192,8 +198,8 @@ class _Nesting:
             self._missing(self._drop_inner())
             self._end(position)
         self.indent = token.span.column
-        if not self.open and token.type != "RBRACE":  # lines of a body outside of one have its closing brace behind them
-            self.forgiven = int(self._in_body(position))
+        if not self.open and self._in_body(position):  # a line of a body, outside of one: its closing brace will follow
+            self.forgiven = max(self.forgiven, 1)
         if token.type in STATEMENTS and self.open and self.indent <= self.open[-1].indent:
             count = sum(bracket.indent >= self.indent for bracket in self.open)
             self.forgiven += count
@@ -215,7 +221,8 @@ class _Nesting:
         inner = token.type != "LBRACE"
         last = self.last.type if self.last is not None else ""
         header = self.starter == "FOR" or (self.starter == "CIRCUIT" and last in OPERAND_ENDS)
-        if not inner and not header and not ends_line and (self._inside() or last in _BEFORE_VALUE):
+        misplaced = self._inside() or last in _BEFORE_VALUE or self.starter in _BRACELESS
+        if not inner and misplaced and not header and not ends_line:
             inner = True
             if not (self._inside() and self.open[-1].blamed):
                 self._wrong(token, 'a "{" holds the bindings of a circuit or loop', "a list is written [ ]")
@@ -265,7 +272,7 @@ class _Nesting:
                 self._blame()  # it stays open: the right end may follow
                 return
         if not self.open or self.open[-1].token != opener:
-            self._closes_nothing(token)
+            self._closes_nothing(token, fresh)
             return
         closed = self._drop(1)[0]
         if not closed.inner:
@@ -273,8 +280,8 @@ class _Nesting:
         if token.type != "RBRACE" or not closed.inner:
             self.out.append(token)
 
-    def _closes_nothing(self, token: Token) -> None:
-        if self.forgiven and token.type == "RBRACE":
+    def _closes_nothing(self, token: Token, fresh: bool) -> None:
+        if self.forgiven and fresh and token.type == "RBRACE":
             self.forgiven -= 1
             self._error(token)
         elif self.stray == token.span.line:

@@ -19,7 +19,7 @@ from lark.lexer import Lexer
 
 from ..ir.diagnostic import DanausError, Diagnostic, Gatherer
 from ..ir.span import Source, Span
-from .mistakes import Stop, begins_with_continuation, ends_with_operator, explain
+from .mistakes import Stop, begins_with_continuation, belongs_in_body, ends_with_operator, explain
 from .nesting import STATEMENTS, nest
 from .syntax import BrokenStatement, File, Statement
 from .tokens import Scanner, Token
@@ -143,15 +143,17 @@ class _Recovery:
         self.broken = False  # this statement has a mistake
         self.failed = False  # the last line has a mistake
         self.unfinished = False  # and it is one that the next line was meant to go on
+        self.block = False  # the last statement is a block, which a } too many may have ended too early
+        self.spilt = False  # and it seems to be so, and was said
 
     def all(self, tokens: list[Token]) -> tuple[Statement, ...]:
         for token in tokens:
             kind = token.type
             if self.closed and kind not in ("_END", "RBRACE"):
-                if kind != "ERROR":
+                if kind != "ERROR" and not self.failed:
                     message = 'expected a new line or ";" after "}"'
                     self.mistakes.add(Diagnostic("syntax", message, token.span))
-                self.quiet, self.broken = True, self.depth > 0
+                self.quiet, self.broken, self.spilt = True, self.depth > 0, True
             self.closed = kind == "RBRACE"
             if kind == "_END":
                 self._line()
@@ -165,6 +167,7 @@ class _Recovery:
                 self.depth -= 1
                 if not self.depth:
                     self._statement()
+                    self.block = True
             else:
                 self.line.append(token)
                 self.statement.append(token)
@@ -185,6 +188,10 @@ class _Recovery:
             self.broken = self.failed = True
             self.unfinished = ends_with_operator(line)
             return
+        if not self.depth and not quiet:
+            inside = belongs_in_body(line)
+            quiet = inside and self.spilt
+            self.block, self.spilt = self.block and inside, (self.block or self.spilt) and inside
         before = _BEFORE if self.depth else []
         after = (_AFTER[1:] if line[-1].type == "LBRACE" else []) + (_AFTER if self.depth else [])
         quiet = quiet or self.unfinished or (self.failed and begins_with_continuation(line))

@@ -6,7 +6,7 @@ form remember how it was made, in `origin`, so that it can be written as text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -23,11 +23,23 @@ from .support import Booleans, Support
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Origin:
-    """The operator that made a circuit: its name in the language, the circuits and the other arguments it was given."""
+    """The operator that made a circuit: its name in the language, the circuits and the other arguments it was given.
+
+    Of a circuit that was built block by block, the operator is `BODY`, and the circuits are those that stand in it.
+    """
 
     operator: str
     circuits: tuple[Circuit, ...]
     arguments: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+BODY = "body"
+
+
+def built_from(circuits: Iterable[Circuit]) -> Origin | None:
+    """The origin of a circuit in whose blocks others stand; None where none of them has one, so that blocks say all."""
+    found = tuple(dict.fromkeys(circuit for circuit in circuits if circuit.origin is not None))
+    return Origin(BODY, found) if found else None
 
 
 @dataclass(frozen=True, eq=False)

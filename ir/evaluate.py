@@ -188,7 +188,7 @@ def multiply(values: list[Array], form: Form, rows: int, semiring: Semiring) -> 
                 ones = (1,) * (len(values) - 1 - position)
                 spread.append(value.reshape(*(1,) * position, len(value), *ones, *value.shape[1:]))
             out = _folded(spread, semiring)
-            return out.reshape(-1, *out.shape[len(values) :])
+            return out.reshape(prod(out.shape[: len(values)]), *out.shape[len(values) :])
         case Indexed(offsets, members):
             if not len(members):
                 return np.array(semiring.full((len(offsets) - 1, rows), one=True))

@@ -231,4 +231,4 @@ def _reached(block: Product | Sum, live: Booleans, support: Support) -> list[Boo
 
 def _parted(reached: Booleans, children: Sequence[Block]) -> list[Booleans]:
     bounds = np.cumsum([child.width for child in children])
-    return np.split(reached, bounds[:-1])
+    return np.split(reached, bounds[:-1]) if children else []

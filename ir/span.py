@@ -10,7 +10,6 @@ import linecache
 import sys
 from dataclasses import dataclass, field
 from functools import lru_cache
-from types import FrameType
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,12 +68,12 @@ _PACKAGE = __name__.removesuffix(".ir.span")
 _BETWEEN = ("contextlib", "functools")
 
 
-def _is_users(frame: FrameType) -> bool:
+@lru_cache(maxsize=4096)
+def _is_users(module: str, file: str) -> bool:
     """Whether a frame is neither Danaus's own nor one that it goes through; an example in a docstring is the user's."""
-    name = frame.f_globals.get("__name__", "")
-    if name == _PACKAGE or name.startswith(_PACKAGE + "."):
-        return frame.f_code.co_filename.startswith("<doctest")
-    return name not in _BETWEEN
+    if module == _PACKAGE or module.startswith(_PACKAGE + "."):
+        return file.startswith("<doctest")
+    return module not in _BETWEEN
 
 
 def caller() -> Span:
@@ -84,7 +83,7 @@ def caller() -> Span:
     `python -c` is `__main__`.
     """
     frame = sys._getframe(1)
-    while frame.f_back is not None and not _is_users(frame):
+    while frame.f_back is not None and not _is_users(frame.f_globals.get("__name__", ""), frame.f_code.co_filename):
         frame = frame.f_back
     return Span(frame.f_code.co_filename, frame.f_lineno)
 

@@ -5,6 +5,7 @@ Slow and plain on purpose: it is what answers are compared with. Numbers are fra
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from fractions import Fraction
@@ -27,6 +28,12 @@ def numbers(circuit: Circuit, expression: Expression) -> np.ndarray:
     """The fractions of a constant or a parameter, as an object array."""
     value = expression.value if isinstance(expression, Constant) else circuit.store[expression]
     return np.array(value.exact, dtype=object)
+
+
+@functools.cache
+def rows(circuit: Circuit, linear: LinearMap) -> list[list[tuple[int, Fraction]]]:
+    """The non-zero entries of each row of a linear map."""
+    return [[(j, w) for j, w in enumerate(row) if w] for row in matrix(circuit, linear)]
 
 
 def matrix(circuit: Circuit, linear: LinearMap) -> np.ndarray:
@@ -60,6 +67,7 @@ def matrix(circuit: Circuit, linear: LinearMap) -> np.ndarray:
     return out
 
 
+@functools.cache
 def input_value(circuit: Circuit, block: Input, node: int, x: float) -> Number:
     """f(x) of one input node, by the language's definition of its family."""
     parts = [numbers(circuit, part) for part in block.parameters]
@@ -105,12 +113,11 @@ def value(circuit: Circuit, x: Assignment, replaced: dict[tuple[Block, int], Num
                 nodes[block] = [prod(row) for row in itertools.product(*(nodes[child] for child in children))]
             case Product(children, Indexed(offsets, members), width):
                 laid = [v for child in children for v in nodes[child]]
-                rows = [members[offsets[i] : offsets[i + 1]] for i in range(width)]
-                nodes[block] = [prod((laid[j] for j in row), start=Fraction(1)) for row in rows]
+                named = [members[offsets[i] : offsets[i + 1]] for i in range(width)]
+                nodes[block] = [prod((laid[j] for j in row), start=Fraction(1)) for row in named]
             case Sum(children, linear):
                 laid = [v for child in children for v in nodes[child]]
-                entries = matrix(circuit, linear)
-                nodes[block] = [sum((w * v for w, v in zip(row, laid, strict=True) if w), Fraction(0)) for row in entries]
+                nodes[block] = [sum((w * laid[j] for j, w in row), Fraction(0)) for row in rows(circuit, linear)]
     return nodes[circuit.root][0]
 
 
@@ -141,6 +148,12 @@ class Enumeration:
     def mass(self, row: np.ndarray, observed: np.ndarray) -> Number:
         """The sum of the circuit over what a row leaves out."""
         return sum((worth for _, worth in self.matching(row, observed)), Fraction(0))
+
+
+@functools.cache
+def enumeration(circuit: Circuit) -> Enumeration:
+    """The table of a circuit, made once."""
+    return Enumeration(circuit)
 
 
 def log(x: Number) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from danaus.ir.block import Block, concat, hadamard, indexed, input_block, pairs, weighted
@@ -152,10 +154,11 @@ class Maker:
             rows, columns = zip(*kept, strict=True)
             linear = sparse(rows, columns, self.numbers((len(kept),)), 4, 4)
         sums = weighted([laid], linear)
-        pairs_of = self.random.integers(0, 2, size=(3, 2)) + [0, 2]
+        pairs_of = self.random.integers([0, 2], [2, 4], size=(3, 2))
         return indexed([sums], [0, 2, 4, 6], pairs_of.ravel())
 
 
+@functools.cache
 def random_circuit(seed: int, signed: bool = False, count: int | None = None, booleans: bool = False) -> Circuit:
     """A circuit over one to five variables of finite domains; now and then one of them is free."""
     maker = Maker(seed, signed)
@@ -170,6 +173,27 @@ def random_circuit(seed: int, signed: bool = False, count: int | None = None, bo
     return Circuit(root, Store(maker.values), f"random {seed}", free)
 
 
+@functools.cache
+def deterministic_circuit(seed: int) -> Circuit:
+    """A circuit whose sums each decide one variable, so that at most one child is not zero, through any map."""
+    maker = Maker(seed)
+    count = int(maker.random.integers(1, 5))
+    domains: list[Domain] = [Bool(), Cat(4), Int(0, 2), Int(-1, 2)]
+    variables = [Variable(f"x{i}", domains[int(maker.random.integers(4))]) for i in range(count)]
+    block: Block | None = None
+    for variable in variables:
+        size = variable.size or 0
+        first = variable.domain.lo if isinstance(variable.domain, Int) else 0
+        decided: Block = concat([input_block(Indicator(first + code), variable) for code in range(size)])
+        if block is not None:
+            below = weighted([block], selection(maker.random.integers(0, block.width, size), block.width))
+            decided = hadamard([decided, below])
+        last = variable is variables[-1]
+        block = weighted([decided], maker.map(1 if last else int(maker.random.integers(1, 5)), size))
+    assert block is not None
+    return Circuit(block, Store(maker.values), f"deterministic {seed}")
+
+
 def evidence(circuit: Circuit, rows: int, seed: int, missing: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
     """Random rows of values, and a random mask of what is observed; one row observes nothing, one all."""
     random = np.random.default_rng(seed)
@@ -181,5 +205,3 @@ def evidence(circuit: Circuit, rows: int, seed: int, missing: float = 0.5) -> tu
     observed = random.random(values.shape) >= missing
     observed[:1], observed[1:2] = False, True
     return values, observed
-
-

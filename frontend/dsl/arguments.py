@@ -5,15 +5,18 @@ Python objects enter, checked values leave; errors have no place, which the func
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
+from decimal import Decimal
 from fractions import Fraction
-from typing import Any, TypeAlias
+from numbers import Real
+from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...ir.diagnostic import DanausError, error
+from ...ir.diagnostic import error
 from ...ir.expression import Value
 from ...ir.linear import Indices
 from ..elaborate.context import Index
@@ -35,7 +38,7 @@ def describe(value: object) -> str:
         case None:
             return "None"
         case str():
-            return f"the text {_short(repr(value))}"
+            return f"the text {_short(repr(str(value)))}"
         case bool() | int() | float() | Fraction() | np.generic():
             return f"the number {_short(str(value))}"
         case list() | tuple():
@@ -57,11 +60,9 @@ def integer(value: object, what: str) -> int:
 
     Raises: DanausError `not-an-integer`.
     """
-    if not isinstance(value, bool | np.bool_):
-        try:
-            return operator.index(value)  # type: ignore[arg-type]  # whether it has an index is the question
-        except TypeError:
-            pass
+    if not isinstance(value, bool | np.bool_ | np.ndarray):
+        if isinstance(value, SupportsIndex):
+            return operator.index(value)
         if isinstance(value, float | np.floating) and float(value).is_integer():
             return int(value)
         if isinstance(value, Fraction) and value.denominator == 1:
@@ -120,15 +121,31 @@ def array(numbers: object) -> Value:
     _require_even(numbers)
     try:
         found = np.asarray(numbers)
-        if found.dtype.kind in "iu" or (found.dtype.kind == "f" and not isinstance(numbers, np.ndarray | np.generic)):
-            if found.size and float(np.abs(found.astype(np.float64)).max()) >= _EXACT_FLOATS:
-                found = np.asarray(numbers, dtype=object)  # integers that float64 would round
-        value = Value.of(found)
-    except (TypeError, ValueError, OverflowError) as failure:
+    except (TypeError, ValueError, RuntimeError) as failure:
         raise error("wrong-number", f"{describe(numbers)} is no array of numbers: {failure}") from failure
-    if not np.isfinite(value.floats).all():
-        raise error("wrong-number", f"entry {np.argwhere(~np.isfinite(value.floats))[0].tolist()} is not finite")
-    return value
+    _require_numbers(found)
+    written = found.dtype.kind == "f" and not isinstance(numbers, np.ndarray | np.generic)
+    if (written or found.dtype.kind in "iu") and found.size and np.abs(found * 1.0).max() >= _EXACT_FLOATS:
+        found = np.asarray(numbers, dtype=object)  # integers that float64 would round
+    return Value.of(found)
+
+
+def _require_numbers(found: NDArray[Any]) -> None:
+    """Raises DanausError `wrong-number` where an array holds anything but finite numbers."""
+    match found.dtype.kind:
+        case "b" | "i" | "u":
+            return
+        case "f":
+            for position in np.argwhere(~np.isfinite(found)).tolist():
+                raise error("wrong-number", f"entry {position} is not finite")
+        case "O":
+            for place, item in np.ndenumerate(found):
+                if not isinstance(item, Real | Decimal):
+                    raise error("wrong-number", f"{describe(item)} is no real number")
+                if item != item or item in (math.inf, -math.inf):
+                    raise error("wrong-number", f"entry {list(place)} is not finite")
+        case _:
+            raise error("wrong-number", f"{describe(found.ravel()[0])} is no real number")
 
 
 def _require_even(numbers: object) -> None:
@@ -175,45 +192,50 @@ def indices(given: object, what: str = "an index") -> Indices:
     return found
 
 
-def rows(given: object) -> list[Indices]:
-    """One list of whole numbers per node, of any lengths; of an array or a `dn.index`, rows padded with -1 at the end.
+def rows(given: object) -> tuple[Indices, Indices]:
+    """One list of whole numbers per node, laid end to end: where each begins and the last ends, and the numbers.
+
+    The rows of a list may differ in length; those of an array or a `dn.index` are padded with -1 at the end.
 
     Raises: DanausError as `indices` does.
     """
     if isinstance(given, Index | np.ndarray):
-        table = given.values if isinstance(given, Index) else _integers(given)
-        if table is None or table.ndim != 2:
-            shape = list(given.values.shape if isinstance(given, Index) else given.shape)
-            raise error("wrong-shape", f"the index has shape {shape}, not [nodes, factors] of integers")
-        return [_unpadded(row, number) for number, row in enumerate(table)]
+        return _padded(given.values if isinstance(given, Index) else given)
     if isinstance(given, str) or not isinstance(given, Sequence):
-        raise error("not-an-index", f"{describe(given)} is no list of integers", hint="write [[0, 1], [2, 3]]")
-    out: list[Indices] = []
+        raise error("not-an-index", f"{describe(given)} is no list of integers", hint=_ROWS)
     for position, row in enumerate(given):
         if isinstance(row, str) or not isinstance(row, Sequence | np.ndarray):
-            raise error("wrong-shape", f"row {position} is {describe(row)}", hint="write a list per node: [[0, 1], [2]]")
-        out.append(indices(row))
-    return out
+            raise error("wrong-shape", f"row {position} is {describe(row)}", hint=_ROWS)
+    offsets = np.cumsum([0, *(len(row) for row in given)], dtype=np.int64)
+    return offsets, indices([item for row in given for item in row])
 
 
-def _unpadded(row: Indices, number: int) -> Indices:
-    kept = row[row != -1]
-    if (row[: len(kept)] == -1).any():
-        raise error("wrong-index", f"row {number} has -1 before its end", hint="rows are padded at the end")
-    return kept
+_ROWS = "write a list per node: [[0, 1], [2]]"
+
+
+def _padded(given: NDArray[Any]) -> tuple[Indices, Indices]:
+    table = _integers(given)
+    if table is None or table.ndim != 2:
+        raise error("wrong-shape", f"the index has shape {list(given.shape)}, not [nodes, factors] of integers")
+    used = table != -1
+    late = np.flatnonzero((used[:, 1:] & ~used[:, :-1]).any(axis=1))
+    if len(late):
+        raise error("wrong-index", f"row {late[0]} has -1 before its end", hint="rows are padded at the end")
+    return np.cumsum([0, *used.sum(axis=1).tolist()], dtype=np.int64), table[used]
 
 
 def _integers(given: object) -> Indices | None:
     """The int64 array of what numpy takes for integers; None for anything else."""
     try:
         found = np.asarray(given)
-    except (ValueError, TypeError, OverflowError, DanausError):
+    except (ValueError, TypeError, OverflowError):
         return None
     if found.dtype.kind not in "iu":
         return np.zeros(0, dtype=np.int64) if isinstance(given, Sequence) and not len(given) else None
-    if found.size:
-        _bounded(int(found.max())), _bounded(int(found.min()))
-    return found.astype(np.int64)
+    for extreme in (found.max(), found.min()) if found.size else ():
+        _bounded(int(extreme))
+    integers: Indices = found.astype(np.int64)
+    return integers
 
 
 def _bounded(value: int) -> int:

@@ -1,12 +1,12 @@
 """Blocks as a user holds them: a block of the IR, with operators, and the circuits that stand in it.
 
-`*` is lazy: a chain of factors becomes one product when it is used, so that multiplying in a loop costs no more than
-multiplying at once.
+`*` and `concat` are lazy: a chain of factors becomes one product when it is used, so that multiplying in a loop costs
+no more than multiplying at once, and blocks laid end to end are the children of the sum that is taken of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NoReturn, TypeAlias
 
@@ -14,9 +14,10 @@ import numpy as np
 
 from ...ir import block as ir
 from ...ir.circuit import Circuit
-from ...ir.diagnostic import error, placed
+from ...ir.diagnostic import DanausError, error, placed
 from ...ir.domain import Variable
 from ...ir.expression import Parameter
+from ...ir.linear import selection
 from ...ir.span import Span, caller
 from .arguments import bounds, describe
 from .variables import Variables
@@ -33,12 +34,21 @@ class Chain:
     span: Span
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Laid:
+    """What `concat` made: blocks end to end, which a sum, a product or a selection of them takes as they are."""
+
+    parts: tuple[ir.Block, ...]
+    span: Span
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Block:
     """A vector of `width` functions, as the functions for families and block forms make it.
 
     `a * b` is the elementwise product (a block of width 1 broadcasts), and `a * b * c` one product of three factors;
-    `a[i]` is node i, `a[i:j]` the nodes i up to but not including j.
+    `a[i]` is node i, `a[i:j]` the nodes i up to but not including j. A circuit may stand for a block of width 1; of two
+    circuits, the product is `dn.product([p, q])`.
 
     >>> import danaus as dn
     >>> rain, wet = dn.Bool("rain"), dn.Bool("wet")
@@ -49,7 +59,7 @@ class Block:
     Raises: DanausError `wrong-width` for a product of unequal widths, `wrong-index` for nodes that there are not.
     """
 
-    source: ir.Block | Chain
+    source: ir.Block | Chain | Laid
     width: int
     circuits: tuple[Circuit, ...] = ()
 
@@ -58,9 +68,13 @@ class Block:
     @property
     def built(self) -> ir.Block:
         """The block of the IR; a chain becomes one product."""
-        if not isinstance(self.source, Chain):
-            return self.source
-        return ir.hadamard(_factors(self), self.source.span)
+        match self.source:
+            case Chain(span=span):
+                return ir.hadamard(_factors(self), span)
+            case Laid(parts, span):
+                return ir.concat(parts, span)
+            case block:
+                return block
 
     @property
     def scope(self) -> tuple[Variable, ...]:
@@ -82,7 +96,7 @@ class Block:
         span = caller()
         with placed(span):
             start, stop = bounds(index, self.width)
-            return made(ir.select(self.built, np.arange(start, stop), span), self)
+            return made(ir.weighted(laid(self), selection(np.arange(start, stop), self.width), span), self)
 
     def __iter__(self) -> Iterator[Block]:
         return (self[i] for i in range(self.width))
@@ -102,7 +116,7 @@ class Block:
         return f"<block of width {self.width}>"
 
 
-def _unjoined(operator: str, hint: str) -> Exception:
+def _unjoined(operator: str, hint: str) -> DanausError:
     return error("not-a-block", f"blocks are not joined by `{operator}`", caller(), hint)
 
 
@@ -138,11 +152,16 @@ def as_block(given: object) -> Block:
 
 def made(block: ir.Block, *parts: Block) -> Block:
     """A block made of others, with the circuits that stand in them."""
-    held: tuple[Circuit, ...] = ()
+    return Block(block, block.width, held(parts))
+
+
+def held(parts: Sequence[Block]) -> tuple[Circuit, ...]:
+    """The circuits that stand in blocks, each once."""
+    found: tuple[Circuit, ...] = ()
     for part in parts:
-        if part.circuits and part.circuits is not held:
-            held = tuple(dict.fromkeys((*held, *part.circuits))) if held else part.circuits
-    return Block(block, block.width, held)
+        if part.circuits and part.circuits is not found:
+            found = tuple(dict.fromkeys((*found, *part.circuits))) if found else part.circuits
+    return found
 
 
 def multiplied(left: Block, right: Block, span: Span) -> Block:
@@ -152,9 +171,12 @@ def multiplied(left: Block, right: Block, span: Span) -> Block:
     """
     if left.width != right.width and 1 not in (left.width, right.width):
         ir.hadamard([*_factors(left), right.built])  # raises, and names all widths
-    factor = right.built
-    circuits = made(factor, left, right).circuits
-    return Block(Chain(left, factor, span), max(left.width, right.width), circuits)
+    return Block(Chain(left, right.built, span), max(left.width, right.width), held([left, right]))
+
+
+def laid(block: Block) -> Sequence[ir.Block]:
+    """The blocks that stand end to end in one that `concat` made; of any other, itself."""
+    return block.source.parts if isinstance(block.source, Laid) else [block.built]
 
 
 def _factors(block: Block) -> list[ir.Block]:
@@ -163,4 +185,4 @@ def _factors(block: Block) -> list[ir.Block]:
     while isinstance(block.source, Chain):
         factors.append(block.source.right)
         block = block.source.left
-    return [block.source, *reversed(factors)]
+    return [block.built, *reversed(factors)]

@@ -47,14 +47,16 @@ def settled(root: Block, circuits: Sequence[ir.Circuit], name: object, seed: obj
     """The circuit of a root in which circuits stand, with a name and a value for each parameter."""
     title, start = named(name, "the name of the circuit"), integer(seed, "the seed")
     free = tuple(dict.fromkeys(variable for circuit in circuits for variable in circuit.free))
-    bare = ir.Circuit(root, Store(), title, free, span=span)
+    bare = ir.Circuit(root, Store(), title, free, ir.built_from(circuits), span)
     held = Store()
     for circuit in dict.fromkeys(circuits):
         held = held.merged(circuit.store)
     values = {parameter: _known(parameter, held) for parameter in bare.parameters}
     numbers = sum(prod(parameter.shape) for parameter in values)
     if numbers > 2 * MAX_NUMBERS:
-        raise error("too-large", f'the parameters of "{title}" have {numbers} numbers', hint=f"at most {2 * MAX_NUMBERS}")
+        raise error(
+            "too-large", f'the parameters of "{title}" have {numbers} numbers', hint=f"at most {2 * MAX_NUMBERS}"
+        )
     names = _names(tuple(values), title)
     store = {
         parameter: held[parameter]

@@ -1,23 +1,22 @@
 """Block forms, as functions of their names: blocks, weights and indices enter, a block leaves.
 
-The names are the language's, so `sum` here is a sum of nodes, and Python's own is out of reach in this file.
+The names are the language's, so `sum` here is a sum of nodes; Python's own is `builtins.sum`.
 """
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
-
-import numpy as np
 
 from ...ir import block as ir
 from ...ir.diagnostic import error, placed
 from ...ir.expression import Expression, Parameter, constant
-from ...ir.linear import Dense, LinearMap
+from ...ir.linear import Dense, LinearMap, selection
 from ...ir.span import Span, caller
 from ..elaborate.context import Index
 from ..maps import DenseForm, MapForm, fresh_map, given_map, parameterless
 from .arguments import IndexLike, Numbers, array, describe, indices, rows, size
-from .block import Block, BlockLike, as_block, made
+from .block import Block, BlockLike, Laid, as_block, held, laid, made
 from .maps import MapLike, map_form
 from .parameters import fresh
 
@@ -36,12 +35,6 @@ def sum(
     >>> a = dn.bernoulli(dn.Bool("x"), [0.2, 0.9])
     >>> dn.sum(a, [[0.3, 0.7]]).width, dn.sum(a, width=8).width
     (1, 8)
-    >>> dn.sum(a, [0.3, 0.7])
-    Traceback (most recent call last):
-        ...
-    danaus.ir.diagnostic.DanausError: <doctest danaus.frontend.dsl.forms.sum[3]>:1: error[wrong-shape]: the weights have shape [2], not [m, 2]
-        dn.sum(a, [0.3, 0.7])
-      hint: a sum of one node has one row: [[…, …]]
 
     Raises: DanausError `wrong-shape`, `wrong-arguments`, `not-a-block`, `unknown-map`.
     """
@@ -57,7 +50,7 @@ def sum(
         else:
             named = [_parameter(item) for item in weights]
             linear = given_map(form, named, whole.width, count)
-        return made(ir.weighted([whole.built], linear, span), whole)
+        return made(ir.weighted(laid(whole), linear, span), whole)
 
 
 def _fresh(form: MapForm, inputs: int, outputs: int | None, span: Span) -> LinearMap:
@@ -125,30 +118,27 @@ _PRODUCTS = "write dn.product([a, b]) or dn.product(a, [[0, 1], [2, 3]])"
 def _indexed(whole: Block, index: object, span: Span) -> Block:
     if isinstance(index, Block):
         raise error("wrong-arguments", "the second argument of product is an index, not a block", hint=_PRODUCTS)
-    members = rows(index)
-    offsets = np.cumsum([0, *(len(row) for row in members)])
-    named = np.concatenate([np.zeros(0, dtype=np.int64), *members])
-    return made(ir.indexed([whole.built], offsets, named, span), whole)
+    offsets, members = rows(index)
+    return made(ir.indexed(laid(whole), offsets, members, span), whole)
 
 
 def concat(*blocks: BlockLike) -> Block:
-    """Blocks laid end to end.
+    """Blocks laid end to end. A sum of them has them as its children; of none, `product(concat(), [[]])` is 1.
 
     >>> import danaus as dn
     >>> a, b = dn.bernoulli(dn.Bool("x"), [0.2, 0.9]), dn.bernoulli(dn.Bool("y"), [0.4])
     >>> dn.concat(a, b).width
     3
 
-    Raises: DanausError `not-a-block`, `wrong-arguments`.
+    Raises: DanausError `not-a-block`.
     """
     span = caller()
     with placed(span):
-        if not blocks:
-            raise error("wrong-arguments", "concat takes 1 or more blocks, not 0")
-        if isinstance(blocks[0], list | tuple):
+        if blocks and isinstance(blocks[0], list | tuple):
             raise error("not-a-block", "a list is not a block", hint="write dn.concat(a, b), or dn.concat(*blocks)")
         parts = [as_block(block) for block in blocks]
-        return made(ir.concat([part.built for part in parts], span), *parts)
+        nodes = tuple(part.built for part in parts)
+        return Block(Laid(nodes, span), builtins.sum(node.width for node in nodes), held(parts))
 
 
 def gather(block: BlockLike, index: IndexLike, /) -> Block:
@@ -164,4 +154,4 @@ def gather(block: BlockLike, index: IndexLike, /) -> Block:
     span = caller()
     with placed(span):
         whole = as_block(block)
-        return made(ir.select(whole.built, indices(index), span), whole)
+        return made(ir.weighted(laid(whole), selection(indices(index), whole.width), span), whole)

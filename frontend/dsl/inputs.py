@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TypeAlias, overload
+from fractions import Fraction
+from typing import Any, TypeAlias, TypeGuard, overload
+
+import numpy as np
 
 from ...ir.block import input_block
 from ...ir.diagnostic import error, nearest, placed
@@ -101,9 +104,13 @@ def binomial(variable: Variable, *given: Given, width: int | None = None) -> Blo
     Raises: DanausError `wrong-domain`, `wrong-value`, `wrong-shape`, `wrong-constraint`, `wrong-arguments`.
     """
     with placed(caller()):
-        if not given or isinstance(given[0], Parameter | Sequence) or getattr(given[0], "ndim", 0):
+        if not given or not _is_number(given[0]):
             return _input("binomial", variable, given or [None], width)
         return _input("binomial", variable, given[1:] or [None], width, Binomial(integer(given[0], "n")))
+
+
+def _is_number(given: object) -> TypeGuard[int | float | Fraction | np.number[Any]]:
+    return isinstance(given, int | float | Fraction | np.number)
 
 
 def discretized_logistic(
@@ -120,7 +127,7 @@ def discretized_logistic(
     return _input("discretized_logistic", variable, [means, deviations], width)
 
 
-def indicator(variable: Variable, value: int | str, /) -> Block:
+def indicator(variable: Variable, value: float | np.number[Any] | str, /) -> Block:
     """1 where the variable has the value, else 0; text is the name of a value. On any domain but `Real`.
 
     >>> import danaus as dn
@@ -144,9 +151,9 @@ def _value(variable: Variable, given: object) -> int:
             raise error("unknown-value", f'"{variable.name}" has no value named "{given}"', hint=hint)
         return names.index(given)
     try:
-        number = float(given)  # type: ignore[arg-type]  # whether it is a number is the question
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
+        number = float(given) if _is_number(given) else math.nan
+    except (OverflowError, TypeError):  # TypeError: a complex number
+        number = math.inf
     if not math.isfinite(number):
         raise error("wrong-value", f'{describe(given)} is no value of "{variable.name}" ({variable.domain})')
     require_value(variable, number)
@@ -163,9 +170,7 @@ def _input(name: str, variable: object, given: Sequence[object], width: object, 
         wanted = parts(chosen, target.domain)
         if width is not None:
             if present:
-                raise error(
-                    "wrong-arguments", "a width and values of parameters together", hint="give one of them"
-                )
+                raise error("wrong-arguments", "a width and values of parameters together", hint="give one of them")
             fresh_ones = fresh_input(name, target, size(width, "the width"), fresh(name, span), span)
             made = input_block(chosen, target, fresh_ones.parameters, span)
             return Block(made, made.width)

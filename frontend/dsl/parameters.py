@@ -80,9 +80,7 @@ def index(name: str, shape: int | Sequence[int], value: IndexLike | Sequence[Seq
         return Index(checked, numbers.floats.astype(np.int64))
 
 
-def _declared(
-    name: str, shape: object, constraint: object, value: object, learnable: bool, span: Span
-) -> Parameter:
+def _declared(name: str, shape: object, constraint: object, value: object, learnable: bool, span: Span) -> Parameter:
     checked, wanted = named(name, "the name of the parameter"), _shape(shape)
     require_size(wanted, f'"{checked}"')
     made = Parameter(checked, wanted, _constraint(constraint), learnable, span)

@@ -18,7 +18,7 @@ from ...ir.span import Span, caller
 from .. import templates
 from ..fresh import Declarations
 from . import parameters
-from .arguments import Numbers, array, describe, named, size
+from .arguments import Numbers, array, describe, integer, named, size
 from .block import BlockLike, as_block
 from .circuit import settled
 from .inputs import family_name
@@ -164,7 +164,7 @@ def rat(
             size(states, "states"),
             declarations,
             name,
-            seed=seed,
+            seed=integer(seed, "the seed"),
             span=span,
         )
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...ir.block import Block, concat, hadamard, indexed, input_block, pairs, select, weighted
+from ...ir.block import Block, concat, hadamard, indexed, input_block, pairs, weighted
 from ...ir.circuit import Circuit
 from ...ir.diagnostic import error, nearest, placed
 from ...ir.domain import Variable
 from ...ir.expression import Constraint, Expression, Parameter, Shape, constant
 from ...ir.family import Binomial, Family, Indicator, parts
-from ...ir.linear import Dense, LinearMap
+from ...ir.linear import Dense, LinearMap, selection
 from ...ir.span import Note, Span
 from ...ir.store import violation
 from .. import syntax
@@ -53,6 +53,7 @@ class Body:
     places: dict[str, Span] = field(default_factory=dict[str, Span])
     loops: dict[str, int] = field(default_factory=dict[str, int])
     free: dict[Variable, None] = field(default_factory=dict[Variable, None])
+    circuits: list[Circuit] = field(default_factory=list[Circuit])
     stem: str = ""
     root: Block | None = None
 
@@ -213,6 +214,8 @@ _before = "a name is declared before it is used"
 
 
 def _of_circuit(body: Body, circuit: Circuit) -> Block:
+    if circuit.origin is not None:
+        body.circuits.append(circuit)
     for free in circuit.free:
         body.free[free] = None
     return circuit.root
@@ -292,9 +295,30 @@ def _subscript(body: Body, base: syntax.Expression, index: syntax.Expression, sp
         )
     if not isinstance(base, Name | Call | Parenthesis | Attribute):
         raise error("not-a-block", "nodes are picked of a name, a call or a parenthesis", base.span)
-    whole = block(body, base)
-    start, stop = bounds(index, body.loops, whole.width, span)
-    return select(whole, np.arange(start, stop), span)
+    laid = _laid(body, base)
+    total = _width(laid)
+    start, stop = bounds(index, body.loops, total, span)
+    return weighted(laid, selection(np.arange(start, stop), total), span)
+
+
+def _laid(body: Body, operand: syntax.Expression, fewest: int = 1) -> list[Block]:
+    """The blocks that an operand lays end to end: those of a `concat` that is written in its place, or the one block.
+
+    So `sum(concat(a, b), W)` is one block, a sum of a and b; where the concat has a name, it is a block of its own.
+    Of a product it may be empty: `product(concat(), [[]])` is the number 1.
+    """
+    match operand:
+        case Parenthesis(inner):
+            return _laid(body, inner, fewest)
+        case Call(Name("concat")):
+            with placed(operand.span):
+                return [block(body, item) for item in arguments(operand, fewest, None).positional]
+        case _:
+            return [block(body, operand)]
+
+
+def _width(blocks: list[Block]) -> int:
+    return sum(block.width for block in blocks)
 
 
 def _call(body: Body, call: Call) -> Block:
@@ -308,9 +332,10 @@ def _call(body: Body, call: Call) -> Block:
             return concat([block(body, item) for item in arguments(call, 1, None).positional], span)
         case "gather":
             whole, index = arguments(call, 2, 2).positional
-            chosen = block(body, whole)
+            laid = _laid(body, whole)
             with placed(index.span):
-                return select(chosen, np.array(flat_index(index, body.context, body.loops), dtype=np.int64), span)
+                chosen = np.array(flat_index(index, body.context, body.loops), dtype=np.int64)
+                return weighted(laid, selection(chosen, _width(laid)), span)
         case "product":
             return _product(body, call)
         case "sum":
@@ -394,7 +419,7 @@ def parameter(context: Context, name: Name, constraint: Constraint = "real") -> 
 
 def _product(body: Body, call: Call) -> Block:
     whole, index = arguments(call, 2, 2).positional
-    chosen = block(body, whole)
+    laid = _laid(body, whole, fewest=0)
     if isinstance(index, Name):
         found = body.context.lookup(index)
         if not isinstance(found, Index):
@@ -409,7 +434,7 @@ def _product(body: Body, call: Call) -> Block:
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
     members = np.concatenate([np.zeros(0, dtype=np.int64), *rows])
     with placed(index.span):
-        return indexed([chosen], offsets, members, call.span)
+        return indexed(laid, offsets, members, call.span)
 
 
 def _unpadded(index: Index, place: Name) -> list[np.ndarray[tuple[int], np.dtype[np.int64]]]:
@@ -426,14 +451,15 @@ def _unpadded(index: Index, place: Name) -> list[np.ndarray[tuple[int], np.dtype
 
 def _sum(body: Body, call: Call) -> Block:
     given = arguments(call, 1, None, options=("width", "map"))
-    whole = block(body, given.positional[0])
+    laid = _laid(body, given.positional[0])
+    nodes = _width(laid)
     form = map_form(given.options["map"], body.context, body.loops) if "map" in given.options else DenseForm()
     weights = given.positional[1:]
     width = size(given.options["width"], body.loops, "the width") if "width" in given.options else None
     if not weights:
-        return weighted([whole], _fresh(body, given, form, whole.width, width), call.span)
+        return weighted(laid, _fresh(body, given, form, nodes, width), call.span)
     if isinstance(weights[0], List) and len(weights) == 1 and "map" not in given.options:
-        return weighted([whole], Dense(_rows(body, weights[0], whole.width)), call.span)
+        return weighted(laid, Dense(_rows(body, weights[0], nodes)), call.span)
     for item in weights:
         if not isinstance(item, Name):
             raise error(
@@ -441,7 +467,7 @@ def _sum(body: Body, call: Call) -> Block:
             )
     named = [parameter(body.context, item) for item in weights if isinstance(item, Name)]
     with placed(weights[0].span):
-        return weighted([whole], given_map(form, named, whole.width, width), call.span)
+        return weighted(laid, given_map(form, named, nodes, width), call.span)
 
 
 _naming = "declare the array with `param` or `const`, and name it"

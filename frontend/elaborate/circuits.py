@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from ...ir.block import Block
-from ...ir.circuit import Circuit
+from ...ir.circuit import Circuit, built_from
 from ...ir.data import Data, read_data
 from ...ir.diagnostic import error, nearest, placed
 from ...ir.domain import FiniteDomain, Variable
@@ -192,7 +192,7 @@ def _mixture(call: Call, context: Context, name: str) -> Circuit:
         raise error("wrong-shape", f"{len(parts)} circuits, but weights of shape {list(numbers.shape)}", weights.span)
     root = templates.mixture([part.root for part in parts], numbers, context.declarations, name, span=call.span)
     free = tuple(dict.fromkeys(variable for part in parts for variable in part.free))
-    return Circuit(root, context.snapshot(), name, free, span=call.span)
+    return Circuit(root, context.snapshot(), name, free, built_from(parts), call.span)
 
 
 def _size(given: Arguments, option: str) -> int:

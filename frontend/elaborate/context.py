@@ -19,7 +19,7 @@ from ..fresh import Declarations
 from ..spec import Operator, Query, Spec
 from ..syntax import Name
 
-MAX_STEPS = 1_000_000
+MAX_STEPS = 100_000
 
 
 class Poisoned(Exception):

@@ -13,7 +13,7 @@ from ..syntax import Call, Chain, Expression, List, Name, Parenthesis, Unary
 from .calls import arguments
 from .circuits import circuit
 from .context import Context
-from .numbers import describe, number
+from .numbers import describe, real
 from .variables import variable, variables
 
 PROPERTIES = (
@@ -96,7 +96,7 @@ def _near(call: Call, context: Context) -> Near:
         raise error(
             "has-variables", f"near needs a circuit without variables; this one has {names}", whole.span, "integrate it"
         )
-    return Near(found, float(number(target, {})), float(number(tolerance, {})), call.span)
+    return Near(found, real(target, {}), real(tolerance, {}), call.span)
 
 
 def _operand(expression: Expression, context: Context) -> Circuit | Failed:
@@ -134,7 +134,7 @@ def query(name: str, expression: Expression, context: Context) -> Query:
                     raise error("wrong-arguments", "the variables stand in a list", item.span, hint="write [x, y]")
                 named.append(_mentioned(circuits[0], variables(item, context, {}), item.span))
             case _:
-                numbers.append(float(number(item, {})))
+                numbers.append(real(item, {}))
     return Query(name, kind, circuits, tuple(named), tuple(numbers), expression.span)
 
 

@@ -46,6 +46,17 @@ def number(expression: Expression, loops: Loops) -> Fraction:
             raise error("not-a-number", f"{describe(expression)} is not a number", expression.span)
 
 
+def real(expression: Expression, loops: Loops) -> float:
+    """A constant expression as the nearest float64.
+
+    Raises: DanausError `too-large` where there is none.
+    """
+    try:
+        return float(number(expression, loops))
+    except OverflowError:
+        raise error("too-large", "the number does not fit in float64", expression.span) from None
+
+
 def _applied(value: Fraction, operator: str, other: Fraction, span: Span) -> Fraction:
     match operator:
         case "+":
@@ -81,7 +92,10 @@ def size(expression: Expression, loops: Loops, what: str) -> int:
 
 def shown(value: Fraction) -> str:
     """A rational as a short decimal."""
-    return str(value.numerator) if value.denominator == 1 else f"{float(value):.6g}"
+    try:
+        return str(value.numerator) if value.denominator == 1 and abs(value) < 10**18 else f"{float(value):.6g}"
+    except OverflowError:
+        return "a number of many digits"
 
 
 def array(expression: Expression, loops: Loops) -> Value:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from ...ir.circuit import Circuit
+from ...ir.circuit import Circuit, built_from
 from ...ir.diagnostic import Diagnostic, Gatherer, error, nearest, placed
 from ...ir.domain import Domain, Variable
 from ...ir.expression import CONSTRAINTS, Constraint, Parameter, Value
@@ -241,7 +241,7 @@ def _circuit(name: Name, body: Expression | tuple[Item, ...], span: Span, contex
         return circuit(body, context, name.text).named(name.text)
     state = Body(context, name.text)
     root = run(state, body, span)
-    return Circuit(root, context.snapshot(), name.text, tuple(state.free), span=name.span)
+    return Circuit(root, context.snapshot(), name.text, tuple(state.free), built_from(state.circuits), name.span)
 
 
 def _import(statement: ImportStatement, context: Context, load_import: Import) -> None:
@@ -293,6 +293,14 @@ def _loads(file: File, context: Context, params: Path | None) -> dict[str, Span 
     return places
 
 
+def _is_part(name: str, circuits: Collection[str]) -> bool:
+    """Whether a circuit is a part of another, which has its name up to a dot: it is not shown beside it.
+
+    `"q.p"` is what an operator makes `q` of, where a file is written that holds `q` alone.
+    """
+    return any(name[:at] in circuits for at, mark in enumerate(name) if mark == ".")
+
+
 def _finished(file: File, context: Context, demanded: _Demands, places: Mapping[str, Span | None]) -> Spec:
     gatherer, declarations = context.gatherer, context.declarations
     notes: list[Diagnostic] = []
@@ -310,7 +318,12 @@ def _finished(file: File, context: Context, demanded: _Demands, places: Mapping[
     own = declarations.settle(gatherer, context.seed)
     gatherer.finish()
     store = context.store.merged(own)
-    circuits = {name: found.over(store) for name, found in context.entities.items() if isinstance(found, Circuit)}
+    names = {name for name, found in context.entities.items() if isinstance(found, Circuit)}
+    circuits = {
+        name: found.over(store)
+        for name, found in context.entities.items()
+        if isinstance(found, Circuit) and not _is_part(name, names)
+    }
     return Spec(
         file.source.name,
         context.folder,

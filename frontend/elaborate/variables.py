@@ -10,7 +10,7 @@ from ...ir.family import require_value
 from ...ir.span import Span
 from ..syntax import Assignment, Call, Expression, List, Name, Parenthesis, Range, Subscript
 from .context import KINDS, Context, VariableArray
-from .numbers import Loops, describe, integer, number, size
+from .numbers import Loops, describe, integer, real, size
 
 DOMAINS = ("bool", "cat", "int", "count", "real")
 MAX_VALUES = 1 << 24
@@ -159,7 +159,7 @@ def value(target: Variable, expression: Expression, loops: Loops) -> float:
         case Name(text, span) if text not in loops and text in names:
             raise error("not-a-number", f'"{text}" is not a number', span, hint=f'write "{text}" in quotes')
         case _:
-            found = float(number(expression, loops))
+            found = real(expression, loops)
             with placed(expression.span):
                 require_value(target, found)
             return found

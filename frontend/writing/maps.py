@@ -1,13 +1,15 @@
 """Sums and selections as text: a linear map, and what it is of, as one call or a chain of calls.
 
-A composed map that one `map=` cannot say (two `kron`, a selection that is no permutation, a sparse part whose last rows
-are empty) is said by several sums, one after the other.
+What one `map=` cannot say is said in steps: a composed map with two `kron`, a selection that is no permutation, or a
+sparse part whose last rows are empty; and a Kronecker product of structured maps, one factor after the other, slice by
+slice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from ...ir.linear import (
     Compose,
     Dense,
     Diagonal,
+    Indices,
     Kronecker,
     LinearMap,
     Selection,
@@ -26,51 +29,39 @@ from ...ir.linear import (
     monarch_parts,
 )
 from .arrays import Arrays
-from .fold import Folded, factors
+from .fold import Folded
 
 
 def obstacle(linear: LinearMap, folded: Folded) -> str:
     """Why a map has no text; empty where it has."""
-    for part in _flat(linear):
-        if isinstance(part, Kronecker):
-            found = [folded.matrix_obstacle(factor) for factor in factors(part)]
-        else:
-            found = [folded.obstacle(expression) for expression in expressions(part)]
-        if reasons := [reason for reason in found if reason]:
-            return reasons[0]
-    return ""
-
-
-def _flat(linear: LinearMap) -> tuple[LinearMap, ...]:
-    if not isinstance(linear, Compose):
-        return (linear,)
-    made = compose(linear.maps)
-    return made.maps if isinstance(made, Compose) else (made,)
+    return next(filter(None, map(folded.obstacle, expressions(linear))), "")
 
 
 @dataclass(frozen=True, slots=True)
 class MapWriter:
-    """Writes maps of one block, whose arrays are named after a stem."""
+    """Writes maps of one block: its arrays are named after a stem, and `bind` gives a name to a step."""
 
     arrays: Arrays
     folded: Folded
     stem: str
     indent: int
+    bind: Callable[[str], str]
 
-    def weighted(self, operand: str, linear: LinearMap, bind: Callable[[str], str]) -> str:
-        """A map of an operand; `bind` gives a name to a call that another is made of."""
-        runs = _runs(_flat(linear))
+    def weighted(self, operand: str, linear: LinearMap) -> str:
+        """A map of an operand, which is a name or a call."""
         text = operand
-        for position, run in enumerate(reversed(runs)):
-            text = self._run(text if position == 0 else bind(text), run)
+        for position, run in enumerate(reversed(_runs(_laid_flat(linear)))):
+            text = self._run(text if position == 0 else self.bind(text), run)
         return text
 
     def _run(self, operand: str, run: Sequence[LinearMap]) -> str:
         match list(run):
-            case [Selection() as chosen]:
-                return self._selected(operand, chosen)
+            case [Selection(index, _)]:
+                return self._selected(operand, index)
             case [Dense(weights)]:
                 return f"sum({operand}, {self.arrays.numbers(self.folded.leaf(weights), self.stem, self.indent)})"
+            case [Kronecker() as product] if not _is_plain(product):
+                return self._by_factors(operand, _factors(product))
         names: list[str] = []
         parts = monarch_parts(compose(run))
         if parts:
@@ -82,28 +73,24 @@ class MapWriter:
         width = [f"width={run[0].outputs}"] if isinstance(run[0], Sparse) else []
         return f"sum({', '.join([operand, *names, *width, f'map={form}'])})"
 
-    def _selected(self, operand: str, chosen: Selection) -> str:
+    def _selected(self, operand: str, index: Indices) -> str:
         """A slice where the nodes stand in a row, else a gather."""
-        index = chosen.index
         start, stop = int(index[0]), int(index[-1]) + 1
         if np.array_equal(index, np.arange(start, stop)):
-            return f"{operand}[{start}]" if stop == start + 1 else f"{operand}[{start}..{stop}]"
+            return _slice(operand, start, stop)
         return f"gather({operand}, {self.arrays.index(index, self.stem, self.indent)})"
 
     def _part(self, part: LinearMap, names: list[str]) -> str:
         """A map as a part of `map=`; the names of its arrays are added to those so far."""
         match part:
-            case Dense(weights):
+            case Dense(weights) | Diagonal(weights) | BlockDiagonal(weights):
                 names.append(self.arrays.name(self.folded.leaf(weights), self.stem))
-                return "dense"
-            case Diagonal(weights):
-                names.append(self.arrays.name(self.folded.leaf(weights), self.stem))
-                return "diagonal"
-            case BlockDiagonal(weights):
-                names.append(self.arrays.name(self.folded.leaf(weights), self.stem))
-                return f"block_diagonal({part.blocks})"
+                if isinstance(part, BlockDiagonal):
+                    return f"block_diagonal({part.blocks})"
+                return "dense" if isinstance(part, Dense) else "diagonal"
             case Kronecker():
-                names.extend(self.arrays.name(self.folded.matrix(factor), self.stem) for factor in factors(part))
+                for factor in _factors(part):
+                    names += [self.arrays.name(self.folded.leaf(found), self.stem) for found in expressions(factor)]
                 return "kron"
             case Selection(index, _):
                 return f"permute({self.arrays.index(index, self.stem, self.indent)})"
@@ -116,7 +103,66 @@ class MapWriter:
                 row, column = (self.arrays.index(index, self.stem, self.indent) for index in (rows, columns))
                 return f"sparse({row}, {column})"
             case Compose():
-                raise AssertionError("a composed map is written part by part")
+                raise AssertionError("the parts of a composed map are laid flat")
+
+    def _by_factors(self, operand: str, factors: Sequence[LinearMap]) -> str:
+        """A Kronecker product, the last factor first: each acts on its digit of the index, brought to the end."""
+        sizes = [factor.inputs for factor in factors]
+        text = operand
+        for position in reversed(range(len(factors))):
+            factor, before, after = factors[position], prod(sizes[:position]), prod(sizes[position + 1 :])
+            if isinstance(factor, Selection) and factor.is_identity:
+                continue
+            size = sizes[position]
+            name = self._named(self._turned(text, (before, size, after)))
+            if before * after == 1:
+                text = self.weighted(name, factor)
+            else:
+                slices = (self.bind(_slice(name, i * size, (i + 1) * size)) for i in range(before * after))
+                parts = [self.bind(self.weighted(part, factor)) for part in slices]
+                text = f"concat({', '.join(parts)})"
+            sizes[position] = factor.outputs
+            text = self._turned(text, (before, after, factor.outputs))
+        return text
+
+    def _named(self, text: str) -> str:
+        return self.bind(text) if text[-1] in ")]" else text
+
+    def _turned(self, text: str, digits: tuple[int, int, int]) -> str:
+        """The nodes with the last two of their three digits exchanged."""
+        if 1 in digits[1:]:
+            return text
+        index = np.arange(prod(digits)).reshape(digits).swapaxes(1, 2).ravel()
+        return f"gather({self._named(text)}, {self.arrays.index(index, self.stem, self.indent)})"
+
+
+def _slice(name: str, start: int, stop: int) -> str:
+    return f"{name}[{start}]" if stop == start + 1 else f"{name}[{start}..{stop}]"
+
+
+def _laid_flat(linear: LinearMap) -> tuple[LinearMap, ...]:
+    if not isinstance(linear, Compose):
+        return (linear,)
+    made = compose(linear.maps)
+    return made.maps if isinstance(made, Compose) else (made,)
+
+
+def _factors(linear: Kronecker) -> list[LinearMap]:
+    """The factors of a Kronecker product; those of a factor that is one itself stand in its place."""
+    flat: list[LinearMap] = []
+    stack: list[LinearMap] = [linear]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, Kronecker):
+            stack.extend(reversed(part.factors))
+        else:
+            flat.append(part)
+    return flat
+
+
+def _is_plain(linear: Kronecker) -> bool:
+    """Whether all factors are matrices, as `map=kron` takes them."""
+    return all(isinstance(factor, Dense) for factor in _factors(linear))
 
 
 def _runs(parts: Sequence[LinearMap]) -> list[list[LinearMap]]:
@@ -133,8 +179,11 @@ def _runs(parts: Sequence[LinearMap]) -> list[list[LinearMap]]:
 def _continues(part: LinearMap, run: Sequence[LinearMap]) -> bool:
     """Whether a part can stand in one `compose` before those that are applied first."""
     last = run[0]
-    if any(isinstance(other, Selection) and not other.is_permutation for other in (part, last)):
-        return False
+    for other in (part, last):
+        if isinstance(other, Selection) and not other.is_permutation:
+            return False
+        if isinstance(other, Kronecker) and not _is_plain(other):
+            return False
     if isinstance(part, Kronecker) and any(isinstance(other, Kronecker) for other in run):
         return False
     # Only of the first part of a compose does a text say how many outputs it has.

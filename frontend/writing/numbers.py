@@ -12,7 +12,8 @@ from fractions import Fraction
 from ...ir.diagnostic import error
 from ...ir.expression import Value
 
-_MOST_BITS = 9_000  # of a numerator or denominator: the language takes 4000 digits in a number, 20,000 bits in a sum
+_MOST_BITS = 13_000  # of a numerator or denominator: the language takes 4000 digits in a number
+_MOST_TOGETHER = 19_000  # of both: it takes 20,000 bits in a quotient
 _MOST_DECIMALS = 1100  # the least float64 above zero has 1074
 _LINE = 110
 
@@ -25,7 +26,8 @@ def is_writable(value: Value) -> bool:
 
 
 def _fits(number: Fraction) -> bool:
-    return max(number.numerator.bit_length(), number.denominator.bit_length()) <= _MOST_BITS
+    over, under = number.numerator.bit_length(), number.denominator.bit_length()
+    return max(over, under) <= _MOST_BITS and over + under <= _MOST_TOGETHER
 
 
 def number_text(number: Fraction) -> str:

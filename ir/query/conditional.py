@@ -42,7 +42,7 @@ def conditional(
     evidence = evidence_of(circuit, values, observed)
     numbers = Numbers(circuit.store)
     semiring = logarithmic(circuit, numbers)
-    asked = circuit.variables if variables is None else variables
+    asked = set(circuit.variables if variables is None else variables)
     gaps = np.asarray(~evidence.observed.all(axis=0))
     missing = [variable for variable, gap in zip(circuit.variables, gaps, strict=True) if gap and variable in asked]
     inputs = _inputs(circuit, missing)

@@ -59,7 +59,7 @@ def backward(
 
 def parted(laid: Array, children: Sequence[Block]) -> list[Array]:
     """What stands for the children laid end to end, as one array for each."""
-    return np.split(laid, np.cumsum([child.width for child in children])[:-1])
+    return np.split(laid, np.cumsum([child.width for child in children])[:-1]) if children else []
 
 
 def _factors(block: Product, adjoint: Array, values: list[Array], semiring: Semiring) -> list[Array]:

@@ -225,4 +225,4 @@ def _factors(children: tuple[Block, ...], form: Form, mask: Booleans, reached: R
             owner = np.repeat(np.arange(len(counts)), counts)
             place = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
             marks[members[offsets[reached.nodes][owner] + place], reached.rows[owner]] = True
-            return parted(marks, children) if children else []
+            return parted(marks, children)

@@ -54,7 +54,8 @@ class Mixture:
         """The variance, [batch]: that of the components, and that of their means around the mean."""
         means, variances = self._moments
         spread = variances[:, None] + (means[:, None] - means @ self.weights) ** 2
-        return self._settled(np.where(np.isnan(self.values), np.nan, 0.0), (self.weights * spread).sum(axis=0))
+        none = np.where(np.isnan(self.values), np.nan, 0.0)
+        return np.where(self.known, none, (self.weights * spread).sum(axis=0))
 
     @property
     def sd(self) -> Floats:
@@ -65,16 +66,24 @@ class Mixture:
         """The probability of values up to and including t, a number or one per row: [batch]."""
         points = np.atleast_1d(np.asarray(t, dtype=np.float64))
         below = np.concatenate([cumulative(part.family, list(part.parameters), points) for part in self.components])
+        total = (self.weights * below).sum(axis=0)
+        mixed = np.where(self.weights.min(axis=0) >= 0, np.clip(total, 0.0, 1.0), total)
         step = np.where(np.isnan(self.values), np.nan, points >= self.values)
-        return self._settled(step, np.clip((self.weights * below).sum(axis=0), 0.0, 1.0))
+        return np.where(self.known, step, mixed)
 
     def density(self, t: ArrayLike) -> Floats:
         """The density, on count the probability, of t, a number or one per row: [batch]; infinite at a known real."""
         points = np.atleast_1d(np.asarray(t, dtype=np.float64))
-        parts = [float_values(part.family, self.variable, list(part.parameters), points) for part in self.components]
         peak = 1.0 if self._whole else np.inf
-        known = np.where(np.isnan(self.values), np.nan, np.where(points == self.values, peak, 0.0))
-        return self._settled(known, (self.weights * np.concatenate(parts)).sum(axis=0))
+        step = np.where(np.isnan(self.values), np.nan, np.where(points == self.values, peak, 0.0))
+        return np.where(self.known, step, (self.weights * self._densities(points)).sum(axis=0))
+
+    def _densities(self, points: Floats) -> Floats:
+        """The components at points, [components, points]; 0 on count where there is no value."""
+        there = (points >= 0) & (points == np.floor(points)) if self._whole else np.ones(len(points), dtype=bool)
+        x = np.where(there, points, 0.0)
+        parts = [float_values(part.family, self.variable, list(part.parameters), x) for part in self.components]
+        return np.where(there, np.concatenate(parts), 0.0)
 
     def quantile(self, level: Floats) -> Floats:
         """The smallest value whose cdf reaches a level in (0, 1), one per row: [batch]; by bisection."""
@@ -95,8 +104,7 @@ class Mixture:
         """Of the components' modes the one where the density is largest, [batch]; the smallest of equals."""
         means, _ = self._moments
         modes = np.unique(np.floor(means) if self._whole else means)
-        parts = [float_values(part.family, self.variable, list(part.parameters), modes) for part in self.components]
-        densities = np.concatenate(parts).T @ np.where(self.known, 0.0, self.weights)
+        densities = self._densities(modes).T @ np.where(self.known, 0.0, self.weights)
         return np.where(self.known, self.values, modes[densities.argmax(axis=0)])
 
     @property
@@ -108,6 +116,3 @@ class Mixture:
         """The components' means and variances, [components] each."""
         found = [mean_and_variance(part.family, self.variable, list(part.parameters)) for part in self.components]
         return np.concatenate([mean for mean, _ in found]), np.concatenate([variance for _, variance in found])
-
-    def _settled(self, known: Floats, mixed: Floats) -> Floats:
-        return np.where(self.known, known, mixed)

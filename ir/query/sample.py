@@ -28,7 +28,7 @@ from ..semirings import LOG
 from .conditional import Answer
 from .descend import Descent, Reached
 from .distribution import first_above, poisson_table
-from .likelihood import Booleans, evidence_of, logarithmic, signed_log_value
+from .likelihood import Booleans, evidence_of, logarithmic, signed_log_value, signed_partition
 from .mixture import Mixture
 from .stepwise import complete
 
@@ -46,9 +46,11 @@ def sample(circuit: Circuit, count: int, seed: int, first_row: int = 0) -> Float
     numbers = Numbers(circuit.store)
     evidence = Evidence.nothing(circuit.variables)
     if logarithmic(circuit, numbers) is not LOG:
+        _require_mass(circuit, signed_partition(circuit)[1] > 0)
         rows = np.zeros((count, len(circuit.variables)))
         return _stepwise(circuit, rows, np.zeros(rows.shape, dtype=bool), seed, first_row)
-    values = _possible(circuit, evidence, numbers, 0)
+    values = values_of(circuit, LOG, evidence, numbers)
+    _require_mass(circuit, not np.isneginf(values[circuit.root][0, 0]))
     step = rows_at_once(circuit, keep=True)
     parts: list[Floats] = []
     for start in range(0, max(count, 1), step):
@@ -65,12 +67,15 @@ def sample_given(circuit: Circuit, values: Floats, observed: Booleans, seed: int
     evidence = evidence_of(circuit, values, observed)
     numbers = Numbers(circuit.store)
     if logarithmic(circuit, numbers) is not LOG:
+        _, sign = signed_log_value(circuit, evidence.values, evidence.observed)
+        _require_possible(circuit, sign > 0)
         return _stepwise(circuit, evidence.values, evidence.observed, seed, first_row)
     step = rows_at_once(circuit, keep=True)
     parts: list[Floats] = []
     for start in range(0, max(evidence.rows, 1), step):
         part = evidence.part(slice(start, start + step))
-        elements = _possible(circuit, part, numbers, start)
+        elements = values_of(circuit, LOG, part, numbers)
+        _require_possible(circuit, ~np.isneginf(elements[circuit.root][0]), start)
         source = _Source(seed, first_row + start)
         parts.append(_top_down(circuit, numbers, elements, part, np.arange(part.rows), source))
     return np.concatenate(parts)
@@ -101,24 +106,20 @@ def _inverse_cdf(masses: Floats, level: Floats) -> Indices:
     return np.asarray((running <= (level * running[:, -1])[:, None]).sum(axis=1), dtype=np.int64)
 
 
-def _possible(circuit: Circuit, evidence: Evidence, numbers: Numbers, offset: int) -> Mapping[Block, Floats]:
-    """The elements of all blocks at evidence that is possible in each row; the first row is named `offset`."""
-    values = values_of(circuit, LOG, evidence, numbers)
-    _require_possible(circuit, ~np.isneginf(values[circuit.root][0]), evidence, offset)
-    return values
-
-
-def _require_possible(circuit: Circuit, possible: Booleans, evidence: Evidence, offset: int) -> None:
+def _require_possible(circuit: Circuit, possible: Booleans, first_row: int = 0) -> None:
+    """Raises DanausError where a row of evidence is impossible, the first of them being called `first_row`."""
     impossible = np.flatnonzero(~possible)
-    if not len(impossible):
-        return
-    if not evidence.observed.any():
-        raise error("impossible-evidence", f'"{circuit.name}" has no mass to sample from: its total is not positive')
-    raise error(
-        "impossible-evidence",
-        f'the evidence of row {offset + int(impossible[0])} (from 0) is impossible in "{circuit.name}"',
-        hint="sample only rows whose marginal is not −inf",
-    )
+    if len(impossible):
+        raise error(
+            "impossible-evidence",
+            f'the evidence of row {first_row + int(impossible[0])} (from 0) is impossible in "{circuit.name}"',
+            hint="sample only rows whose marginal is not −inf",
+        )
+
+
+def _require_mass(circuit: Circuit, positive: bool) -> None:
+    if not positive:
+        raise error("impossible-evidence", f'"{circuit.name}" has nothing to sample from: its total is not positive')
 
 
 def _top_down(
@@ -181,8 +182,6 @@ def _uniformly(variable: Variable, reached: Reached, source: _Source) -> Floats:
 
 def _stepwise(circuit: Circuit, values: Floats, observed: Booleans, seed: int, first_row: int) -> Floats:
     """Samples of a circuit with negative numbers, one variable after the other; the place of each is its node."""
-    _, sign = signed_log_value(circuit, values, observed)
-    _require_possible(circuit, sign > 0, Evidence(circuit.variables, values, observed), 0)
 
     def draw(position: int, answer: Answer, rows: Indices) -> Floats:
         level = uniform(seed, first_row + rows, np.full_like(rows, position), 0)

@@ -1,0 +1,55 @@
+"""Integrate: the sum or integral of a circuit over variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ...ir.block import Block, Input, constant_block
+from ...ir.circuit import Circuit, Origin
+from ...ir.diagnostic import error
+from ...ir.domain import Variable
+from ...ir.expression import InputValue
+from ..properties.normalized import diverges
+from ..rewrite import rewritten
+from .operands import Name, needs, variables_of
+from .scale import times
+
+
+def integrate(p: Circuit, variables: Iterable[Name] | None = None) -> Circuit:
+    """Σ or ∫ of p over the named variables, or over all of them: a circuit of the other variables.
+
+    Each input on those variables becomes the number that it sums to, as an expression: nothing is computed. Needs p
+    smooth and decomposable. Linear in the blocks.
+
+    Raises: Refused with a witness; DanausError `unknown-variable`, or `diverges` for the constant 1 on real or count.
+    """
+    needs(p, "integrate", "smooth", "decomposable")
+    over = set(p.variables if variables is None else variables_of(p, variables))
+    if variables is None:  # those under zero weights too, so that none is left
+        over |= {block.variable for block in p.blocks if isinstance(block, Input)}
+    replaced: dict[Block, Block] = {}
+    for block in p.blocks:
+        if isinstance(block, Input) and block.variable in over:
+            if diverges(block):
+                raise _endless(block.variable)
+            value = InputValue(block.family, block.variable, block.parameters, None, None, (block.width, 1))
+            replaced[block] = constant_block(value, block.span)
+    root = rewritten(p.root, replaced)
+    for variable in p.free:
+        if variable in over:
+            if variable.size is None:
+                raise _endless(variable)
+            root = times(root, variable.size)
+    free = tuple(variable for variable in p.free if variable not in over)
+    named = tuple(variable for variable in p.variables if variable in over)
+    origin = Origin("integrate", (p,), {} if variables is None else {"variables": named})
+    return replace(p, root=root, free=free, origin=origin)
+
+
+def _endless(variable: Variable) -> Exception:
+    return error(
+        "diverges",
+        f'the constant 1 on "{variable}" ({variable.domain}) has no finite integral',
+        hint="give that part of the circuit an input on the variable, such as a gaussian",
+    )

@@ -1,0 +1,215 @@
+"""Data as codes, and what is counted of pairs of variables: rows enter, joint distributions and mutual information leave.
+
+All of it follows from one smoothed estimate: P(a, b) = (count + α / (nₐ n_b)) / (N + α), where the N rows are those that
+have both values. Where N + α = 0 the limit of α → 0 is taken, which is uniform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...ir.diagnostic import error
+from ...ir.domain import Count, Int, Real, Variable, first_value
+from ...ir.expression import Floats
+
+Booleans = NDArray[np.bool_]
+
+MAX_VARIABLES = 1 << 13
+MAX_VALUES = 1 << 12
+BINS = 8
+
+# Values of variables that are counted together, as columns of 0 and 1, and the numbers of such an array held at once.
+# Measured on 11,293 × 910 booleans: 1.1 s at 2^10 columns, 1.4 s at 2^9, 1.3 s at 2^11.
+_COLUMNS = 1 << 10
+_CHUNK = 1 << 23
+# A pair of values costs 0.04 ns per row in a matrix product, a pair of variables 4 ns per row when it is counted.
+_PRODUCT_PAYS = 100
+# Mutual informations this near are equal, so that ties do not hang on the last bit.
+_DECIMALS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """Discrete data: the code of each value, int32 [rows, variables], −1 where it is missing; codes are 0 … size − 1."""
+
+    codes: NDArray[np.int32]
+    sizes: tuple[int, ...]
+
+
+def finite_codes(values: Floats, observed: Booleans, variables: Sequence[Variable]) -> Codes:
+    """The codes of data over finite domains.
+
+    Raises: DanausError `wrong-domain` for a count or real, `too-large` for more than 8192 variables or 4096 values.
+    """
+    for variable in variables:
+        if isinstance(variable.domain, Count | Real):
+            raise error(
+                "wrong-domain",
+                f'"{variable.name}" is {variable.domain}; chow_liu needs finite domains',
+                hint="hclt takes data of any domain",
+            )
+    return binned_codes(values, observed, variables)
+
+
+def binned_codes(values: Floats, observed: Booleans, variables: Sequence[Variable]) -> Codes:
+    """The codes of data, those of counts and reals by bins: each value its own if there are at most 8, else 8 quantiles.
+
+    Raises: DanausError `too-large`.
+    """
+    if len(variables) > MAX_VARIABLES:
+        raise error("too-large", f"a tree of {len(variables)} variables", hint=f"at most {MAX_VARIABLES}")
+    out = np.empty(values.shape, dtype=np.int32)
+    sizes: list[int] = []
+    for place, variable in enumerate(variables):
+        domain, column, known = variable.domain, values[:, place], observed[:, place]
+        if isinstance(domain, Count | Real):
+            edges = bin_edges(column[known])
+            out[:, place] = np.searchsorted(edges, column, side="left")
+            sizes.append(len(edges) + 1)
+        else:
+            if domain.size > MAX_VALUES:
+                raise error(
+                    "too-large",
+                    f'"{variable.name}" has {domain.size} values',
+                    hint=f"pairs of values are counted, of variables of at most {MAX_VALUES}"
+                    + (": declare it as count" if isinstance(domain, Int) and domain.lo == 0 else ""),
+                )
+            out[:, place] = column - first_value(domain)
+            sizes.append(domain.size)
+        out[~known, place] = -1
+    return Codes(out, tuple(sizes))
+
+
+def bin_edges(known: Floats) -> Floats:
+    """The largest values of all bins but the last: of each distinct value, or of 8 bins of as equal counts as can be.
+
+    >>> bin_edges(np.array([0.0, 0.0, 0.0, 7.0, 1.0]))
+    array([0., 1.])
+    """
+    distinct = np.unique(known)
+    if len(distinct) > BINS:
+        places = -(-np.arange(1, BINS) * len(known) // BINS) - 1
+        edges = np.unique(np.sort(known)[places])
+        return edges[edges < distinct[-1]]
+    return distinct[:-1]
+
+
+def joint(data: Codes, a: int, b: int, smoothing: float) -> Floats:
+    """P(a, b) of two variables, [nₐ, n_b]."""
+    size = (data.sizes[a], data.sizes[b])
+    return _smoothed(_counted(data, a, b).reshape(size), float(smoothing), *size)
+
+
+def conditional(data: Codes, parent: int, child: int, smoothing: float) -> Floats:
+    """P(child | parent), [parent's values, child's values]; uniform at a value of the parent that has no mass."""
+    both = joint(data, parent, child, smoothing)
+    mass = both.sum(axis=1, keepdims=True)
+    return np.where(mass > 0, both / np.where(mass > 0, mass, 1.0), 1 / data.sizes[child])
+
+
+def marginal(data: Codes, variable: int, smoothing: float) -> Floats:
+    """P(a) = (count + α / n) / (N + α) from the rows that have the variable, [n]."""
+    column = data.codes[:, variable]
+    counts = np.bincount(column[column >= 0], minlength=data.sizes[variable])
+    return _smoothed(counts.astype(np.float64), float(smoothing), data.sizes[variable], 1)
+
+
+def _smoothed(counts: Floats, smoothing: float, n: int, m: int) -> Floats:
+    total = counts.sum() + smoothing
+    return (counts + smoothing / (n * m)) / total if total > 0 else np.full(counts.shape, 1 / (n * m))
+
+
+def mutual_information(data: Codes, smoothing: float) -> Floats:
+    """The mutual information of each pair of variables in nats, [variables, variables], rounded to 12 decimals.
+
+    Pairs are counted by groups of variables, so that what is held beside the answer does not grow with the data.
+    """
+    count = len(data.sizes)
+    out = np.zeros((count, count))
+    groups = _groups(data.sizes)
+    for i, rows in enumerate(groups):
+        for columns in groups[i:]:
+            found = _information(data, rows, columns, smoothing)
+            out[rows, columns], out[columns, rows] = found, found.T
+    np.fill_diagonal(out, 0.0)
+    return np.maximum(np.round(out, _DECIMALS), 0.0)
+
+
+def _groups(sizes: tuple[int, ...]) -> list[slice]:
+    """Stretches of variables that have few values together; one of many values stands alone."""
+    bounds, held = [0], 0
+    for place, size in enumerate(sizes):
+        if held and held + size > _COLUMNS:
+            bounds.append(place)
+            held = 0
+        held += size
+    return [slice(a, b) for a, b in zip(bounds, [*bounds[1:], len(sizes)], strict=True)]
+
+
+def _information(data: Codes, rows: slice, columns: slice, smoothing: float) -> Floats:
+    """I = Σ P(a, b) log P(a, b) − Σ P(a) log P(a) − Σ P(b) log P(b), for all pairs of two groups."""
+    counts = _pair_counts(data, rows, columns)
+    sizes = [np.array(data.sizes[group]) for group in (rows, columns)]
+    starts = [np.cumsum(size) - size for size in sizes]
+
+    def over_rows(values: Floats) -> Floats:
+        return np.add.reduceat(values, starts[0], axis=0)
+
+    def over_columns(values: Floats) -> Floats:
+        return np.add.reduceat(values, starts[1], axis=1)
+
+    def spread(values: Floats) -> Floats:
+        return np.repeat(np.repeat(values, sizes[0], axis=0), sizes[1], axis=1)
+
+    cells = np.outer(*sizes).astype(np.float64)
+    totals = over_columns(over_rows(counts)) + smoothing
+    empty = totals == 0
+    p = (counts + spread(np.where(empty, 1.0, smoothing) / cells)) / spread(np.where(empty, 1.0, totals))
+    by_row, by_column = over_columns(p), over_rows(p)
+    return over_columns(over_rows(_x_log_x(p))) - over_rows(_x_log_x(by_row)) - over_columns(_x_log_x(by_column))
+
+
+def _x_log_x(p: Floats) -> Floats:
+    logs = np.zeros_like(p)
+    np.log(p, out=logs, where=p > 0)
+    return p * logs
+
+
+def _pair_counts(data: Codes, rows: slice, columns: slice) -> Floats:
+    """How often each value of one group stands beside each of the other: [values of rows, values of columns]."""
+    left, right = np.array(data.sizes[rows]), np.array(data.sizes[columns])
+    out = np.zeros((int(left.sum()), int(right.sum())))
+    if out.size > _PRODUCT_PAYS * len(left) * len(right):
+        tops, lefts = np.cumsum(left) - left, np.cumsum(right) - right
+        for i, top in enumerate(tops.tolist()):
+            for j, start in enumerate(lefts.tolist()):
+                pair = _counted(data, rows.start + i, columns.start + j).reshape(left[i], right[j])
+                out[top : top + left[i], start : start + right[j]] = pair
+        return out
+    step = max(1, _CHUNK // sum(out.shape))
+    for start in range(0, len(data.codes), step):
+        part = data.codes[start : start + step]
+        first = _one_hot(part[:, rows], left)
+        second = first if rows == columns else _one_hot(part[:, columns], right)
+        out += first.T @ second
+    return out
+
+
+def _one_hot(codes: NDArray[np.int32], sizes: NDArray[np.int64]) -> NDArray[np.float32]:
+    """A column of 0 and 1 for each value of each variable; a missing value is 0 in all. Counts below 2²⁴ are exact."""
+    values = np.concatenate([np.arange(size, dtype=np.int32) for size in sizes])
+    return (np.repeat(codes, sizes, axis=1) == values).astype(np.float32)
+
+
+def _counted(data: Codes, a: int, b: int) -> Floats:
+    """The counts of the pairs of values of two variables, laid flat."""
+    first, second = data.codes[:, a], data.codes[:, b]
+    both = (first >= 0) & (second >= 0)
+    if not both.all():
+        first, second = first[both], second[both]
+    pairs = first.astype(np.int64) * data.sizes[b] + second
+    return np.bincount(pairs, minlength=data.sizes[a] * data.sizes[b]).astype(np.float64)

@@ -1,0 +1,44 @@
+"""What all templates begin with: variables that may stand in one, and inputs with fresh parameters on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...ir.block import Input
+from ...ir.diagnostic import error
+from ...ir.domain import Variable
+from ...ir.expression import Constraint, Expression, Shape
+from ...ir.span import Span
+from ..families import default_family, fresh_input
+from ..fresh import Declarations
+from ..maps import Make
+
+
+def require_variables(variables: Sequence[Variable], template: str) -> None:
+    """Raises DanausError `wrong-arguments` without variables, `duplicate-name` where one stands twice."""
+    if not variables:
+        raise error("wrong-arguments", f"{template} needs at least one variable")
+    if len(set(variables)) != len(variables):
+        twice = next(variable for i, variable in enumerate(variables) if variable in variables[:i])
+        raise error("duplicate-name", f'"{twice.name}" stands twice', hint=f"{template} takes each variable once")
+
+
+def require_size(value: int, what: str) -> None:
+    """Raises DanausError `wrong-size` for a size below 1."""
+    if value < 1:
+        raise error("wrong-size", f"{what} is {value}", hint="it is at least 1")
+
+
+def maker(declarations: Declarations, name: str, span: Span | None) -> Make:
+    """What makes the fresh parameters of one name: `name`, `name#1`, …"""
+
+    def make(shape: Shape, constraint: Constraint) -> Expression:
+        return declarations.fresh(name, shape, constraint, span)
+
+    return make
+
+
+def emission(variable: Variable, states: int, declarations: Declarations, name: str, span: Span | None) -> Input:
+    """`states` input nodes of the family that is the default on the variable's domain."""
+    make = maker(declarations, name, span)
+    return fresh_input(default_family(variable.domain), variable, states, make, span)

@@ -1,0 +1,92 @@
+"""The documentation does what it says: every fenced block of a page is run, in the order of the page.
+
+    ```circuit                a spec without mistakes
+    ```circuit name.circuit   the same, and a file of that name for the blocks after it
+    ```circuit fails          a spec with a mistake; the next ```text block, if there is one, is what is said of it
+    ```csv name.csv           a file
+    ```python                 Python; the names of one page are shared
+    ```console                lines of `$ danaus …` with what they print
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from danaus.compiler import driver
+from danaus.ir.diagnostic import DanausError
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    kind: str
+    words: list[str]
+    text: str
+    line: int
+
+
+def blocks(page: Path) -> list[Block]:
+    text = page.read_text()
+    return [
+        Block(found[1], found[2].split(), found[3], text[: found.start()].count("\n") + 1)
+        for found in FENCE.finditer(text)
+    ]
+
+
+def console(block: Block, folder: Path) -> None:
+    """Runs the commands of a block, and compares what they print."""
+    said: list[str] = []
+    for line in block.text.splitlines():
+        if not line.startswith("$ danaus"):
+            continue
+        said.append(line)
+        command = [sys.executable, "-m", "danaus", *shlex.split(line.removeprefix("$ danaus"))]
+        environment = {**os.environ, "COLUMNS": "120"}
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, env=environment
+        )
+        said += done.stdout.splitlines()
+    assert "\n".join(said) == block.text.rstrip("\n"), f"line {block.line}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    failure = ""
+    for block in blocks(page):
+        where = f"{page.name}, line {block.line}"
+        if block.kind in ("circuit", "csv") and block.words and block.words[0] != "fails":
+            (tmp_path / block.words[0]).write_text(block.text)
+        match block.kind:
+            case "circuit" if "fails" in block.words:
+                with pytest.raises(DanausError) as caught:
+                    driver.parse(block.text, "<text>", tmp_path)
+                failure = str(caught.value)
+            case "circuit":
+                try:
+                    driver.parse(block.text, where, tmp_path)
+                except DanausError as mistake:
+                    pytest.fail(str(mistake))
+            case "text" if failure:
+                assert block.text.rstrip("\n") == failure, where
+                failure = ""
+            case "python":
+                with contextlib.redirect_stdout(io.StringIO()):
+                    exec(compile(block.text, where, "exec"), names)
+            case "console":
+                console(block, tmp_path)
+            case _:
+                pass
