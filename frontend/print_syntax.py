@@ -52,8 +52,8 @@ def _line(node: object) -> tuple[str, list[tuple[str, object]]]:
         case List(listed, span) | Bracket(listed, span):
             return f"{type(node).__name__} {_place(span)}", [("", item) for item in listed]
         case Chain(first, rest, span):
-            links = [(f"{operator} ", operand) for operator, operand in rest]
-            return f"Chain {_place(span)}", [("  ", first), *links]
+            links = [(f"{operator}: ", operand) for operator, operand in rest]
+            return f"Chain {_place(span)}", [("first: ", first), *links]
         case _:
             return _parts(node)
 

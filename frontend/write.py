@@ -6,9 +6,10 @@ and the arrays of more than 64 numbers that it loads.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from safetensors.numpy import save
 
 from ..ir.circuit import Circuit
@@ -17,9 +18,10 @@ from ..ir.diagnostic import error
 from ..ir.domain import Variable
 from ..ir.store import Store
 from .read import MOST_BYTES
-from .spec import Spec
+from .spec import Assertion, Query, Spec
 from .writing.arrays import Arrays, Tensor
 from .writing.circuits import CircuitWriter
+from .writing.demands import assertion_text, circuits_of, query_text
 from .writing.fold import Folded
 from .writing.names import Names, quoted
 from .writing.plan import forms, with_origins
@@ -31,55 +33,74 @@ def write_circuit(circuit: Circuit, path: Path) -> None:
 
     Raises: DanausError `unwritable-file`, and what `circuit_text` raises.
     """
-    _write({circuit.name: circuit}, path, ())
+    write_spec({circuit.name: circuit}, path)
 
 
 def write_spec(spec: Spec | Mapping[str, Circuit], path: Path) -> None:
-    """Writes the circuits of a spec, or circuits under names, to one file, with all variables of the spec.
+    """Writes a spec, or circuits under names, to one file: the arrays first, then the text, each whole or not at all.
 
     Raises: DanausError `unwritable-file`, and what `circuit_text` raises.
     """
-    if isinstance(spec, Spec):
-        _write(spec.circuits, path, spec.variables)
-    else:
-        _write(spec, path, ())
-
-
-def _write(circuits: Mapping[str, Circuit], path: Path, variables: Iterable[Variable]) -> None:
-    """The arrays first, then the text, each all of the file or nothing."""
     beside = path.with_suffix(".safetensors")
-    text, tensors = circuit_text(circuits, beside.name, variables)
+    text, tensors = spec_text(spec, beside.name) if isinstance(spec, Spec) else circuit_text(spec, beside.name)
     content = text.encode()
     if len(content) > MOST_BYTES:
         raise error("too-large", f"the text of {path} would have more than {MOST_BYTES // 1024**2} MB")
     if tensors:
-        write_bytes(beside, save(dict(tensors)))
+        write_bytes(beside, save({name: np.ascontiguousarray(array) for name, array in tensors.items()}))
     write_bytes(path, content)
 
 
-def circuit_text(
-    circuits: Mapping[str, Circuit], tensors: str = "circuit.safetensors", variables: Iterable[Variable] = ()
-) -> tuple[str, dict[str, Tensor]]:
+def circuit_text(circuits: Mapping[str, Circuit], tensors: str = "circuit.safetensors") -> tuple[str, dict[str, Tensor]]:
     """The text of circuits under names, and the arrays that it loads from a file of the name `tensors`.
 
-    `variables` are declared whether a circuit mentions them or not.
+    A circuit that shares blocks with another names it where it can; what has no block form is written as the operators
+    that made it. The circuits of one text have one state of training.
 
     Raises: DanausError `no-text-form` where a block has neither a form nor an operator that made it,
     `unwritable-name` for a name that no quotes can hold, `duplicate-name` where a circuit is called like a variable,
-    `two-values` where the circuits hold different values of one parameter.
+    `two-domains` where one name stands for two variables, `two-values` where the circuits hold different values of one
+    parameter, `too-large` for numbers of thousands of digits.
     """
-    everything = with_origins(circuits.values())
+    return _text(circuits, tensors, (), (), ())
+
+
+def spec_text(spec: Spec, tensors: str = "circuit.safetensors") -> tuple[str, dict[str, Tensor]]:
+    """The text of a spec, with all of its variables, assertions and queries, and the arrays that it loads.
+
+    Raises: what `circuit_text` raises.
+    """
+    return _text(spec.circuits, tensors, spec.variables, spec.assertions, tuple(spec.queries.values()))
+
+
+def _text(
+    circuits: Mapping[str, Circuit],
+    tensors: str,
+    variables: Iterable[Variable],
+    assertions: Sequence[Assertion],
+    queries: Sequence[Query],
+) -> tuple[str, dict[str, Tensor]]:
+    everything = with_origins([*circuits.values(), *circuits_of(assertions, queries)])
     parameters = [parameter for circuit in everything for parameter in circuit.parameters]
-    columns = Columns.of(mentioned(everything, variables), {*circuits, *(found.name for found in parameters)})
-    arrays = Arrays(_store(circuits.values(), everything), _names(columns, circuits))
+    named = [*circuits, *(query.name for query in queries)]
+    columns = Columns.of(mentioned(everything, variables), {*named, *(found.name for found in parameters)})
+    arrays = Arrays(_store(circuits.values(), everything), _names(columns, named))
     arrays.reserve(parameters)
     folded = Folded(arrays.store)
     writer = CircuitWriter(columns, arrays, folded, forms(everything, folded), circuits)
     for name in circuits:
         writer.write(name)
+    asserted = [assertion_text(assertion, writer.expression) for assertion in assertions]
+    asked = [query_text(query, writer.expression, columns.spell) for query in queries]
     load = [f"load {quoted(tensors)}"] if arrays.tensors else []
-    sections = [columns.statements, arrays.statements, load]
-    return "\n\n".join(["\n".join(lines) for lines in sections if lines] + writer.statements) + "\n", arrays.tensors
+    sections = [
+        columns.statements,
+        [*arrays.statements, *load],
+        *([statement] for statement in writer.statements),
+        asserted,
+        asked,
+    ]
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n", arrays.tensors
 
 
 def _store(circuits: Iterable[Circuit], everything: Iterable[Circuit]) -> Store:
@@ -96,9 +117,9 @@ def _store(circuits: Iterable[Circuit], everything: Iterable[Circuit]) -> Store:
     return store.updated(missing)
 
 
-def _names(columns: Columns, circuits: Iterable[str]) -> Names:
+def _names(columns: Columns, named: Iterable[str]) -> Names:
     names = Names(set(columns.names))
-    for name in circuits:
+    for name in named:
         if name in names.taken:
             raise error(
                 "duplicate-name",

@@ -92,8 +92,8 @@ def _key(linear: LinearMap) -> tuple[object, ...]:
     match linear:
         case Dense(weights) | Diagonal(weights) | BlockDiagonal(weights):
             return (type(linear).__name__, _expression_key(weights))
-        case Selection(index, inputs):
-            return ("selection", index.tobytes(), inputs)
+        case Selection():
+            return ("selection", id(linear))  # equal ones are one object
         case Sparse(rows, columns, weights, outputs, inputs):
             return ("sparse", rows.tobytes(), columns.tobytes(), _expression_key(weights), outputs, inputs)
         case Kronecker(members) | Compose(members):
@@ -128,7 +128,8 @@ def input_block(
         if isinstance(given, Parameter):
             given.require(part.constraint)
     _require_width(width)
-    key = ("input", family, variable, *(_expression_key(given) for given in parameters))
+    # Equal variables of different creation keep blocks of their own: the order of a circuit's columns hangs on it.
+    key = ("input", family, variable, variable.order, *(_expression_key(given) for given in parameters))
     made = _shared(key, Input(family, variable, tuple(parameters), width, span))
     assert isinstance(made, Input)
     return made

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +70,7 @@ class BlockDiagonal:
         return self.weights.shape[0] * self.weights.shape[2]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Selection:
     """Output i is input index[i]: a slice, a gather, or, where every input stands once, a permutation."""
 
@@ -150,8 +151,11 @@ class Compose:
 LinearMap = Dense | Diagonal | BlockDiagonal | Selection | Kronecker | Sparse | Compose
 
 
+_selections: WeakValueDictionary[tuple[int, bytes], Selection] = WeakValueDictionary()
+
+
 def selection(index: Sequence[int] | Indices, inputs: int) -> Selection:
-    """The map that reads the inputs that an index names.
+    """The map that reads the inputs that an index names; equal indices give one object.
 
     Raises: DanausError `wrong-index` for an index out of range.
     """
@@ -160,7 +164,7 @@ def selection(index: Sequence[int] | Indices, inputs: int) -> Selection:
         bad = int(array[(array < 0) | (array >= inputs)][0])
         raise error("wrong-index", f"index {bad} is out of range", hint=f"indices go from 0 to {inputs - 1}")
     array.flags.writeable = False
-    return Selection(array, inputs)
+    return _selections.setdefault((inputs, array.tobytes()), Selection(array, inputs))
 
 
 def rotation(sizes: tuple[int, int]) -> Selection:

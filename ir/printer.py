@@ -112,7 +112,7 @@ class _Printer:
     def text(self) -> str:
         circuit = self.circuit
         lines = [f"circuit {circuit.name}"]
-        lines += [f"  var {names} : {domain}" for names, domain in _by_domain(circuit.variables)]
+        lines += [f"  var {text}" for text in variables_text(circuit.variables)]
         if circuit.free:
             lines.append(f"  free {names_of(circuit.free)}")
         lines += [f"  {_declared(parameter)}" for parameter in circuit.parameters]
@@ -210,15 +210,15 @@ class _Printer:
                 return self._numbers(step)
 
 
-def _by_domain(variables: Iterable[Variable]) -> list[tuple[str, str]]:
-    """Variables in order, neighbours of one domain together."""
+def variables_text(variables: Iterable[Variable]) -> list[str]:
+    """Variables in order with their domains, neighbours of one domain together."""
     groups: list[list[Variable]] = []
     for variable in variables:
         if groups and groups[-1][0].domain == variable.domain:
             groups[-1].append(variable)
         else:
             groups.append([variable])
-    return [(names_of(group), str(group[0].domain)) for group in groups]
+    return [f"{names_of(group)} : {group[0].domain}" for group in groups]
 
 
 def _declared(parameter: Parameter) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from ...ir.block import Block, Product, Sum
 from ...ir.linear import Indices, Sparse
 from ...ir.semirings import BOOLEAN
+from ...ir.support import Booleans
 from ..properties.factors import starts_of
 from .scopeids import ScopeIds
 
@@ -20,7 +21,7 @@ NONE = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
+class Wanted:
     """Nodes, and the number of the scope that each is wanted at; distinct, in order of node and scope."""
 
     nodes: Indices
@@ -29,9 +30,9 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.nodes)
 
-    def where(self, kept: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> Pairs:
+    def where(self, kept: Booleans) -> Wanted:
         """Those of them that a mask keeps."""
-        return Pairs(self.nodes[kept], self.scopes[kept])
+        return Wanted(self.nodes[kept], self.scopes[kept])
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,13 @@ class Demand:
     over children that are extended.
     """
 
-    beside: Pairs
-    within: Pairs
+    beside: Wanted
+    within: Wanted
 
 
 def demands(ids: ScopeIds) -> dict[Block, Demand]:
     """The pairs that each block must offer, for those that must offer any."""
-    asked: dict[Block, list[Pairs]] = {}
+    asked: dict[Block, list[Wanted]] = {}
     found: dict[Block, Demand] = {}
     for block in reversed(ids.circuit.blocks):
         pairs = _distinct(asked.pop(block, []), len(ids.rows))
@@ -62,18 +63,18 @@ def demands(ids: ScopeIds) -> dict[Block, Demand]:
         if block in ids.unsmooth:
             assert isinstance(block, Sum)
             nodes = ids.unsmooth[block]
-            _ask(ids, block, Pairs(nodes, ids.of[block][nodes]), asked)
+            _ask(ids, block, Wanted(nodes, ids.of[block][nodes]), asked)
     return found
 
 
-def _distinct(asked: list[Pairs], count: int) -> Pairs:
+def _distinct(asked: list[Wanted], count: int) -> Wanted:
     if not asked:
-        return Pairs(NONE, NONE)
+        return Wanted(NONE, NONE)
     keys = np.unique(np.concatenate([pairs.nodes * count + pairs.scopes for pairs in asked]))
-    return Pairs(keys // count, keys % count)
+    return Wanted(keys // count, keys % count)
 
 
-def _ask(ids: ScopeIds, block: Sum, rows: Pairs, asked: dict[Block, list[Pairs]]) -> None:
+def _ask(ids: ScopeIds, block: Sum, rows: Wanted, asked: dict[Block, list[Wanted]]) -> None:
     """Asks a sum's children for what its nodes need of them at the given scopes."""
     read = reads(ids, block, rows)
     starts = starts_of(block.children)
@@ -81,15 +82,15 @@ def _ask(ids: ScopeIds, block: Sum, rows: Pairs, asked: dict[Block, list[Pairs]]
     wanted = read.scopes >= 0
     for child, start, low, high in zip(block.children, starts[:-1], bounds[:-1], bounds[1:], strict=True):
         if wanted[low:high].any():
-            kept = Pairs(read.nodes[low:high] - start, read.scopes[low:high]).where(wanted[low:high])
+            kept = Wanted(read.nodes[low:high] - start, read.scopes[low:high]).where(wanted[low:high])
             asked.setdefault(child, []).append(kept)
 
 
-def reads(ids: ScopeIds, block: Sum, rows: Pairs) -> Pairs:
+def reads(ids: ScopeIds, block: Sum, rows: Wanted) -> Wanted:
     """What a sum's nodes at the given scopes read: positions among the children laid end to end, and the scope that
     each is wanted at, -1 where that is its own."""
     if not len(rows):
-        return Pairs(NONE, NONE)
+        return Wanted(NONE, NONE)
     count = len(ids.rows)
     own = np.concatenate([ids.of[child] for child in block.children])
     match block.map:
@@ -104,7 +105,7 @@ def reads(ids: ScopeIds, block: Sum, rows: Pairs) -> Pairs:
             markers[rows.nodes, place] = True
             positions, kind = np.nonzero(ids.circuit.support.mark(linear, markers, transposed=True))
             scopes = kinds[kind]
-    return Pairs(positions, np.where(own[positions] == scopes, -1, scopes))
+    return Wanted(positions, np.where(own[positions] == scopes, -1, scopes))
 
 
 def entries_of(linear: Sparse, rows: Indices) -> tuple[Indices, Indices]:

@@ -39,9 +39,7 @@ def rename(p: Circuit, names: Mapping[Name, Name]) -> Circuit:
         if isinstance(block, Input) and block.variable in given
     }
     free = tuple(given.get(variable, variable) for variable in p.free)
-    return replace(
-        p, root=rewritten(p.root, replaced), free=free, origin=Origin("rename", (p,), {"names": given})
-    )
+    return replace(p, root=rewritten(p.root, replaced), free=free, origin=Origin("rename", (p,), {"names": given}))
 
 
 def _require_apart(p: Circuit, given: Mapping[Variable, Variable]) -> None:

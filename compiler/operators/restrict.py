@@ -32,6 +32,4 @@ def restrict(p: Circuit, values: Mapping[Name, float | str]) -> Circuit:
             value = InputValue(block.family, block.variable, block.parameters, fixed, None, (block.width, 1))
             replaced[block] = constant_block(value, block.span)
     free = tuple(variable for variable in p.free if variable not in given)
-    return replace(
-        p, root=rewritten(p.root, replaced), free=free, origin=Origin("restrict", (p,), {"values": given})
-    )
+    return replace(p, root=rewritten(p.root, replaced), free=free, origin=Origin("restrict", (p,), {"values": given}))

@@ -62,7 +62,7 @@ class ScopeIds:
 
     @cached_property
     def tree(self) -> Tree | None:
-        """The tree of the factors' scopes, and of those of unsmooth sums' children that fit in; None if they overlap."""
+        """The tree of the factors' scopes and those of unsmooth sums' children that fit in; None if they overlap."""
         factors = self._numbers_of(factor_scopes(self.circuit))
         base = nest(self.rows[factors], len(self.variables))
         if isinstance(base, Overlap):

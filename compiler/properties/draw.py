@@ -24,7 +24,7 @@ def draw(circuit: Circuit, rows: int) -> Floats:
     numbers = Numbers(circuit.store)
     inputs: dict[Variable, list[Input]] = {variable: [] for variable in circuit.variables}
     for block in circuit.blocks:
-        if isinstance(block, Input) and block.variable in inputs and not isinstance(block.variable.domain, FiniteDomain):
+        if isinstance(block, Input) and block.variable in inputs:
             inputs[block.variable].append(block)
     columns = [_column(variable, blocks, numbers, rows) for variable, blocks in inputs.items()]
     return np.stack(columns, axis=1) if columns else np.zeros((rows, 0))

@@ -119,7 +119,7 @@ def bits_of(row: Bits, elements: int) -> Booleans:
 
 def sizes_of(rows: Bits) -> Indices:
     """The number of elements of each set."""
-    return np.bitwise_count(rows).sum(axis=1, dtype=np.int64)
+    return np.asarray(np.bitwise_count(rows).sum(axis=1, dtype=np.int64))
 
 
 def nest(rows: Bits, elements: int, optional: Booleans | None = None) -> Tree | Overlap:

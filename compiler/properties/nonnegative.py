@@ -22,7 +22,6 @@ from ...ir.expression import Floats
 from ...ir.family import Table
 from ...ir.linear import BlockDiagonal, Compose, Dense, Diagonal, Indices, Kronecker, LinearMap, Selection, Sparse
 from ...ir.semirings import EXACT, INTERVAL, SIGNED_LOG
-from ...ir.support import Booleans
 from .draw import draw
 from .result import Proved, Refuted, Result, Unknown, remembered
 from .signs import Signs
@@ -164,7 +163,7 @@ class _Search:
             return np.tile([-np.inf, np.inf], (len(rows), 1))
 
     def _rows(self, numbers: Indices) -> Floats:
-        """Assignments by number, the first variable slowest: [rows, variables]; free variables have their first value."""
+        """Assignments by number, the first variable slowest, [rows, variables]; free ones have their first value."""
         variables = self.circuit.variables
         rows = np.tile([float(first_value(variable.domain)) for variable in variables], (len(numbers), 1))
         for variable in reversed(self.mentioned):

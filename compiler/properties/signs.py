@@ -71,7 +71,7 @@ class Signs:
             case Constant(value):
                 return _not_negative(value)
             case Plus(left, right) | Times(left, right) | Divide(left, right):
-                return self._known[id(left)] & self._known[id(right)]
+                return np.asarray(self._known[id(left)] & self._known[id(right)])
             case Total(operand, axis):
                 return np.asarray(self._known[id(operand)].all(axis=axis))
             case Reshape(operand, shape):
@@ -87,7 +87,7 @@ class Signs:
             case InputValue(family, _, parameters, _, weights):
                 good = bool(weights is None or self._known[id(weights)].all())
                 if isinstance(family, Table):
-                    return self._known[id(parameters[0])].all(axis=1, keepdims=True) & good
+                    return np.asarray(self._known[id(parameters[0])].all(axis=1, keepdims=True) & good)
                 return np.full(step.shape, good)
 
     def _computed(self, expression: Expression) -> Booleans:

@@ -54,7 +54,7 @@ def factor_scopes(circuit: Circuit) -> Bits:
 
 
 def _root(circuit: Circuit) -> Bits:
-    return circuit.scopes.of[circuit.root].rows[0]
+    return np.asarray(circuit.scopes.of[circuit.root].rows[0])
 
 
 def _witness(circuit: Circuit, first: Bits, second: Bits) -> OverlappingScopes:
@@ -83,5 +83,3 @@ def _factor(circuit: Circuit, block: Product, index: int, scope: Bits) -> Node:
     positions: Indices = factors(block, np.array([index]))[1]
     candidates = (node_at(circuit, block, position) for position in positions.tolist())
     return next(factor for factor in candidates if factor.scope == wanted)
-
-

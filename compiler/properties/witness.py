@@ -1,6 +1,6 @@
 """What refutes a property: nodes, scopes or an assignment, with their places.
 
-Each witness says in one sentence what it shows (`str`), names the places to look at (`notes`), and gives itself as JSON.
+Each witness says in a sentence what it shows (`str`), names the places to look at (`notes`), and gives itself as JSON.
 """
 
 from __future__ import annotations

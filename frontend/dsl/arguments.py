@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 from numbers import Real
-from typing import Any, SupportsIndex, TypeAlias
+from typing import Any, SupportsIndex, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,11 @@ def _short(text: str) -> str:
     return text if len(text) <= _WIDEST else text[:_WIDEST] + "…"
 
 
+def is_sequence(given: object) -> TypeGuard[Sequence[object]]:
+    """Whether an argument is a list, a tuple or another sequence, and not text."""
+    return isinstance(given, Sequence) and not isinstance(given, str | bytes)
+
+
 def integer(value: object, what: str) -> int:
     """A whole number, of any type that holds it exactly.
 
@@ -93,7 +98,7 @@ def named(value: object, what: str) -> str:
     return value
 
 
-def bounds(index: object, length: int) -> tuple[int, int]:
+def bounds(index: int | slice[Any, Any, Any], length: int) -> tuple[int, int]:
     """The half-open range that `[i]` or `[i:j]` means among `length` items.
 
     Raises: DanausError `wrong-index` for empty slices, steps, negative and too large indices.
@@ -152,7 +157,7 @@ def _require_even(numbers: object) -> None:
     """Raises DanausError `wrong-shape` where the rows of nested lists differ; goes level by level."""
     level: Sequence[object] = [numbers]
     for _ in range(_DEEPEST):
-        rows = [item for item in level if isinstance(item, list | tuple)]
+        rows: list[Sequence[object]] = [item for item in level if isinstance(item, list | tuple)]
         if not rows or len(rows) < len(level):
             if rows and not any(isinstance(item, np.ndarray) for item in level):
                 raise error("wrong-shape", "numbers and rows stand in one list", hint="the rows of a list are alike")
@@ -184,7 +189,9 @@ def indices(given: object, what: str = "an index") -> Indices:
         return given.values
     found = _integers(given)
     if found is None:
-        if isinstance(given, str) or not isinstance(given, Sequence | np.ndarray):
+        if isinstance(given, np.ndarray):
+            given = given.tolist()
+        if not is_sequence(given):
             raise error("not-an-index", f"{describe(given)} is no list of integers", hint="write [0, 2, 1]")
         return np.array([_bounded(integer(item, what)) for item in given], dtype=np.int64)
     if found.ndim != 1:
@@ -201,13 +208,16 @@ def rows(given: object) -> tuple[Indices, Indices]:
     """
     if isinstance(given, Index | np.ndarray):
         return _padded(given.values if isinstance(given, Index) else given)
-    if isinstance(given, str) or not isinstance(given, Sequence):
+    if not is_sequence(given):
         raise error("not-an-index", f"{describe(given)} is no list of integers", hint=_ROWS)
-    for position, row in enumerate(given):
-        if isinstance(row, str) or not isinstance(row, Sequence | np.ndarray):
+    rows: list[Sequence[object]] = []
+    for position, item in enumerate(given):
+        row: object = item.tolist() if isinstance(item, np.ndarray) else item
+        if not is_sequence(row):
             raise error("wrong-shape", f"row {position} is {describe(row)}", hint=_ROWS)
-    offsets = np.cumsum([0, *(len(row) for row in given)], dtype=np.int64)
-    return offsets, indices([item for row in given for item in row])
+        rows.append(row)
+    offsets = np.cumsum([0, *(len(row) for row in rows)], dtype=np.int64)
+    return offsets, indices([item for row in rows for item in row])
 
 
 _ROWS = "write a list per node: [[0, 1], [2]]"
@@ -231,7 +241,7 @@ def _integers(given: object) -> Indices | None:
     except (ValueError, TypeError, OverflowError):
         return None
     if found.dtype.kind not in "iu":
-        return np.zeros(0, dtype=np.int64) if isinstance(given, Sequence) and not len(given) else None
+        return np.zeros(0, dtype=np.int64) if is_sequence(given) and not len(given) else None
     for extreme in (found.max(), found.min()) if found.size else ():
         _bounded(int(extreme))
     integers: Indices = found.astype(np.int64)

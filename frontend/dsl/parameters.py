@@ -18,7 +18,7 @@ from ...ir.store import initial_value, violation
 from ..elaborate.context import Index
 from ..fresh import Declarations, require_size
 from ..maps import Make
-from .arguments import IndexLike, Numbers, array, describe, named, size
+from .arguments import IndexLike, Numbers, array, describe, is_sequence, named, size
 
 # What is known of the parameters that were made in Python; None stands for a value not drawn yet.
 _values: WeakKeyDictionary[Parameter, Value | None] = WeakKeyDictionary()
@@ -96,7 +96,7 @@ def _mending(constraint: Constraint | None) -> str:
 
 
 def _shape(given: object) -> Shape:
-    sizes = given if isinstance(given, Sequence | np.ndarray) and not isinstance(given, str) else [given]
+    sizes = given if is_sequence(given) else [given]
     if not len(sizes):
         raise error("wrong-shape", "an array without axes", hint="give the size of each axis: [3, 3]")
     return tuple(size(item, "a size") for item in sizes)

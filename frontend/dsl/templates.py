@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from numpy.typing import ArrayLike
 
@@ -17,8 +17,9 @@ from ...ir.expression import Value
 from ...ir.span import Span, caller
 from .. import templates
 from ..fresh import Declarations
+from ..templates import Layer
 from . import parameters
-from .arguments import Numbers, array, describe, integer, named, size
+from .arguments import Numbers, array, describe, integer, is_sequence, named, size
 from .block import BlockLike, as_block
 from .circuit import settled
 from .inputs import family_name
@@ -30,8 +31,6 @@ Family: TypeAlias = "str | Callable[..., object]"
 
 DataLike: TypeAlias = "str | os.PathLike[str] | ArrayLike"
 """The path of a data file, or an array [rows, variables] in which NaN is a missing value."""
-
-Layer: TypeAlias = Literal["cp", "tucker"]
 
 
 def hmm(
@@ -142,7 +141,14 @@ def hclt(
 
 
 def rat(
-    variables: VariablesLike, depth: int, repetitions: int, states: int, *, name: str = "circuit", seed: int = 0
+    variables: VariablesLike,
+    depth: int,
+    repetitions: int,
+    states: int,
+    layer: Layer = "cp",
+    *,
+    name: str = "circuit",
+    seed: int = 0,
 ) -> ir.Circuit:
     """A random region graph: variables split in two at random, `depth` times, in several repetitions.
 
@@ -164,6 +170,7 @@ def rat(
             size(states, "states"),
             declarations,
             name,
+            layer=_layer(layer),
             seed=integer(seed, "the seed"),
             span=span,
         )
@@ -172,7 +179,14 @@ def rat(
 
 
 def poon_domingos(
-    variables: VariablesLike, shape: Sequence[int], delta: int, states: int, *, name: str = "circuit", seed: int = 0
+    variables: VariablesLike,
+    shape: Sequence[int],
+    delta: int,
+    states: int,
+    layer: Layer = "cp",
+    *,
+    name: str = "circuit",
+    seed: int = 0,
 ) -> ir.Circuit:
     """The region graph of all rectangles of an image that cuts at multiples of `delta` give.
 
@@ -193,6 +207,7 @@ def poon_domingos(
             size(states, "states"),
             declarations,
             name,
+            layer=_layer(layer),
             span=span,
         )
 
@@ -310,7 +325,7 @@ def _smoothing(given: object) -> Value:
 
 
 def _sides(shape: object) -> tuple[int, int]:
-    if isinstance(shape, str) or not isinstance(shape, Sequence) or len(shape) != 2:
+    if not is_sequence(shape) or len(shape) != 2:
         raise error("wrong-arguments", f"the shape is {describe(shape)}", hint="write shape=[height, width]")
     return size(shape[0], "the height"), size(shape[1], "the width")
 

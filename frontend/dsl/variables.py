@@ -15,7 +15,7 @@ from ...ir.domain import Domain, Variable
 from ...ir.span import caller
 from ..elaborate.statements import MAX_VARIABLES
 from ..elaborate.variables import MAX_VALUES
-from .arguments import bounds, describe, integer, named, size
+from .arguments import bounds, describe, integer, is_sequence, named, size
 
 _LARGEST_BOUND = 1 << 53
 
@@ -90,7 +90,7 @@ def Cat(name: str, *values: int | str | Sequence[str], shape: int | None = None)
 
 
 def _categories(values: Sequence[object]) -> domains.Cat:
-    if len(values) == 1 and isinstance(values[0], list | tuple):
+    if len(values) == 1 and is_sequence(values[0]):
         values = values[0]
     if len(values) == 1 and not isinstance(values[0], str):
         count = size(values[0], "the number of values")
@@ -197,7 +197,8 @@ def all_variables(given: object) -> tuple[Variable, ...]:
     if isinstance(given, str) or not isinstance(given, Iterable):
         raise error("not-a-variable", f"{describe(given)} is no array or list of variables")
     found: dict[str, Variable] = {}
-    for item in given:
+    items: Iterable[object] = given
+    for item in items:
         for variable in item if isinstance(item, Variables) else (one_variable(item),):
             if variable.name in found:
                 raise error("duplicate-name", f'the variable "{variable.name}" stands twice', hint="name each once")

@@ -121,6 +121,9 @@ def _statement(
                 pass
             case BrokenStatement():
                 raise Poisoned
+    except RecursionError:
+        _poison(statement, context)
+        raise error("too-deep", "this is nested too deep", statement.span, hint="give inner parts names") from None
     except BaseException:
         _poison(statement, context)
         raise

@@ -18,9 +18,11 @@ def require_variables(variables: Sequence[Variable], template: str) -> None:
     """Raises DanausError `wrong-arguments` without variables, `duplicate-name` where one stands twice."""
     if not variables:
         raise error("wrong-arguments", f"{template} needs at least one variable")
-    if len(set(variables)) != len(variables):
-        twice = next(variable for i, variable in enumerate(variables) if variable in variables[:i])
-        raise error("duplicate-name", f'"{twice.name}" stands twice', hint=f"{template} takes each variable once")
+    seen: set[Variable] = set()
+    for variable in variables:
+        if variable in seen:
+            raise error("duplicate-name", f'"{variable.name}" stands twice', hint=f"{template} takes each variable once")
+        seen.add(variable)
 
 
 def require_size(value: int, what: str) -> None:

@@ -16,11 +16,6 @@ class Tree:
     order: tuple[int, ...]
     parents: tuple[int, ...]
 
-    @property
-    def root(self) -> int:
-        """The node without a parent."""
-        return self.order[0]
-
 
 def heaviest_tree(weights: Floats) -> Tree:
     """The spanning tree of greatest total weight, [nodes, nodes] symmetric, rooted at its centre.

@@ -49,6 +49,12 @@ class CircuitWriter:
     def write(self, owner: str) -> None:
         """Writes the circuit of a name, after all that it stands on; parts that it needs are named after it."""
         circuit = self.circuits[owner]
+        self._write(owner, circuit)
+        first = self._given[_key(circuit)]
+        if first != owner:
+            self.statements.append(f"circuit {spelled(owner)} = {spelled(first)}")
+
+    def _write(self, owner: str, circuit: Circuit) -> None:
         stack = [circuit]
         entered: set[_Key] = set()
         while stack:
@@ -59,15 +65,27 @@ class CircuitWriter:
                 stack.pop()
             elif not needed:
                 stack.pop()
-                self._state(self._given.get(key) or self.arrays.names.fresh(f"{owner}.{current.name}"), current)
+                self._state(self._given.get(key) or self._part(owner, current), current)
             elif key in entered:
                 raise unwritable(current, self.forms, self.folded)
             else:
                 entered.add(key)
                 stack.extend(reversed(needed))
-        first = self._given[_key(circuit)]
-        if first != owner:
-            self.statements.append(f"circuit {spelled(owner)} = {spelled(first)}")
+
+    def expression(self, circuit: Circuit) -> str:
+        """A circuit where one is named: by its name, or as the call of operators that made it.
+
+        One that is neither is written as a part of the first circuit of the file.
+        """
+        if _key(circuit) in self._written:
+            return self._name(circuit)
+        if circuit.origin is not None and is_operator(circuit.origin):
+            return call(circuit, [self.expression(given) for given in circuit.origin.circuits], self.columns.spell)
+        self._write(next(iter(self.circuits), "file"), circuit)
+        return self._name(circuit)
+
+    def _part(self, owner: str, circuit: Circuit) -> str:
+        return self.arrays.names.fresh(f"{owner}.{circuit.name.removeprefix(f'{owner}.')}")
 
     def _is_written(self, circuit: Circuit) -> bool:
         return _key(circuit) in self._written

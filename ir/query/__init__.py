@@ -15,8 +15,8 @@ from .sample import sample, sample_given
 
 __all__ = [
     "Answer",
-    "MostProbable",
     "Mixture",
+    "MostProbable",
     "backward",
     "conditional",
     "derivatives",

@@ -37,6 +37,11 @@ def conditional(
     and decomposable, which the caller has checked; it is normalised by its value, whatever the sign of that.
     `variables` are those asked for, if not all.
 
+    >>> from danaus import parse
+    >>> p = parse("var x : bool; circuit p { return table(x, [[1, 3]]) }").circuits["p"]
+    >>> conditional(p, np.zeros((1, 1)), np.array([[False]]))[p.variables[0]].tolist()
+    [[0.25, 0.75]]
+
     Raises: DanausError `diverges` where a missing variable has no finite integral.
     """
     evidence = evidence_of(circuit, values, observed)
@@ -126,7 +131,8 @@ def _shares(joint: Array, semiring: Log | SignedLog, impossible: Booleans) -> Fl
     total, whole = log_and_sign(semiring.sum(joint, 0), semiring)
     logs, signs = log_and_sign(joint, semiring)
     bad = impossible | (whole == 0)
-    shares = signs * whole * np.exp(logs - np.where(bad, 0.0, total))
+    with np.errstate(over="ignore", invalid="ignore"):  # in rows where the variable is known there may be anything
+        shares = signs * whole * np.exp(logs - np.where(bad, 0.0, total))
     return np.where(bad, np.nan, shares)
 
 

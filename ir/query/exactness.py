@@ -77,23 +77,33 @@ def enumerated(circuit: Circuit, values: Floats, observed: Booleans) -> tuple[In
     for column in radix.T:
         counts = np.minimum(counts * column, most)
     tried = np.flatnonzero((counts < most) & (counts * circuit.nodes <= _WORK))
-    best = np.where(observed, values, first)[tried]
-    scores = np.full(len(tried), -np.inf)
-    step = max(1, _CHUNK // (int(counts[tried].max(initial=1)) * max(1, len(domains))))
-    for start in range(0, len(tried), step):
+    rows = np.where(observed, values, first)[tried]
+    if not len(tried):
+        return tried, rows, np.zeros(0)
+    _, some, place = np.unique(np.hstack([rows, radix[tried]]), axis=0, return_index=True, return_inverse=True)
+    best, scores = _try_all(circuit, rows[some], radix[tried[some]], first)
+    return tried, best[place.reshape(-1)], scores[place.reshape(-1)]
+
+
+def _try_all(circuit: Circuit, rows: Floats, radix: Indices, first: Floats) -> tuple[Floats, Floats]:
+    """The best of all completions of each row, where a variable takes `radix` values from `first` on, and its score."""
+    best, scores = rows.copy(), np.full(len(rows), -np.inf)
+    counts = radix.prod(axis=1)
+    step = max(1, _CHUNK // (int(counts.max()) * max(1, radix.shape[1])))
+    for start in range(0, len(rows), step):
         some = slice(start, start + step)
-        rows = tried[some]
-        owner = np.repeat(np.arange(len(rows)), counts[rows])
-        offsets = np.concatenate([[0], np.cumsum(counts[rows])])
-        digits = _digits(np.arange(len(owner)) - offsets[owner], radix[rows][owner])
-        completions = np.where(radix[rows][owner] > 1, first + digits, best[some][owner])
+        offsets = np.concatenate([[0], np.cumsum(counts[some])])
+        owner = np.repeat(np.arange(len(offsets) - 1), counts[some])
+        sizes = radix[some][owner]
+        digits = _digits(np.arange(len(owner)) - offsets[owner], sizes)
+        completions = np.where(sizes > 1, first + digits, rows[some][owner])
         logs, signs = signed_log_value(circuit, completions)
         logs = np.where(signs > 0, logs, -np.inf)
         scores[some] = np.maximum.reduceat(logs, offsets[:-1])
         hits = np.flatnonzero(logs == scores[some][owner])
         _, where = np.unique(owner[hits], return_index=True)
         best[some] = completions[hits[where]]
-    return tried, best, scores
+    return best, scores
 
 
 def _digits(numbers: Indices, radix: Indices) -> Indices:

@@ -22,6 +22,11 @@ def hamming(circuit: Circuit) -> Floats:
     NaN, with a `DanausWarning`, where that is negative. The circuit is smooth and decomposable, which the caller has
     checked. The cost is that of a marginal times the square of the number of variables, at most.
 
+    >>> from danaus import parse
+    >>> p = parse("var x[2] : bool; circuit p { return bernoulli(x[0], [0.5]) * bernoulli(x[1], [0.5]) }").circuits["p"]
+    >>> np.exp(hamming(p)).round(12).tolist()
+    [0.25, 0.5, 0.25]
+
     Raises: DanausError `wrong-domain` for each variable that is no boolean.
     """
     others = [variable for variable in circuit.variables if not isinstance(variable.domain, Bool)]

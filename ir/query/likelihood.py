@@ -30,6 +30,11 @@ def log_likelihood(circuit: Circuit, values: Floats, observed: Booleans | None =
     −inf is exact. Where the value is negative, the answer is NaN, with a `DanausWarning`; `signed_log_value` gives it.
     `values` and `observed` are [batch, variables].
 
+    >>> from danaus import parse
+    >>> p = parse("var x : bool; circuit p { return bernoulli(x, [0.25]) }").circuits["p"]
+    >>> np.exp(log_likelihood(p, np.array([[0.0], [1.0], [1.0]]), np.array([[True], [True], [False]]))).tolist()
+    [0.75, 0.25, 1.0]
+
     Raises: DanausError `diverges` where a variable that is summed out has no finite integral.
     """
     return logarithm(*signed_log_value(circuit, values, observed), f'the value of "{circuit.name}"')

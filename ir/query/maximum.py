@@ -59,6 +59,12 @@ def most_probable(circuit: Circuit, values: Floats, observed: Booleans, determin
 
     Real and count variables take the mode of the input that is chosen, free ones their first value. A circuit with
     negative numbers is maximised by magnitudes and, where that ends in zero, variable by variable.
+
+    >>> from danaus import parse
+    >>> p = parse("var x : bool; circuit p { return bernoulli(x, [0.75]) }").circuits["p"]
+    >>> best = most_probable(p, np.zeros((1, 1)), np.array([[False]]))
+    >>> best.values.tolist(), np.exp(best.log_probability).tolist(), best.exact
+    ([[1.0]], [0.75], True)
     """
     evidence = evidence_of(circuit, values, observed)
     maximised, proved = one_path(circuit) if deterministic else (circuit, False)

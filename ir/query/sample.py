@@ -9,7 +9,7 @@ choice there: row i of a seed does not depend on batching.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -34,12 +34,19 @@ from .stepwise import complete
 
 # Signed sums leave rounding where a probability is zero; less than this is taken for none.
 _NOISE = 1e-12
+# Uniform numbers drawn in one call, which costs 0.2 ms and 30 ns for each: a chain of 10,000 steps takes half the time.
+_AT_ONCE = 1 << 14
 
 
 def sample(circuit: Circuit, count: int, seed: int, first_row: int = 0) -> Floats:
     """Draws all variables of a circuit, [count, variables]: rows first_row … of the seed.
 
     The circuit is smooth, decomposable and nonnegative, which the caller has checked.
+
+    >>> from danaus import parse
+    >>> p = parse("var x : bool; circuit p { return bernoulli(x, [1]) }").circuits["p"]
+    >>> sample(p, 3, seed=0).tolist()
+    [[1.0], [1.0], [1.0]]
 
     Raises: DanausError `impossible-evidence` where the circuit's total is not positive, `diverges` where infinite.
     """
@@ -55,7 +62,8 @@ def sample(circuit: Circuit, count: int, seed: int, first_row: int = 0) -> Float
     parts: list[Floats] = []
     for start in range(0, max(count, 1), step):
         columns = np.zeros(min(step, count - start), dtype=np.int64)
-        parts.append(_top_down(circuit, numbers, values, evidence, columns, _Source(seed, first_row + start)))
+        source = _Source(seed, first_row + start, len(columns))
+        parts.append(_top_down(circuit, numbers, values, evidence, columns, source))
     return np.concatenate(parts)
 
 
@@ -76,20 +84,33 @@ def sample_given(circuit: Circuit, values: Floats, observed: Booleans, seed: int
         part = evidence.part(slice(start, start + step))
         elements = values_of(circuit, LOG, part, numbers)
         _require_possible(circuit, ~np.isneginf(elements[circuit.root][0]), start)
-        source = _Source(seed, first_row + start)
+        source = _Source(seed, first_row + start, part.rows)
         parts.append(_top_down(circuit, numbers, elements, part, np.arange(part.rows), source))
     return np.concatenate(parts)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Source:
-    """The uniform numbers of a seed, from a row on."""
+    """The uniform numbers of a seed for some rows, the first of which is `first_row`.
+
+    The first numbers of small blocks are drawn for many nodes in one call, and kept until the walk has passed them.
+    """
 
     seed: int
     first_row: int
+    rows: int
+    _kept: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    _from: int = 0
 
     def uniform(self, reached: Reached, number: int) -> Floats:
-        return uniform(self.seed, self.first_row + reached.rows, reached.ids, number)
+        if number or not len(reached.ids) or np.ptp(reached.ids) * self.rows > _AT_ONCE // 4:
+            return uniform(self.seed, self.first_row + reached.rows, reached.ids, number)
+        highest = int(reached.ids.max())
+        if not self._from <= reached.ids.min() <= highest < self._from + len(self._kept):
+            self._from = max(0, highest + 1 - max(1, _AT_ONCE // self.rows))
+            ids = np.arange(self._from, highest + 1)
+            self._kept = uniform(self.seed, self.first_row + np.arange(self.rows), ids[:, None], 0)
+        return self._kept[reached.ids - self._from, reached.rows]
 
     def rule(self, terms: Floats, reached: Reached, number: int) -> Indices:
         """A term at random, each in proportion to what it is the logarithm of."""

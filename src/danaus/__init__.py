@@ -1,1 +1,58 @@
-"""Danaus, a compiler for probabilistic circuits."""
+"""Danaus, a compiler for probabilistic circuits: build them, check them, and ask them questions.
+
+    import danaus as dn
+
+    spec = dn.load("rain.circuit")
+    dn.check(spec.circuit, "smooth", "decomposable")
+    dn.evaluate(spec.circuit, [1, 0, 2], semiring="log")
+
+Names are imported when they are first used, so that the command line starts quickly.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .api import *
+    from .compiler.operators import add as add
+    from .compiler.operators import evidence as evidence
+    from .compiler.operators import integrate as integrate
+    from .compiler.operators import rename as rename
+    from .compiler.operators import restrict as restrict
+    from .compiler.operators import scale as scale
+    from .compiler.operators import smooth as smooth
+    from .frontend.dsl import *
+    from .frontend.spec import Spec as Spec
+    from .ir.diagnostic import DanausError as DanausError
+    from .ir.diagnostic import DanausWarning as DanausWarning
+    from .ir.diagnostic import Diagnostic as Diagnostic
+
+_HOMES = {
+    "add": "compiler.operators",
+    "evidence": "compiler.operators",
+    "integrate": "compiler.operators",
+    "rename": "compiler.operators",
+    "restrict": "compiler.operators",
+    "scale": "compiler.operators",
+    "smooth": "compiler.operators",
+    "Spec": "frontend.spec",
+    "DanausError": "ir.diagnostic",
+    "DanausWarning": "ir.diagnostic",
+    "Diagnostic": "ir.diagnostic",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    if not name.startswith("_"):
+        for home in (".api", ".frontend.dsl"):
+            module = import_module(home, __name__)
+            if name in module.__all__:
+                return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    public = [import_module(home, __name__).__all__ for home in (".api", ".frontend.dsl")]
+    return sorted({*_HOMES, *public[0], *public[1]})

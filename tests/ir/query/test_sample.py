@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 
 import numpy as np
@@ -97,6 +98,8 @@ def test_pieces_of_memory_do_not_change_a_sample(monkeypatch: pytest.MonkeyPatch
     given = sample_given(circuit, values, observed, 1)
     monkeypatch.setattr("danaus.ir.evaluate._BUDGET", 7 * 3 * circuit.nodes)
     monkeypatch.setattr("danaus.ir.query.descend._CHUNK", 5)
+    assert np.array_equal(sample(circuit, 50, 3), whole)
+    monkeypatch.setattr(importlib.import_module("danaus.ir.query.sample"), "_AT_ONCE", 0)
     assert np.array_equal(sample(circuit, 50, 3), whole)
     assert np.array_equal(sample_given(circuit, values, observed, 1), given)
 
