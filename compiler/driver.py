@@ -69,6 +69,8 @@ def _load(path: Path, options: Options, known: Mapping[str, Variable], chain: tu
 
 
 def _require_spec(path: Path) -> None:
+    if "\0" in str(path):
+        raise error("unreadable-file", "the path has a NUL character")
     suffix = path.suffix if path.suffix != ".gz" else Path(path.stem).suffix
     if suffix in FOREIGN:
         raise error("not-yet", f"files of the format {suffix} are not read yet", hint="Danaus reads .circuit files")

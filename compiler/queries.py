@@ -1,4 +1,4 @@
-"""Queries by kind: what each needs, and its answer through the reference evaluator as columns of a table.
+"""Queries by kind: the answer of each through the reference evaluator, as columns of a table.
 
 What enters is a query and the rows of a data file; what leaves is what `danaus run` writes.
 """
@@ -14,22 +14,13 @@ from ..frontend.spec import Query
 from ..ir import query as ask
 from ..ir.circuit import Circuit
 from ..ir.data import Column, Data
-from ..ir.diagnostic import Diagnostic, Refused, error
-from ..ir.domain import Bool, Cat, FiniteDomain, Variable
-from .judge import described
+from ..ir.diagnostic import error
+from ..ir.domain import Cat, FiniteDomain, Variable
 from .operators import restrict
-from .properties import Proved, check
 
 # Queries that take rows of data; the others have one answer, or rows of their own.
 WITH_DATA = ("likelihood", "marginal", "conditional", "map")
 OPTIONAL_DATA = ("sample",)
-_NEEDS = {
-    "likelihood": (),
-    "map": ("smooth", "decomposable", "nonnegative"),
-    "sample": ("smooth", "decomposable", "nonnegative"),
-}
-_STRUCTURE = ("smooth", "decomposable")
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -37,37 +28,6 @@ class Answer:
 
     columns: tuple[Column, ...] = ()
     number: float | None = None
-
-
-def require(query: Query) -> None:
-    """Checks what a query needs of its circuits.
-
-    Raises: Refused with the witness of each need that is not proved; DanausError `wrong-domain`.
-    """
-    refused: list[Diagnostic] = []
-    for circuit in query.circuits:
-        for name in _NEEDS.get(query.kind, _STRUCTURE):
-            result = check(circuit, name)[name]
-            if not isinstance(result, Proved):
-                status, notes = described(name, result)
-                said = "is not" if status == "refuted" else "is not known to be"
-                refused.append(
-                    Diagnostic(
-                        f"not-{name}",
-                        f'{query.kind} needs "{circuit.name}" to be {name}, which it {said}',
-                        query.span,
-                        hint="`smooth(p)` is the same function, smooth" if name == "smooth" else "",
-                        notes=tuple(notes),
-                    )
-                )
-    if refused:
-        raise Refused(*refused)
-    if query.kind == "hamming":
-        for variable in query.circuits[0].variables:
-            if not isinstance(variable.domain, Bool):
-                raise error(
-                    "wrong-domain", f'hamming needs bool variables; "{variable}" is {variable.domain}', query.span
-                )
 
 
 def given(query: Query, values: Sequence[tuple[str, str]]) -> Query:

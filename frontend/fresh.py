@@ -32,6 +32,9 @@ class Declarations:
     places: dict[Parameter, Span | None] = field(default_factory=dict[Parameter, "Span | None"])
     loaded: dict[str, Value] = field(default_factory=dict[str, Value])
     counters: dict[str, int] = field(default_factory=dict[str, int])
+    drawn: dict[tuple[Parameter, Constraint | None, int], Value] = field(
+        default_factory=dict[tuple[Parameter, "Constraint | None", int], Value]
+    )
     budget: int = 2 * MAX_NUMBERS
 
     def declare(self, parameter: Parameter, value: Value | None = None, place: Span | None = None) -> Parameter:
@@ -85,6 +88,13 @@ class Declarations:
         name = f"{stem}#{number}" if number else stem
         return self.declare(Parameter(name, shape, constraint, True, span), value)
 
+    def _drawn(self, parameter: Parameter, seed: int) -> Value:
+        """The random value of a parameter, drawn once for each constraint that it has had."""
+        key = (parameter, parameter.constraint, seed)
+        if key not in self.drawn:
+            self.drawn[key] = initial_value(parameter, seed)
+        return self.drawn[key]
+
     def _tolerance(self, parameter: Parameter) -> float:
         return LOADED_TOLERANCE if parameter.name in self.loaded else TEXT_TOLERANCE
 
@@ -94,7 +104,7 @@ class Declarations:
         for parameter in self.parameters.values():
             value = self.values.get(parameter)
             if value is None and parameter.learnable:
-                value = initial_value(parameter, seed)
+                value = self._drawn(parameter, seed)
             elif value is None:
                 gatherer.add(
                     Diagnostic(

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import TYPE_CHECKING
+from dataclasses import fields, is_dataclass
 
 from ..ir.domain import quote
 from ..ir.span import Span
 from .syntax import Bracket, Chain, File, List, Name, Number, Unary
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 
 def print_syntax(file: File) -> str:
@@ -23,7 +19,7 @@ def print_syntax(file: File) -> str:
     File "t.circuit"
       VarStatement 1:1
         name: Name rain 1:5
-            domain: Name bool 1:12
+        domain: Name bool 1:12
     """
     lines = [f"File {quote(file.source.name)}"]
     stack: list[tuple[int, str, object]] = [(1, "", statement) for statement in reversed(file.statements)]
@@ -60,8 +56,7 @@ def _line(node: object) -> tuple[str, list[tuple[str, object]]]:
 
 def _parts(node: object) -> tuple[str, list[tuple[str, object]]]:
     """A node by its fields; those that are absent are left out."""
-    if TYPE_CHECKING:
-        assert isinstance(node, DataclassInstance)
+    assert is_dataclass(node)
     place = ""
     inner: list[tuple[str, object]] = []
     for field in fields(node):

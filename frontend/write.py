@@ -51,7 +51,9 @@ def write_spec(spec: Spec | Mapping[str, Circuit], path: Path) -> None:
     write_bytes(path, content)
 
 
-def circuit_text(circuits: Mapping[str, Circuit], tensors: str = "circuit.safetensors") -> tuple[str, dict[str, Tensor]]:
+def circuit_text(
+    circuits: Mapping[str, Circuit], tensors: str = "circuit.safetensors"
+) -> tuple[str, dict[str, Tensor]]:
     """The text of circuits under names, and the arrays that it loads from a file of the name `tensors`.
 
     A circuit that shares blocks with another names it where it can; what has no block form is written as the operators
@@ -83,7 +85,8 @@ def _text(
     everything = with_origins([*circuits.values(), *circuits_of(assertions, queries)])
     parameters = [parameter for circuit in everything for parameter in circuit.parameters]
     named = [*circuits, *(query.name for query in queries)]
-    columns = Columns.of(mentioned(everything, variables), {*named, *(found.name for found in parameters)})
+    taken = {*named, *(parameter.name for parameter in parameters)}
+    columns = Columns.of(mentioned(everything, variables), taken, variables)
     arrays = Arrays(_store(circuits.values(), everything), _names(columns, named))
     arrays.reserve(parameters)
     folded = Folded(arrays.store)
@@ -94,7 +97,7 @@ def _text(
     asked = [query_text(query, writer.expression, columns.spell) for query in queries]
     load = [f"load {quoted(tensors)}"] if arrays.tensors else []
     sections = [
-        columns.statements,
+        columns.statements(),
         [*arrays.statements, *load],
         *([statement] for statement in writer.statements),
         asserted,

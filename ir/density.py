@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .diagnostic import error
 from .domain import FiniteDomain, Variable, first_value
@@ -59,7 +61,7 @@ def log_values(family: Family, variable: Variable, parameters: list[Floats], x: 
                 logs = x * np.log(rate) - rate - _log_factorial(x)
             case Binomial(n):
                 (p,) = (part[:, None] for part in parameters)
-                logs = _log_binomial(n, x) + _times_log(x, np.log(p)) + _times_log(n - x, np.log1p(-p))
+                logs = binomial_logs(n, x, np.log(p), np.log1p(-p))
             case DiscretizedLogistic():
                 logs = _log_logistic_bins(variable, parameters, x)
             case Indicator(value):
@@ -113,7 +115,7 @@ def exact_values(family: Family, variable: Variable, parameters: list[Objects], 
 def error_terms(family: Family, variable: Variable, parameters: list[Floats], x: Floats) -> Floats:
     """A bound of the absolute error of `log_values`, in units of 2⁻⁵³: the terms that are added, with room to spare.
 
-    Zero where the value is a parameter itself, so that nothing is rounded.
+    It covers parameters that are off by that much relative to themselves.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         match family:
@@ -123,21 +125,16 @@ def error_terms(family: Family, variable: Variable, parameters: list[Floats], x:
             case Poisson():
                 (rate,) = (part[:, None] for part in parameters)
                 terms = np.abs(x * np.log(rate)) + rate + _log_factorial(x) + 1
-            case Binomial(n):
-                (p,) = (part[:, None] for part in parameters)
-                logs = _times_log(x, np.log(p)), _times_log(n - x, np.log1p(-p))
-                shift = np.where(n == x, 0.0, (n - x) * p / np.maximum(1 - p, np.finfo(float).tiny))
-                terms = _log_binomial(n, x) + 1 + shift - sum(np.where(np.isinf(log), 0.0, log) for log in logs)
             case DiscretizedLogistic():
                 m, s = (part[:, None] for part in parameters)
                 terms = 2 * (np.abs(x - m) + np.abs(m)) / s + 2 / s + np.abs(np.log(s)) + 2
             case _:
-                return np.zeros((1, len(x)))
+                raise AssertionError(f"the error of {name_of(family)} is bounded where its interval is computed")
     return 16 * terms
 
 
-def raw_moment(family: Family, variable: Variable, parameters: list[Floats], order: int) -> Floats:
-    """∫ xᵏ f(x), [width], for the families on infinite domains.
+def raw_moment(family: Family, variable: Variable, parameters: list[NDArray[Any]], order: int) -> NDArray[Any]:
+    """∫ xᵏ f(x), [width], for the families on infinite domains: floats, or fractions where the parameters are.
 
     Gaussian: E[xᵏ] = m E[xᵏ⁻¹] + (k − 1) s² E[xᵏ⁻²]. Poisson (Touchard): E[xᵏ⁺¹] = λ Σ C(k, i) E[xⁱ].
 
@@ -157,7 +154,7 @@ def raw_moment(family: Family, variable: Variable, parameters: list[Floats], ord
                 moments.append(rate * sum(math.comb(k, i) * moment for i, moment in enumerate(moments)))
             return moments[order]
         case Indicator(value):
-            return np.array([float(value) ** order])
+            return np.array([Fraction(value) ** order])
         case _:
             raise error(
                 "diverges",
@@ -179,9 +176,15 @@ def mode(family: Family, parameters: list[Floats]) -> Floats:
             return np.zeros(1)
 
 
-def _times_log(count: Floats, logs: Floats) -> Floats:
+def binomial_logs(n: int, x: Floats, log_p: Floats | float, log_q: Floats | float) -> Floats:
+    """log C(n, x) pˣ qⁿ⁻ˣ from the logarithms of p and q."""
+    return _log_binomial(n, x) + _times_log(x, log_p) + _times_log(n - x, log_q)
+
+
+def _times_log(count: Floats, logs: Floats | float) -> Floats:
     """count · logs, with 0 · −inf = 0."""
-    return np.where(count == 0, 0.0, count * logs)
+    with np.errstate(invalid="ignore"):
+        return np.where(count == 0, 0.0, count * logs)
 
 
 def _log_factorial(x: Floats) -> Floats:

@@ -87,7 +87,7 @@ class Selection:
 
     @property
     def is_permutation(self) -> bool:
-        return self.inputs == len(self.index) and len(np.unique(self.index)) == self.inputs
+        return self.inputs == len(self.index) and bool((np.bincount(self.index, minlength=self.inputs) == 1).all())
 
     @property
     def stride(self) -> int | None:
@@ -192,8 +192,8 @@ def sparse(
             bad = int(index[(index < 0) | (index >= bound)][0])
             raise error("wrong-index", f"{what} {bad} of a sparse map is out of range", hint=f"there are {bound}")
     keys = row * max(inputs, 1) + column
-    if len(np.unique(keys)) != len(keys):
-        values, counts = np.unique(keys, return_counts=True)
+    values, counts = np.unique(keys, return_counts=True)
+    if len(values) != len(keys):
         pair = divmod(int(values[counts > 1][0]), inputs)
         raise error("duplicate-entry", f"the pair {pair} stands twice in a sparse map", hint="give each pair once")
     order = np.argsort(row, kind="stable")

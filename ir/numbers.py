@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .density import domain_values, raw_moment
-from .diagnostic import error
 from .domain import FiniteDomain, Variable, first_value
 from .expression import (
     Broadcast,
@@ -31,8 +30,8 @@ from .expression import (
     Value,
     in_order,
 )
-from .family import Categorical, Family, Table, is_normalized
-from .semirings import EXACT, LINEAR, Array, Field, Semiring
+from .family import Categorical, Family, Table
+from .semirings import EXACT, INTERVAL, LINEAR, Array, Field, Semiring
 from .store import Store
 
 
@@ -110,7 +109,7 @@ class Numbers:
         if isinstance(family, Categorical | Table):
             codes = (x - first_value(variable.domain)).astype(np.int64)
             return self._in_field(parameters[0], field).take(codes, axis=1)
-        plain = EXACT if field.exact_inputs else LINEAR
+        plain = INTERVAL if field is INTERVAL else EXACT if field.exact_inputs else LINEAR
         return field.closed_form(family, variable, [self._in_field(part, plain) for part in parameters], x)
 
     def floats(self, parameters: tuple[Expression, ...]) -> list[Floats]:
@@ -122,14 +121,12 @@ class Numbers:
     ) -> Array:
         """∫ xᵏ f(x) over an infinite domain, in a field: [width, *trailing].
 
-        Raises: DanausError `diverges` for the constant 1; `irrational` where a field is exact and k > 0.
+        Raises: DanausError `diverges` for the constant 1.
         """
-        values = raw_moment(family, variable, self.floats(parameters), order)
-        if order == 0 and is_normalized(family):
-            values = np.ones_like(values)
-        elif field.exact_inputs:
-            raise error("irrational", "moments over infinite domains are computed in floats only")
-        return field.lift(Value(np.asarray(values, dtype=np.float64)))
+        certain = field.exact_inputs or field is INTERVAL
+        given = [self._in_field(part, EXACT if certain and order else LINEAR) for part in parameters]
+        values = raw_moment(family, variable, given, order)
+        return field.lift(Value.of(values))
 
 
 def _operands(step: Expression) -> tuple[Expression, ...]:

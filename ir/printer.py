@@ -8,6 +8,7 @@ their shape. The same circuit gives the same text.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -75,25 +76,57 @@ def names_of(variables: Sequence[Variable], most: int = _MOST_NAMES) -> str:
     >>> names_of([Variable("a", Bool()), *(Variable(f"x[{i}]", Bool()) for i in range(2, 5))])
     'a, x[2..5]'
     """
-    runs: list[tuple[str, int, int]] = []
-    for variable in variables:
-        stem, position = _element(variable.name)
-        if position is not None and runs and runs[-1][0] == stem and runs[-1][2] == position:
-            runs[-1] = (stem, runs[-1][1], position + 1)
-        else:
-            runs.append((variable.name, -1, -1) if position is None else (stem, position, position + 1))
-    shown = [
-        stem if start < 0 else f"{stem}[{start}]" if stop == start + 1 else f"{stem}[{start}..{stop}]"
-        for stem, start, stop in runs[:most]
-    ]
-    hidden = len(variables) - sum(stop - start if start >= 0 else 1 for _, start, stop in runs[:most])
-    return ", ".join([*shown, *([f"and {hidden} more"] if hidden else [])])
+    return ScopeNames(variables).text(np.arange(len(variables)), most)
+
+
+class ScopeNames:
+    """Scopes of some variables as text; names are looked at once, however many scopes there are."""
+
+    def __init__(self, variables: Sequence[Variable]) -> None:
+        self.elements = [_element(variable.name) for variable in variables]
+        follows = [False] + [
+            other == (stem, place + 1) if place is not None else False
+            for (stem, place), other in pairwise(self.elements)
+        ]
+        self.follows = np.array(follows, dtype=bool)[: len(variables)]
+
+    def text(self, scope: Indices, most: int = _MOST_NAMES) -> str:
+        """The variables at these positions, which are in order."""
+        if not len(scope):
+            return ""
+        joined = self.follows[scope].copy()
+        joined[0] = False
+        joined[1:] &= np.diff(scope) == 1
+        starts = np.flatnonzero(~joined)
+        bounds = [*starts[: most + 1].tolist(), len(scope)]
+        shown: list[str] = []
+        for first, last in list(pairwise(bounds))[:most]:
+            stem, place = self.elements[scope[first]]
+            if place is None:
+                shown.append(stem)
+            else:
+                shown.append(f"{stem}[{place}]" if last == first + 1 else f"{stem}[{place}..{place + last - first}]")
+        hidden = len(scope) - bounds[min(most, len(bounds) - 1)]
+        return ", ".join([*shown, *([f"and {hidden} more"] if hidden else [])])
 
 
 def _element(name: str) -> tuple[str, int | None]:
+    """An array's name and the place in it, where a name is one of an element; else the name and None."""
     stem, bracket, rest = name.partition("[")
     digits = rest.removesuffix("]")
-    return (stem, int(digits)) if bracket and digits.isdecimal() and rest.endswith("]") else (name, None)
+    if bracket and rest.endswith("]") and digits.isascii() and digits.isdecimal() and len(digits) < 10:
+        return stem, int(digits)
+    return name, None
+
+
+def scope_text(circuit: Circuit, names: ScopeNames, block: Block) -> str:
+    """The scope of a block's nodes, or how many scopes they have; `names` are those of the circuit's scopes."""
+    rows = circuit.scopes.of[block].rows
+    if len(rows) > 1:
+        sizes = np.bitwise_count(rows).sum(axis=1)
+        return f"{len(rows)} scopes of {sizes.min()} to {sizes.max()} variables"
+    bits = np.unpackbits(np.ascontiguousarray(rows[0]).view(np.uint8), bitorder="little")
+    return names.text(np.flatnonzero(bits))
 
 
 class _Printer:
@@ -103,9 +136,7 @@ class _Printer:
         self.circuit = circuit
         self.blocks = {block: f"%{number}" for number, block in enumerate(circuit.blocks)}
         self.derived: dict[int, str] = {}
-        self.steps = [
-            step for step in in_order(circuit.expressions) if not isinstance(step, Parameter | Constant)
-        ]
+        self.steps = [step for step in in_order(circuit.expressions) if not isinstance(step, Parameter | Constant)]
         for number, step in enumerate(self.steps):
             self.derived[id(step)] = f"${number}"
 
@@ -117,8 +148,9 @@ class _Printer:
             lines.append(f"  free {names_of(circuit.free)}")
         lines += [f"  {_declared(parameter)}" for parameter in circuit.parameters]
         lines += [f"  {self.derived[id(step)]} = {self._step(step)}" for step in self.steps]
+        names = ScopeNames(circuit.scopes.variables)
         for block, name in self.blocks.items():
-            lines.append(f"  {name} = {self._block(block)} : {block.width} {{{self._scope(block)}}}")
+            lines.append(f"  {name} = {self._block(block)} : {block.width} {{{scope_text(circuit, names, block)}}}")
         lines.append(f"  return {self.blocks[circuit.root]}")
         return "\n".join(lines) + "\n"
 
@@ -140,14 +172,6 @@ class _Printer:
                 if isinstance(linear, Selection):
                     return f"concat({laid})" if linear.is_identity else f"select({laid}, {_index(linear.index)})"
                 return f"sum({laid}, {self._map(linear)})"
-
-    def _scope(self, block: Block) -> str:
-        scopes = self.circuit.scopes
-        found = scopes.of[block]
-        if len(found.rows) == 1:
-            return names_of(scopes.names(found.rows[0]))
-        sizes = np.bitwise_count(found.rows).sum(axis=1)
-        return f"{len(found.rows)} scopes of {sizes.min()} to {sizes.max()} variables"
 
     def _input(self, family: Family, variable: Variable, parameters: Sequence[Expression]) -> str:
         match family:
@@ -199,7 +223,8 @@ class _Printer:
             case Total(operand, axis, _):
                 return f"total({self._numbers(operand)}, axis {axis}) : {shape}"
             case Take(operand, axis, index, _):
-                return f"take({self._numbers(operand)}, axis {axis}, {_index(np.array(index, dtype=np.int64))}) : {shape}"
+                chosen = _index(np.array(index, dtype=np.int64))
+                return f"take({self._numbers(operand)}, axis {axis}, {chosen}) : {shape}"
             case Reshape(operand, _) | Broadcast(operand, _) | Exp(operand, _) | Log(operand, _):
                 return f"{type(step).__name__.lower()}({self._numbers(operand)}) : {shape}"
             case InputValue(family, variable, parameters, value, weights):
@@ -262,5 +287,5 @@ def _rows(form: Indexed) -> str:
         return f"<{len(form.offsets) - 1} rows of {len(form.members)} factors>"
     bounds = form.offsets.tolist()
     members = form.members.tolist()
-    rows = (members[a:b] for a, b in zip(bounds, bounds[1:], strict=False))
+    rows = (members[a:b] for a, b in pairwise(bounds))
     return f"[{', '.join(str(row) for row in rows)}]"

@@ -115,7 +115,7 @@ class Support:
                 return not transposed or linear.is_permutation
             case Sparse(rows, columns, weights, outputs, inputs):
                 keys, size = (columns, inputs) if transposed else (rows, outputs)
-                return len(np.unique(keys[self.of(weights, BOOLEAN)])) == size
+                return bool((np.bincount(keys[self.of(weights, BOOLEAN)], minlength=size) > 0).all())
             case Kronecker(factors):
                 return all(self.is_full(factor, transposed) for factor in factors)
             case Compose(maps):
@@ -167,7 +167,7 @@ class Support:
                 return np.arange(len(index) + 1), classes[index]
             case Sparse(rows, columns, weights, outputs, _):
                 kept = np.asarray(self.of(weights, BOOLEAN), dtype=bool)
-                keys = np.unique(rows[kept] * count + classes[columns[kept]])
+                keys, _ = np.unique(rows[kept] * count + classes[columns[kept]], return_index=True)  # without numpy.ma
                 row = keys // max(count, 1)
                 _, offsets = by_key(row, outputs)
                 return offsets, keys - row * count

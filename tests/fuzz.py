@@ -35,20 +35,23 @@ BYTES = 4 << 30
 ROOT = Path(__file__).resolve().parent.parent
 TOKEN = re.compile(r'"[^"\n]*"|\w+|\.\.|\s+|.', re.DOTALL)
 
+# Specs that are slow by design: changed a little, they still are.
+SLOW = ("endless_loop",)
+
 WORDS = ["var", "param", "const", "index", "circuit", "assert", "query", "import", "as", "load", "for", "in", "reversed", "return", "and", "or", "not", "inf", "bool", "cat", "int", "count", "real", "simplex", "unit", "positive", "bernoulli", "categorical", "table", "gaussian", "poisson", "binomial", "discretized_logistic", "kron", "product", "concat", "gather", "sum", "width", "map", "dense", "diagonal", "block_diagonal", "monarch", "sparse", "permute", "compose", "hmm", "rat", "quad_tree", "mixture", "states", "depth", "repetitions", "shape", "layer", "cp", "tucker", "integrate", "restrict", "evidence", "add", "scale", "rename", "smooth", "multiply", "near", "decomposable", "structured", "normalized", "nonnegative", "equal", "likelihood", "marginal", "moment", "p", "q", "x", "y", "z", "a", "b", "i"]
 SIGNS = ["(", ")", "[", "]", "{", "}", ",", ";", ":", "=", "*", "+", "-", "/", "..", ".", "\n", "#", '"', "==", "%"]
-NUMBERS = ["0", "1", "2", "3", "-1", "0.5", ".5", "1/3", "1e3", "1e-3", "1e400", "1e-400", "1000000000000", "2**9", "0..3"]
+NUMBERS = ["0", "1", "2", "3", "-1", "0.5", ".5", "1/3", "1e3", "1e-3", "1e400", "1e-400", "1000000000000"]
 
 
 def corpus() -> list[str]:
     """Known specs: the examples and the malformed ones."""
     paths = [*ROOT.glob("examples/*.circuit"), *ROOT.glob("tests/golden/malformed/*.circuit")]
-    return [path.read_text() for path in sorted(paths)]
+    return [path.read_text() for path in sorted(paths) if path.stem not in SLOW]
 
 
 def sentence(rng: random.Random) -> str:
     """A spec from a grammar: most of its forms are right, its names and sizes often are not."""
-    size = lambda: rng.choice(["1", "2", "2", "3", "3", "4", "0", "64", "1000000", "10000000000", "1/2", "i"])  # noqa: E731
+    size = lambda: rng.choice(["1", "2", "2", "3", "3", "4", "0", "20", "10000000000", "1/2", "i"])  # noqa: E731
     name = lambda: rng.choice(["a", "b", "c", "a", "b", "p"])  # noqa: E731
     variable = lambda: rng.choice(["x", "y", "z[0]", "z[1]", "r", "n", "k", "z", "q"])  # noqa: E731
 
@@ -69,6 +72,35 @@ def sentence(rng: random.Random) -> str:
             "kron",
             f"compose({linear(depth - 1)}, {linear(depth - 1)})" if depth else "",
         ][form]
+
+    def sound(depth: int = 4) -> str:
+        """A block of width 2, or 1 where it is an indicator, that should elaborate."""
+        if depth == 0 or rng.random() < 0.15:
+            return rng.choice(
+                [
+                    f"bernoulli({rng.choice(['x', 'z[0]', 'z[1]'])}, width=2)",
+                    "categorical(y, [[0.2, 0.3, 0.5], [1/3, 1/3, 1/3]])",
+                    "table(k, [[1, -1, 0, 0.5, 2], [0, 0, 0, 0, 0]])",
+                    "gaussian(r, width=2)",
+                    "poisson(n, [0.5, 3])",
+                    "binomial(k, width=2)",
+                    f"[{rng.choice(['x = 1', 'z[0] = 0', 'k = 4', 'y = 2', 'n = 3'])}]",
+                ]
+            )
+        a, b = sound(depth - 1), sound(depth - 1)
+        return rng.choice(
+            [
+                f"{a} * {b}",
+                f"({a} * {b})",
+                f"sum({a} * bernoulli(x, width=2), width=2, map={rng.choice(['dense', 'diagonal', 'permute([1, 0])'])})",
+                f"sum(kron({a}, {b}) * bernoulli(x, width=1), width=2)",
+                f"sum(concat({a}, {b}), width=2)",
+                f"kron(bernoulli(x, width=2), {a})[0..2]",
+                f"gather({a}, [0, 0])",
+                f"product(concat({a}, {b}), [[0, 1], [0]])",
+                f"sum({a} * table(y, width=2), [[1, -1], [0, 0.5]])",
+            ]
+        )
 
     def block(depth: int = 3) -> str:
         if depth == 0 or rng.random() < 0.2:
@@ -136,10 +168,12 @@ def sentence(rng: random.Random) -> str:
         [
             'var x : bool\nvar y : cat("low", "high", "top")\nvar z[2] : bool\nvar r : real\nvar n : count\nvar k : int(0, 4)',
             f"param w[{size()}, {size()}] = {numbers(2)}" if rng.random() < 0.3 else "param w[2, 2]",
-            f"circuit p {{\n{lines()}\nreturn {block()}{rng.choice(['', '[0]', '[0]'])}\n}}",
-            f"circuit q = {circuit()}",
+            f"circuit p {{ return sum({sound()}, width=1) }}"
+            if rng.random() < 0.5
+            else f"circuit p {{\n{lines()}\nreturn {block()}{rng.choice(['', '[0]', '[0]'])}\n}}",
+            f"circuit q = {circuit()}" if rng.random() < 0.7 else "",
             f"assert {rng.choice(['smooth', 'decomposable', 'structured', 'normalized', 'nonnegative'])}({circuit()})",
-            f"assert near({circuit()}, 1, 0.5) or not smooth(p)",
+            f"assert near({rng.choice(['integrate(p)', circuit()])}, 1, 0.5) or not smooth(p)" if rng.random() < 0.5 else "",
         ]
     )
 

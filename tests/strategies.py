@@ -58,7 +58,7 @@ Draw = Any  # what Hypothesis gives to a composite strategy
 _FINITE: tuple[Domain, ...] = (Bool(), Cat(2), Cat(3), Cat(2, ("low", "high")), Int(-1, 1), Int(0, 2), Int(2, 3))
 _MOST_ASSIGNMENTS = 24
 _REALS = [Fraction(k, 8) for k in (0, 0, 1, 2, 3, 4, 8, 12, -1, -3, -8)]
-_UNITS = [Fraction(k, 8) for k in (0, 1, 2, 4, 7, 8)] + [Fraction(1, 10), Fraction(1, 3)]
+_UNITS = [Fraction(k, 8) for k in (0, 1, 2, 4, 7, 8)] + [Fraction(9, 10), Fraction(1, 3)]
 _POSITIVES = [Fraction(1, 2), Fraction(1), Fraction(5, 3), Fraction(3)]
 
 
@@ -329,22 +329,20 @@ def _loose(maker: Maker, blocks: Sequence[Block]) -> Block:
 
 
 @st.composite
-def reordered(draw: Draw, circuit: Circuit) -> Circuit:
-    """The same function with the children of every sum and product in another order, and its variables made in another.
+def reordered(draw: Draw, circuit: Circuit, order: Sequence[Variable]) -> Circuit:
+    """The same function with the children of all sums and products in another order, and variables made in this one.
 
     The nodes of inputs change places too; what stands on them is put right by selections and permuted weights.
     """
-    names = draw(st.permutations(range(len(circuit.variables))))
-    variables = {circuit.variables[place]: None for place in names}
-    fresh = {variable: Variable(variable.name, variable.domain) for variable in variables}
+    fresh = {variable: Variable(variable.name, variable.domain) for variable in order}
     new: dict[Block, Block] = {}
     for block in circuit.blocks:
         match block:
             case Input(family, variable, parameters):
                 new[block] = _shuffled(draw, block, fresh.get(variable) or Variable(variable.name, variable.domain))
             case Product() | Sum():
-                order = draw(st.permutations(range(len(block.children))))
-                new[block] = _rebuilt(draw, block, [new[child] for child in block.children], order)
+                places = draw(st.permutations(range(len(block.children))))
+                new[block] = _rebuilt(draw, block, [new[child] for child in block.children], places)
     return Circuit(new[circuit.root], circuit.store, circuit.name, tuple(fresh[variable] for variable in circuit.free))
 
 

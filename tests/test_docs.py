@@ -5,7 +5,7 @@
     ```circuit fails          a spec with a mistake; the next ```text block, if there is one, is what is said of it
     ```csv name.csv           a file
     ```python                 Python; the names of one page are shared
-    ```console                lines of `$ danaus …` with what they print
+    ```console                lines of `$ danaus …` with what they print, where numbers agree to nine decimals
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from danaus.ir.diagnostic import DanausError
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+NUMBER = re.compile(r"-?\d+\.\d+(?:e[+-]?\d+)?")
 FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -45,6 +46,11 @@ def blocks(page: Path) -> list[Block]:
     ]
 
 
+def rounded(text: str) -> str:
+    """The text with its numbers to nine decimals: the last digit is the machine's."""
+    return NUMBER.sub(lambda found: f"{round(float(found[0]), 9) + 0.0:.9g}", text)
+
+
 def console(block: Block, folder: Path) -> None:
     """Runs the commands of a block, and compares what they print."""
     said: list[str] = []
@@ -53,12 +59,12 @@ def console(block: Block, folder: Path) -> None:
             continue
         said.append(line)
         command = [sys.executable, "-m", "danaus", *shlex.split(line.removeprefix("$ danaus"))]
-        environment = {**os.environ, "COLUMNS": "120"}
+        environment = {**os.environ, "COLUMNS": "120", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, env=environment
         )
         said += done.stdout.splitlines()
-    assert "\n".join(said) == block.text.rstrip("\n"), f"line {block.line}"
+    assert rounded("\n".join(said)) == rounded(block.text.rstrip("\n")), f"line {block.line}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -61,7 +61,7 @@ def test_what_is_missing_is_summed_out(data: Any, circuit: Circuit) -> None:
 def test_real_and_count_variables_are_integrated_out(circuit: Circuit) -> None:
     found = Definitions(circuit)
     magnitude = sum((found.oracle.magnitude(a) * weight for a, _, weight in found.table), ZERO)
-    assert_agrees(circuit, [{}], [found.total({})], [magnitude])
+    assert_agrees(circuit, [{}], [found.total({})], [magnitude], slack=Fraction(1, 10**16))
 
 
 @given(any_circuits(POSITIVE))
@@ -123,9 +123,9 @@ def assert_properties(circuit: Circuit, wanted: Definitions) -> None:
 
 @given(st.data(), circuits_of_all_kinds)
 def test_nothing_changes_under_reordering(data: Any, circuit: Circuit) -> None:
-    other = data.draw(reordered(circuit))
-    assert set(other.variables) == set(circuit.variables)
-    assert [v.order for v in other.variables] == sorted(v.order for v in other.variables)
+    order = data.draw(st.permutations(circuit.variables))
+    other = data.draw(reordered(circuit, order))
+    assert other.variables == tuple(order)
     ours, theirs = Definitions(circuit), Definitions(other)
     assert {frozenset(row.items()): value for row, value, _ in ours.table} == {
         frozenset(row.items()): value for row, value, _ in theirs.table

@@ -85,15 +85,15 @@ class ScopeIds:
 
     @property
     def _unsmooth_children(self) -> Indices:
-        found = [np.zeros(0, dtype=np.int64)]
+        found = [self.rows[:0]]
         for block, nodes in self.unsmooth.items():
             assert isinstance(block, Sum)
             groups = self.circuit.scopes.groups(block)
             chosen = np.zeros(len(groups.offsets) - 1, dtype=bool)
             chosen[groups.index[nodes]] = True
             members = np.unique(groups.members[np.repeat(chosen, np.diff(groups.offsets))])
-            found.append(self._numbers_of(groups.rows[members]))
-        return np.unique(np.concatenate(found))
+            found.append(groups.rows[members])
+        return np.unique(self._numbers_of(np.concatenate(found)))
 
     def _numbers_of(self, rows: Bits) -> Indices:
         """The numbers of scopes that some nodes have."""

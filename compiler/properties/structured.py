@@ -49,7 +49,7 @@ def factor_scopes(circuit: Circuit) -> Bits:
                 alive = np.zeros(len(groups.offsets) - 1, dtype=bool)
                 alive[groups.index[live]] = True
                 members = groups.members[np.repeat(alive, np.diff(groups.offsets))]
-            found.append(groups.rows[np.unique(members)])
+            found.append(groups.rows[np.flatnonzero(np.bincount(members))])
     return distinct(np.concatenate(found))[0]
 
 

@@ -34,7 +34,7 @@ from ..syntax import (
     Range,
     Return,
 )
-from .calls import Arguments, arguments
+from .calls import OPERATORS, TEMPLATES, Arguments, arguments
 from .context import KINDS, Broken, Context, Imported, Index, Poisoned
 from .maps import flat_index, map_form
 from .numbers import array, describe, integer, ragged, size
@@ -133,6 +133,7 @@ def _guarded(body: Body, name: str, expression: syntax.Expression, span: Span) -
 def _loop(body: Body, item: Loop) -> None:
     context = body.context
     name = item.variable.text
+    mistakes = len(context.gatherer.errors)
     with context.gatherer.catch(item.span):
         if name in body.loops or name in body.blocks or name in context.entities:
             raise error(
@@ -152,6 +153,21 @@ def _loop(body: Body, item: Loop) -> None:
             if len(context.gatherer.errors) > before:
                 break
     body.loops.pop(name, None)
+    if len(context.gatherer.errors) > mistakes:
+        _poison(body, item.body)
+
+
+def _poison(body: Body, items: tuple[Item, ...]) -> None:
+    """Marks the names that a loop with a mistake would have bound, so that their uses are not reported too."""
+    waiting = [*items]
+    while waiting:
+        match waiting.pop():
+            case Binding(name):
+                body.blocks.setdefault(name.text, None)
+            case Loop(body=inner):
+                waiting += inner
+            case Return():
+                pass
 
 
 def block(body: Body, expression: syntax.Expression) -> Block:
@@ -342,7 +358,7 @@ def _call(body: Body, call: Call) -> Block:
             return _sum(body, call)
         case name:
             hint = nearest(name, FORMS)
-            if name in body.context.operators or name in CIRCUIT_CALLS:
+            if name in OPERATORS or name in TEMPLATES:
                 hint = f"{name} gives a circuit: write `circuit NAME = {name}(…)` and use its name"
             raise error(
                 "unknown-form",
@@ -350,9 +366,6 @@ def _call(body: Body, call: Call) -> Block:
                 call.name.span,
                 hint or f"forms are {', '.join(FORMS)}",
             )
-
-
-CIRCUIT_CALLS = ("hmm", "chow_liu", "hclt", "rat", "poon_domingos", "quad_tree", "quad_graph", "mixture")
 
 
 def _family(body: Body, call: Call, name: str) -> Block:

@@ -1,4 +1,4 @@
-"""The arguments of a call, sorted into positional ones and options, with friendly errors for what does not fit."""
+"""Calls: the names of those that give circuits, and arguments sorted into positional ones and options."""
 
 from __future__ import annotations
 
@@ -7,6 +7,25 @@ from dataclasses import dataclass
 
 from ...ir.diagnostic import error, nearest
 from ..syntax import Assignment, Call, Expression, Name
+
+TEMPLATES = ("hmm", "chow_liu", "hclt", "rat", "poon_domingos", "quad_tree", "quad_graph", "mixture")
+OPERATORS = (
+    "multiply",
+    "power",
+    "add",
+    "scale",
+    "rename",
+    "smooth",
+    "integrate",
+    "condition",
+    "restrict",
+    "evidence",
+    "log",
+    "reciprocal",
+    "divide",
+    "normalize",
+    "differentiate",
+)
 
 
 @dataclass(frozen=True, slots=True)

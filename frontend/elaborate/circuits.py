@@ -14,32 +14,13 @@ from ...ir.expression import Value
 from .. import templates
 from ..families import FAMILY_NAMES
 from ..maps import MapForm
-from ..syntax import Attribute, Call, Expression, List, Name, Parenthesis
+from ..syntax import Attribute, Bracket, Call, Chain, Expression, List, Name, Parenthesis, Subscript
 from .blocks import FORMS, imported_circuit
-from .calls import Arguments, arguments
+from .calls import OPERATORS, TEMPLATES, Arguments, arguments
 from .context import KINDS, Context, Imported
 from .maps import map_form
 from .numbers import array, describe, number, size
 from .variables import value, variable, variables
-
-TEMPLATES = ("hmm", "chow_liu", "hclt", "rat", "poon_domingos", "quad_tree", "quad_graph", "mixture")
-OPERATORS = (
-    "multiply",
-    "power",
-    "add",
-    "scale",
-    "rename",
-    "smooth",
-    "integrate",
-    "condition",
-    "restrict",
-    "evidence",
-    "log",
-    "reciprocal",
-    "divide",
-    "normalize",
-    "differentiate",
-)
 
 
 def circuit(expression: Expression, context: Context, name: str) -> Circuit:
@@ -75,7 +56,9 @@ def circuit(expression: Expression, context: Context, name: str) -> Circuit:
                     hint or "see the language reference",
                 )
             case _:
-                raise error("not-a-circuit", f"{describe(expression)} is not a circuit")
+                is_block = isinstance(expression, Bracket | Chain | Subscript)
+                hint = f"a block stands in a body: `circuit {name} {{ return … }}`" if is_block else ""
+                raise error("not-a-circuit", f"{describe(expression)} is not a circuit", hint=hint)
 
 
 def _template(call: Call, context: Context, name: str) -> Circuit:

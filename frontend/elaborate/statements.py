@@ -241,7 +241,7 @@ def _integers(statement: ArrayStatement, shape: tuple[int, ...]) -> np.ndarray[t
 
 def _circuit(name: Name, body: Expression | tuple[Item, ...], span: Span, context: Context) -> Circuit:
     if not isinstance(body, tuple):
-        return circuit(body, context, name.text).named(name.text)
+        return replace(circuit(body, context, name.text), name=name.text, span=name.span)
     state = Body(context, name.text)
     root = run(state, body, span)
     return Circuit(root, context.snapshot(), name.text, tuple(state.free), built_from(state.circuits), name.span)

@@ -13,8 +13,9 @@ from ...ir.family import Bernoulli, Categorical
 from ...ir.linear import Dense
 from ...ir.span import Span
 from ..fresh import Declarations
-from .counts import Booleans, conditional, finite_codes, marginal, mutual_information
+from .codes import Booleans, finite_codes
 from .emission import require_variables
+from .information import conditional, marginal, mutual_information
 from .tree import heaviest_tree
 
 
@@ -52,10 +53,7 @@ def chow_liu(
     children: list[list[Block]] = [[] for _ in variables]
     for node in reversed(tree.order):
         variable, parent = variables[node], tree.parents[node]
-        if parent < 0:
-            rows = marginal(data, node, alpha)[None]
-        else:
-            rows = conditional(data, parent, node, alpha)
+        rows = marginal(data, node, alpha)[None] if parent < 0 else conditional(data, parent, node, alpha)
         weights = declarations.fresh(f"{stem}.{variable.name}", rows.shape, "simplex", span, Value.of(rows))
         if children[node]:
             own = hadamard([_indicators(variable, span), *reversed(children[node])], span)

@@ -21,7 +21,7 @@ def require_variables(variables: Sequence[Variable], template: str) -> None:
     seen: set[Variable] = set()
     for variable in variables:
         if variable in seen:
-            raise error("duplicate-name", f'"{variable.name}" stands twice', hint=f"{template} takes each variable once")
+            raise error("duplicate-name", f'"{variable.name}" stands twice', hint=f"{template} takes each once")
         seen.add(variable)
 
 

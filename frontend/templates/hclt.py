@@ -1,4 +1,4 @@
-"""Hidden Chow–Liu trees: data and a number of states enter, a tree of latent variables in the shape of theirs leaves."""
+"""Hidden Chow–Liu trees: data and a number of states enter, a tree of latent variables leaves."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from ...ir.linear import Dense
 from ...ir.span import Span
 from ..fresh import Declarations
 from ..maps import DenseForm, MapForm, fresh_map
-from .counts import Booleans, binned_codes, mutual_information
+from .codes import Booleans, binned_codes
 from .emission import emission, maker, require_size, require_variables
+from .information import mutual_information
 from .tree import heaviest_tree
 
 

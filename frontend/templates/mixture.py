@@ -8,7 +8,7 @@ import numpy as np
 
 from ...ir.block import Block, weighted
 from ...ir.diagnostic import error
-from ...ir.expression import Value
+from ...ir.expression import Constraint, Value
 from ...ir.linear import Dense
 from ...ir.span import Span
 from ...ir.store import violation
@@ -33,5 +33,5 @@ def mixture(
     row = Value(
         weights.floats.reshape(1, -1), None if weights.rationals is None else np.reshape(weights.rationals, (1, -1))
     )
-    constraint = "real" if violation(row, "simplex") else "simplex"
+    constraint: Constraint = "real" if violation(row, "simplex") else "simplex"
     return weighted(roots, Dense(declarations.fresh(f"{stem}.weights", row.shape, constraint, span, row)), span)

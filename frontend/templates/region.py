@@ -58,7 +58,7 @@ def region_circuit(
     - `tucker`: a partition is all products of nodes of its regions. A region is a dense sum of its partitions'.
     The root is a dense sum [1, …] of its partitions' products (of a leaf's nodes, where it is all there is).
 
-    Parameters: `stem.VARIABLE` for inputs, `stem.REGION` for the dense sums of a region, `stem.REGION.mix`, `stem.root`;
+    Parameters: `stem.VARIABLE` of inputs, `stem.REGION` of a region's dense sums, `stem.REGION.mix`, and `stem.root`;
     further ones of one name are numbered `#1`, … from the small regions to the large.
 
     Sources: Peharz et al., "Random sum-product networks", UAI 2019, for all pairs; Loconte et al., "What is the

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +35,8 @@ class Arrays:
     tensors: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     _reserved: dict[Parameter, str] = field(default_factory=dict[Parameter, str])
     _declared: set[Parameter] = field(default_factory=set[Parameter])
-    _constants: dict[tuple[Constant, Constraint], str] = field(
-        default_factory=dict[tuple[Constant, Constraint], str]
-    )
-    _indices: dict[tuple[tuple[int, ...], bytes], str] = field(
-        default_factory=dict[tuple[tuple[int, ...], bytes], str]
-    )
+    _constants: dict[tuple[Constant, Constraint], str] = field(default_factory=dict[tuple[Constant, Constraint], str])
+    _indices: dict[tuple[tuple[int, ...], bytes], str] = field(default_factory=dict[tuple[tuple[int, ...], bytes], str])
 
     def reserve(self, parameters: Iterable[Parameter]) -> None:
         """Gives parameters their names, before any constant or index takes one; a second of one name is numbered."""
@@ -93,7 +90,7 @@ class Arrays:
         if max(len(members), len(lengths)) <= MOST_INLINE or padded > max(1 << 22, 8 * (len(members) + len(lengths))):
             texts = [str(value) for value in members.tolist()]
             bounds = offsets.tolist()
-            rows = [f"[{', '.join(texts[a:b])}]" for a, b in zip(bounds, bounds[1:], strict=False)]
+            rows = [f"[{', '.join(texts[a:b])}]" for a, b in pairwise(bounds)]
             return listed(rows, indent)
         table = np.full((len(lengths), max(width, 1)), -1, dtype=np.int64)
         row = np.repeat(np.arange(len(lengths)), lengths)

@@ -16,7 +16,7 @@ from . import maps
 from .arrays import Arrays
 from .fold import Folded
 from .maps import MapWriter
-from .names import block_names, quoted, spelled
+from .names import block_names, quoted
 
 _INDENT = 2
 

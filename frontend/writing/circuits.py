@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from ...ir.block import Block, children
 from ...ir.circuit import Circuit
-from ...ir.domain import FiniteDomain, Variable
 from ...ir.diagnostic import error
+from ...ir.domain import FiniteDomain, Variable
 from .arrays import Arrays
 from .blocks import BodyWriter
 from .fold import Folded
@@ -60,10 +60,11 @@ class CircuitWriter:
         while stack:
             current = stack[-1]
             key = _key(current)
-            needed = [] if key in self._written else [found for found in self._needs(current) if not self._is_written(found)]
             if key in self._written:
                 stack.pop()
-            elif not needed:
+                continue
+            needed = [found for found in self._needs(current) if _key(found) not in self._written]
+            if not needed:
                 stack.pop()
                 self._state(self._given.get(key) or self._part(owner, current), current)
             elif key in entered:
@@ -86,9 +87,6 @@ class CircuitWriter:
 
     def _part(self, owner: str, circuit: Circuit) -> str:
         return self.arrays.names.fresh(f"{owner}.{circuit.name.removeprefix(f'{owner}.')}")
-
-    def _is_written(self, circuit: Circuit) -> bool:
-        return _key(circuit) in self._written
 
     def _name(self, circuit: Circuit) -> str:
         return spelled(self._written[_key(circuit)])

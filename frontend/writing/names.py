@@ -10,10 +10,9 @@ from ...ir.block import Block
 from ...ir.diagnostic import error
 from ...ir.domain import quote
 from ...ir.span import Source, Span
+from ..nesting import STATEMENTS
 
-RESERVED = frozenset(
-    "var param const index circuit assert query import as load for in reversed return and or not inf".split()
-)
+RESERVED = {"as", "for", "in", "reversed", "return", "and", "or", "not", "inf", *map(str.lower, STATEMENTS)}
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BINDING = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?!=)")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from numbers import Rational
 
 from ...ir.circuit import BODY, Circuit, Origin
 from ...ir.diagnostic import error
@@ -55,7 +54,7 @@ def _assigned(variable: Variable, given: object, spell: Spell) -> str:
             return spell(given)
         case Value():
             return array_text(given, 2)
-        case int() | float() | Rational():
+        case int() | float() | Fraction():
             names = variable.domain.names if isinstance(variable.domain, Cat) else ()
             return quoted(names[int(given)]) if names else _value(float(given))
         case _:

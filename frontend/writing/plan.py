@@ -1,9 +1,9 @@
 """Which blocks a text can spell, and which only an operator can make: in what form each block is written.
 
-What enters are circuits; from those that an operator made, the circuits that it was given are found too. What leaves is,
-for each block that can be written, its own form or the circuit that stands for it. It is forward chaining over two kinds
-of rules, "a block, from its children" and "a root, from the roots of what its operator was given", the first kind first:
-so a block is spelled where it can be, an operator is named where it must be, and the result has no cycle.
+What enters are circuits, with those that their operators were given. What leaves is, for each block that can be
+written, its own form or the circuit that stands for it. It is forward chaining over two kinds of rules, "a block, from
+its children" and "a root, from the roots of what its operator was given", the first kind first: so a block is spelled
+where it can be, an operator is named where it must be, and the result has no cycle.
 """
 
 from __future__ import annotations

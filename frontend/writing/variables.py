@@ -42,16 +42,20 @@ def mentioned(circuits: Iterable[Circuit], also: Iterable[Variable]) -> list[Var
 
 @dataclass(slots=True)
 class Columns:
-    """The `var` statements of a text, and the spelling of each variable."""
+    """The names that variables are declared under, the spelling of each, and which of them the text uses."""
 
-    statements: list[str] = field(default_factory=list[str])
     names: list[str] = field(default_factory=list[str])
-    spellings: dict[str, str] = field(default_factory=dict[str, str])
+    used: set[str] = field(default_factory=set[str])
+    _spellings: dict[str, str] = field(default_factory=dict[str, str])
+    _declarations: list[tuple[str, tuple[str, ...]]] = field(default_factory=list[tuple[str, tuple[str, ...]]])
 
     @staticmethod
-    def of(variables: Sequence[Variable], taken: Collection[str]) -> Columns:
-        """`x[0]`, `x[1]`, … that stand in a row become an array, unless its name is taken; others are single names."""
-        out = Columns()
+    def of(variables: Sequence[Variable], taken: Collection[str], used: Iterable[Variable] = ()) -> Columns:
+        """`x[0]`, `x[1]`, … that stand in a row become an array, unless its name is taken; others are single names.
+
+        `used` are declared in any case, others once the text spells them.
+        """
+        out = Columns(used={variable.name for variable in used})
         single = {variable.name for variable in variables}
         position = 0
         while position < len(variables):
@@ -67,19 +71,25 @@ class Columns:
 
     def spell(self, variable: Variable) -> str:
         """A variable as the text names it."""
-        return self.spellings[variable.name]
+        self.used.add(variable.name)
+        return self._spellings[variable.name]
+
+    def statements(self) -> list[str]:
+        """The `var` statements of the variables in use, an array whole where one of its elements is."""
+        return [text for text, names in self._declarations if not self.used.isdisjoint(names)]
 
     def _add(self, variable: Variable) -> None:
-        text = self.spellings[variable.name] = spelled(variable.name)
+        text = self._spellings[variable.name] = spelled(variable.name)
         self.names.append(variable.name)
-        self.statements.append(f"var {text} : {_domain(variable.domain)}")
+        self._declarations.append((f"var {text} : {_domain(variable.domain)}", (variable.name,)))
 
     def _add_array(self, stem: str, elements: Sequence[Variable]) -> None:
         text = spelled(stem)
         self.names.append(stem)
-        self.statements.append(f"var {text}[{len(elements)}] : {_domain(elements[0].domain)}")
+        declaration = f"var {text}[{len(elements)}] : {_domain(elements[0].domain)}"
+        self._declarations.append((declaration, tuple(variable.name for variable in elements)))
         for position, variable in enumerate(elements):
-            self.spellings[variable.name] = f"{text}[{position}]"
+            self._spellings[variable.name] = f"{text}[{position}]"
 
 
 def _stem(variable: Variable) -> str:

@@ -128,12 +128,12 @@ def _share(block: Input, adjoint: Array, semiring: Log | SignedLog, numbers: Num
 
 def _shares(joint: Array, semiring: Log | SignedLog, impossible: Booleans) -> Floats:
     """Elements as shares of their sum, [nodes, batch] in float64; NaN where the evidence is impossible."""
-    total, whole = log_and_sign(semiring.sum(joint, 0), semiring)
     logs, signs = log_and_sign(joint, semiring)
-    bad = impossible | (whole == 0)
-    with np.errstate(over="ignore", invalid="ignore"):  # in rows where the variable is known there may be anything
-        shares = signs * whole * np.exp(logs - np.where(bad, 0.0, total))
-    return np.where(bad, np.nan, shares)
+    top = logs.max(axis=0)
+    parts = signs * np.exp(logs - np.where(np.isneginf(top), 0.0, top))
+    total = parts.sum(axis=0)
+    bad = impossible | (total == 0)
+    return np.where(bad, np.nan, parts / np.where(bad, 1.0, total))
 
 
 def _warn(circuit: Circuit, impossible: Booleans) -> None:

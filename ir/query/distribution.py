@@ -28,7 +28,7 @@ def mean_and_variance(family: Family, variable: Variable, parameters: list[Float
 
     Raises: DanausError `diverges` for the constant 1.
     """
-    mean = raw_moment(family, variable, parameters, 1)
+    mean = np.asarray(raw_moment(family, variable, list(parameters), 1), dtype=np.float64)
     match family:
         case Gaussian():
             return mean, parameters[1] ** 2

@@ -16,7 +16,7 @@ from ..circuit import Circuit
 from ..domain import FiniteDomain, first_value
 from ..evaluate import Evidence, evaluate
 from ..expression import Floats, constant
-from ..linear import Compose, Dense, Diagonal, Indices, LinearMap, Selection, monarch_parts
+from ..linear import Compose, Dense, Diagonal, Indices, Kronecker, LinearMap, Selection, monarch_parts
 from ..numbers import Numbers
 from ..semirings import LINEAR, LOG, SIGNED_LOG, Array, Max
 from .likelihood import Booleans, signed_log_value
@@ -128,7 +128,7 @@ def one_path(circuit: Circuit) -> tuple[Circuit, bool]:
             continue
         children = tuple(made[child] for child in block.children)
         linear: LinearMap | None = None
-        if isinstance(block, Sum) and isinstance(block.map, Compose) and not _is_single(circuit, block.map):
+        if isinstance(block, Sum) and not _is_single(circuit, block.map):
             linear = _multiplied(block.map, numbers)
             complete = complete and linear is not None
         if linear is not None:
@@ -138,11 +138,15 @@ def one_path(circuit: Circuit) -> tuple[Circuit, bool]:
     return replace(circuit, root=made[circuit.root]), complete
 
 
-def _is_single(circuit: Circuit, linear: Compose) -> bool:
-    """Whether a composed map surely has at most one path from each output to each input."""
+def _is_single(circuit: Circuit, linear: LinearMap) -> bool:
+    """Whether a map surely has at most one path from each output to each input; only composed maps may have more."""
+    if isinstance(linear, Kronecker):
+        return all(_is_single(circuit, factor) for factor in linear.factors)
+    if not isinstance(linear, Compose):
+        return True
     spreading = [part for part in linear.maps if not isinstance(part, Selection | Diagonal)]
     if len(spreading) <= 1 or monarch_parts(linear):
-        return True
+        return all(_is_single(circuit, part) for part in spreading)
     step = max(1, _CHUNK // max(linear.inputs, linear.outputs))
     if linear.inputs * linear.outputs > _LARGEST_MATRIX:
         return False
@@ -153,8 +157,8 @@ def _is_single(circuit: Circuit, linear: Compose) -> bool:
     return True
 
 
-def _multiplied(linear: Compose, numbers: Numbers) -> Dense | None:
-    """A composed map as one matrix in float64."""
+def _multiplied(linear: LinearMap, numbers: Numbers) -> Dense | None:
+    """A map as one matrix in float64."""
     if linear.inputs * linear.outputs > _LARGEST_MATRIX:
         return None
     unit = SIGNED_LOG.full((linear.inputs, linear.inputs), one=False).copy()

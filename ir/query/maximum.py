@@ -108,7 +108,7 @@ def _log_values(circuit: Circuit, values: Floats) -> Floats:
 def _decoded(circuit: Circuit, evidence: Evidence) -> tuple[Floats, Booleans]:
     """The assignment that maximisation finds, [batch, variables], and in which rows there is one, [batch]."""
     numbers = Numbers(circuit.store)
-    first = np.array([float(first_value(variable.domain)) for variable in circuit.variables])
+    first = np.array([float(first_value(variable.domain)) for variable in evidence.variables])
     found = np.where(evidence.observed, evidence.values, first)
     possible = np.zeros(evidence.rows, dtype=bool)
     step = rows_at_once(circuit, keep=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..density import error_terms, float_values, log_values
+from ..density import binomial_logs, error_terms, float_values, log_values
 from ..diagnostic import error
 from ..domain import Variable
-from ..expression import Value
-from ..family import Bernoulli, Family, Indicator, One
+from ..expression import Value, fractions
+from ..family import Bernoulli, Binomial, Family, Indicator, One
 from .semiring import Array, Field, Semiring, reduceat
 
 _ULP = 2.0**-53
@@ -109,7 +109,9 @@ class Interval(Field):
         return np.where(_is_zero(a), b, np.where(_is_zero(b), a, wide))
 
     def multiply(self, a: Array, b: Array) -> Array:
-        corners = [a[..., i] * b[..., j] for i in (0, 1) for j in (0, 1)]
+        nothing = _is_zero(a)[..., 0] | _is_zero(b)[..., 0]
+        with np.errstate(invalid="ignore"):  # an end that overflowed, times zero
+            corners = [np.where(nothing, 0.0, a[..., i] * b[..., j]) for i in (0, 1) for j in (0, 1)]
         exact = (a[..., 0] == a[..., 1]) & ((a[..., 0] == 0) | (a[..., 0] == 1))
         exact = exact | (b[..., 0] == b[..., 1]) & ((b[..., 0] == 0) | (b[..., 0] == 1))
         lo, hi = np.minimum.reduce(corners), np.maximum.reduce(corners)
@@ -135,21 +137,56 @@ class Interval(Field):
     def lift(self, value: Value) -> Array:
         if value.rationals is None:
             return np.stack([value.floats, value.floats], axis=-1)
-        return _outward(value.floats, value.floats)
+        wide = _outward(value.floats, value.floats)
+        above = np.asarray(value.rationals > fractions(value.floats), dtype=bool)
+        below = np.asarray(value.rationals < fractions(value.floats), dtype=bool)
+        ends = np.where(below, wide[..., 0], value.floats), np.where(above, wide[..., 1], value.floats)
+        return np.stack(ends, axis=-1)
 
     def closed_form(self, family: Family, variable: Variable, parameters: list[Array], x: Array) -> Array:
-        floats = float_values(family, variable, parameters, x)
-        if isinstance(family, Indicator | One):
-            return np.stack([floats, floats], axis=-1)
-        if isinstance(family, Bernoulli):
-            return np.clip(_outward(floats, floats), 0.0, 1.0)
-        logs, _ = log_values(family, variable, parameters, x)
-        margin = np.broadcast_to(error_terms(family, variable, parameters, x) * _ULP, logs.shape)
-        with np.errstate(invalid="ignore"):
-            lo, hi = np.exp(logs - margin) * (1 - 8 * _ULP), np.exp(logs + margin) * (1 + 8 * _ULP)
-        certain = np.isneginf(logs)
-        hi = np.where(certain, 0.0, np.maximum(hi, np.nextafter(0, 1)))
-        return np.stack([np.where(certain, 0.0, lo), hi], axis=-1)
+        """The family's functions for parameters that are intervals."""
+        match family:
+            case Indicator() | One():
+                floats = float_values(family, variable, [], x)
+                return np.stack([floats, floats], axis=-1)
+            case Bernoulli():
+                p = parameters[0][:, None]
+                return np.where((x == 1)[:, None], p, _complement(p))
+            case Binomial(n):
+                p = parameters[0][:, None]
+                q = _complement(p)
+                with np.errstate(divide="ignore"):
+                    ends = [binomial_logs(n, x, np.log(p[..., end]), np.log(q[..., end])) for end in (0, 1)]
+                terms = [np.where(np.isneginf(logs), 0.0, np.abs(logs)) + 2 * binomial_logs(n, x, 0.0, 0.0) for logs in ends]
+                out = _exponentials(ends[0], ends[1], 16 * (terms[0] + 1) * _ULP, 16 * (terms[1] + 1) * _ULP)
+                return np.where(np.isneginf(ends[1])[..., None], 0.0, out)
+            case _:
+                middles = [part.mean(axis=-1) for part in parameters]
+                logs, _ = log_values(family, variable, middles, x)
+                # The terms bound what an error of 2⁻⁵³ in each parameter does; a wider interval does as much more.
+                width = max(float(_relative_width(part).max(initial=0)) for part in parameters)
+                margin = error_terms(family, variable, middles, x) * (_ULP + width)
+                return _exponentials(logs, logs, margin, margin)
+
+
+def _relative_width(intervals: Array) -> Array:
+    """Half the width of intervals, as a part of their middle."""
+    half = (intervals[..., 1] - intervals[..., 0]) / 2
+    return np.asarray(half / np.maximum(np.abs(intervals.mean(axis=-1)), np.finfo(float).tiny))
+
+
+def _complement(p: Array) -> Array:
+    """1 − p for intervals of probabilities."""
+    q = np.clip(_outward(1 - p[..., 1], 1 - p[..., 0]), 0.0, 1.0)
+    certain = (p[..., 0] == p[..., 1]) & ((p[..., 0] == 0) | (p[..., 0] == 1))
+    return np.where(certain[..., None], 1 - p[..., ::-1], q)
+
+
+def _exponentials(low: Array, high: Array, below: Array, above: Array) -> Array:
+    """Intervals around the exponentials of logarithms that may be off by so much; the upper end is never zero."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        lo, hi = np.exp(low - below) * (1 - 8 * _ULP), np.exp(high + above) * (1 + 8 * _ULP)
+    return np.stack(np.broadcast_arrays(lo, np.maximum(hi, np.nextafter(0, 1))), axis=-1)
 
 
 def _is_zero(a: Array) -> Array:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from html import escape
+from itertools import pairwise
 
 from ..block import Block, Input, Product, children
 from ..circuit import Circuit
-from ..printer import names_of
+from ..printer import ScopeNames, scope_text
 from .label import Label, label
 from .layout import Edge, layout
 
@@ -58,11 +59,13 @@ def svg(circuit: Circuit) -> str:
     for edge in places.edges:
         times = children(drawn[edge.upper]).count(drawn[edge.lower])
         parts += _edge(edge, places.layer[edge.upper], shift, times)
+    names = ScopeNames(circuit.scopes.variables)
     for position, block in enumerate(drawn):
         x, y = places.x[position] + shift, _top(places.layer[position])
         if any(child not in number for child in children(block)):
             parts.append(f'  <path class="edge more" d="M{x:.1f} {y + _HEIGHT:.1f} v16"/>')
-        parts += _box(circuit, block, labels[position], x, y, widths[position])
+        scope = scope_text(circuit, names, block) or "no variables"
+        parts += _box(block, labels[position], scope, x, y, widths[position])
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
@@ -98,11 +101,9 @@ def _box_width(found: Label) -> float:
     return max(7.4 * len(_cut(found.kind)), 6.1 * len(_cut(found.detail)), 48.0) + 26
 
 
-def _box(circuit: Circuit, block: Block, found: Label, x: float, y: float, width: float) -> list[str]:
+def _box(block: Block, found: Label, scope: str, x: float, y: float, width: float) -> list[str]:
     kind = "input" if isinstance(block, Input) else "product" if isinstance(block, Product) else "sum"
     fill, line = _FILLS[kind]
-    rows = circuit.scopes.of[block].rows
-    scope = names_of(circuit.scopes.names(rows[0])) or "no variables" if len(rows) == 1 else f"{len(rows)} scopes"
     left, badge = x - width / 2, 9 + 5.8 * len(f"{found.width:,}")
     middle = y + (18 if found.detail else 25)
     out = [
@@ -112,9 +113,8 @@ def _box(circuit: Circuit, block: Block, found: Label, x: float, y: float, width
         f'    <text class="kind" x="{x:.1f}" y="{middle:.1f}" text-anchor="middle">{_text(_cut(found.kind))}</text>',
     ]
     if found.detail:
-        out.append(
-            f'    <text class="detail" x="{x:.1f}" y="{y + 33:.1f}" text-anchor="middle">{_text(_cut(found.detail))}</text>'
-        )
+        detail = _text(_cut(found.detail))
+        out.append(f'    <text class="detail" x="{x:.1f}" y="{y + 33:.1f}" text-anchor="middle">{detail}</text>')
     if found.width > 1:
         right = left + width - badge + 7
         out += [
@@ -130,7 +130,7 @@ def _edge(edge: Edge, layer: int, shift: float, times: int) -> list[str]:
     x = [place + shift for place in edge.points]
     y = _top(layer) + _HEIGHT
     path = f"M{x[0]:.1f} {y:.1f}"
-    for step, (start, end) in enumerate(zip(x, x[1:], strict=False), start=1):
+    for step, (start, end) in enumerate(pairwise(x), start=1):
         foot = _top(layer + step)
         half = (y + foot) / 2
         path += f" C{start:.1f} {half:.1f} {end:.1f} {half:.1f} {end:.1f} {foot:.1f}"

@@ -41,10 +41,19 @@ _HOMES = {
     "Diagnostic": "ir.diagnostic",
 }
 
+# What the language and the interface have, and a later version brings.
+_LATER = frozenset(
+    """multiply power condition log reciprocal divide normalize differentiate compatible equal flows decode posterior
+    count expectation entropy cross_entropy kl renyi alpha_divergence itakura_saito cauchy_schwarz squared_loss
+    mutual_information compile load_bundle fit""".split()
+)
+
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    if name in _LATER:
+        return import_module(".api", __name__).later(name)
     if not name.startswith("_"):
         for home in (".api", ".frontend.dsl"):
             module = import_module(home, __name__)

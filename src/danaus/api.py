@@ -16,7 +16,7 @@ from .compiler import driver
 from .compiler.judge import Verdict, judge
 from .compiler.properties import Result
 from .compiler.properties import check as check_circuit
-from .compiler.queries import require
+from .compiler.needs import require
 from .frontend.spec import Query, Spec
 from .frontend.write import write_circuit
 from .ir import query as ask
@@ -293,7 +293,6 @@ __all__ = [
     "conditional",
     "evaluate",
     "hamming",
-    "later",
     "likelihood",
     "load",
     "map",

@@ -75,8 +75,6 @@ def test_a_program_a_prompt_and_a_file(way: str, tmp_path: Path) -> None:
     file = tmp_path / "model.py"
     file.write_text(program, "utf-8")
     arguments = {"file": [str(file)], "-c": ["-c", program], "stdin": ["-"]}[way]
-    done = subprocess.run(
-        [sys.executable, *arguments], input=program, text=True, capture_output=True, cwd=tmp_path, check=True
-    )
+    done = subprocess.run([sys.executable, *arguments], input=program, text=True, capture_output=True, check=True)
     shown = {"file": str(file), "-c": "<string>", "stdin": "<stdin>"}[way]
     assert done.stdout.strip() == f"{shown}:4"

@@ -12,7 +12,7 @@ import click
 from ..compiler.driver import Options, load
 from ..compiler.judge import Verdict, described, judge
 from ..compiler.properties import PROPERTIES, Result, check
-from ..compiler.queries import require
+from ..compiler.needs import require
 from ..frontend.spec import Spec
 from ..ir.data.container import write_bytes
 from ..ir.diagnostic import DanausError, Diagnostic, error, nearest, render
@@ -42,6 +42,8 @@ def _is_property(diagnostic: Diagnostic) -> bool:
 
 def run(files: tuple[Path, ...], **options: Any) -> int:
     """Checks files and reports; gives the largest of their exit statuses."""
+    if options["form"] not in ("text", "json"):
+        raise error("not-yet", f"--format {options['form']} is not available yet", hint="text and json are")
     required = _required(options["require"])
     reports = [report(file, required, options) for file in files]
     text = as_json(reports) if options["form"] == "json" else as_text(reports)

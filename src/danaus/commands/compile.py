@@ -9,7 +9,7 @@ import click
 
 from ..compiler.driver import syntax
 from ..compiler.judge import judge
-from ..compiler.queries import require
+from ..compiler.needs import require
 from ..frontend.print_syntax import print_syntax
 from ..ir.diagnostic import DanausError, Diagnostic, error
 from ..ir.printer import print_circuit

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from ..compiler.queries import OPTIONAL_DATA, WITH_DATA, Answer, answer, given, require
+from ..compiler.needs import require
+from ..compiler.queries import OPTIONAL_DATA, WITH_DATA, Answer, answer, given
 from ..frontend.elaborate.demands import AVAILABLE_QUERIES, QUERIES
 from ..frontend.spec import Query, Spec
 from ..ir.data import Data, read_data, write_columns
@@ -20,6 +21,8 @@ from .options import read_spec, say
 
 def run(file: Path, query: str, **options: Any) -> int:
     """Answers a query of a file."""
+    if options["device"] != "cpu":
+        raise error("not-yet", f"the device {options['device']} is not available yet", hint="cpu is")
     spec = read_spec(file, options)
     asked = given(find(spec, query), assignments(options["given"]))
     require(asked)
