@@ -51,7 +51,7 @@ assert smooth(digits) and decomposable(digits)
 assert normalized(digits) and nonnegative(digits)
 
 query likelihood = marginal(digits)
-query label = conditional(digits)
+query digit = conditional(digits)
 query completed = map(digits)
 query painted = sample(digits)
 """
@@ -94,8 +94,8 @@ def main(folder: Path) -> None:
 
     danaus("check", spec)
     for name, text in (("images", "whole images"), ("halves", "the upper half only")):
-        answer = folder / f"{name}_label.csv"
-        danaus("run", spec, "label", "--data", folder / f"{name}.csv", "-o", answer)
+        answer = folder / f"{name}_digit.csv"
+        danaus("run", spec, "digit", "--data", folder / f"{name}.csv", "-o", answer)
         guess = column(answer, [f"label={k}" for k in range(10)]).argmax(axis=1)
         print(f"digit told from {text}: {np.mean(guess == labels[TRAIN:]):.1%} of {len(guess)} test images right\n")
     danaus("run", spec, "likelihood", "--data", folder / "images.csv", "-o", folder / "likelihood.csv")

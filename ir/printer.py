@@ -7,6 +7,7 @@ their shape. The same circuit gives the same text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
@@ -46,6 +47,7 @@ from .linear import (
     monarch_parts,
 )
 
+_ELEMENT = re.compile(r"(.+)\[(0|[1-9][0-9]{0,8})\]", re.DOTALL)
 _MOST_NUMBERS = 16
 _MOST_NAMES = 6
 
@@ -112,11 +114,8 @@ class ScopeNames:
 
 def _element(name: str) -> tuple[str, int | None]:
     """An array's name and the place in it, where a name is one of an element; else the name and None."""
-    stem, bracket, rest = name.partition("[")
-    digits = rest.removesuffix("]")
-    if bracket and rest.endswith("]") and digits.isascii() and digits.isdecimal() and len(digits) < 10:
-        return stem, int(digits)
-    return name, None
+    found = _ELEMENT.fullmatch(name)
+    return (found.group(1), int(found.group(2))) if found else (name, None)
 
 
 def scope_text(circuit: Circuit, names: ScopeNames, block: Block) -> str:

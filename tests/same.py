@@ -60,8 +60,8 @@ def _assert_same_map(first: Circuit, a: LinearMap, second: Circuit, b: LinearMap
         case Sparse(), Sparse():
             assert np.array_equal(a.rows, b.rows) and np.array_equal(a.columns, b.columns)
         case (Kronecker(ours), Kronecker(theirs)) | (Compose(ours), Compose(theirs)):
-            for x, y in zip(ours, theirs, strict=True):
-                _assert_same_map(first, x, second, y)
+            for mine, yours in zip(ours, theirs, strict=True):
+                _assert_same_map(first, mine, second, yours)
             return
     for x, y in zip(expressions(a), expressions(b), strict=True):
         _assert_same_numbers(first, x, second, y)

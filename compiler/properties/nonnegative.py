@@ -51,7 +51,8 @@ def nonnegative(circuit: Circuit) -> Result:
         return Proved()
     search = _Search(circuit)
     try:
-        return search.run()
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows proves and refutes nothing
+            return search.run()
     except DanausError as failure:
         return Unknown(f"it cannot be evaluated: {failure.diagnostics[0].message}")
 
@@ -166,8 +167,7 @@ class _Search:
     def _bounds(self, rows: Floats) -> Floats:
         """Certain bounds of the values, [rows, 2]; none where they cannot be computed."""
         try:
-            with np.errstate(invalid="ignore", over="ignore"):
-                return evaluate(self.circuit, INTERVAL, self._evidence(rows))
+            return evaluate(self.circuit, INTERVAL, self._evidence(rows))
         except DanausError:
             return np.tile([-np.inf, np.inf], (len(rows), 1))
 

@@ -74,9 +74,9 @@ class DifferentScopes:
     def notes(self) -> Places:
         """The sum and the two children."""
         return _placed(
-            (f"this sum, {_of(self.node)}", self.node),
-            (f"its child, {_of(self.first)}, has the scope {show_scope(self.first.scope)}", self.first),
-            (f"its child, {_of(self.second)}, has the scope {show_scope(self.second.scope)}", self.second),
+            (f"this sum{_of(self.node)}", self.node),
+            (f"its child{_of(self.first)} has the scope {show_scope(self.first.scope)}", self.first),
+            (f"its child{_of(self.second)} has the scope {show_scope(self.second.scope)}", self.second),
         )
 
     def to_json(self) -> Json:
@@ -105,10 +105,14 @@ class SharedVariables:
 
     def notes(self) -> Places:
         """The product and the two factors."""
+        one, other = self.positions
+        if self.first == self.second:
+            both = f"its factors {one} and {other} are one, of scope {show_scope(self.first.scope)}"
+            return _placed((f"this product{_of(self.node)}", self.node), (both, self.first))
         return _placed(
-            (f"this product, {_of(self.node)}", self.node),
-            (f"its factor {self.positions[0]} has the scope {show_scope(self.first.scope)}", self.first),
-            (f"its factor {self.positions[1]} has the scope {show_scope(self.second.scope)}", self.second),
+            (f"this product{_of(self.node)}", self.node),
+            (f"its factor {one} has the scope {show_scope(self.first.scope)}", self.first),
+            (f"its factor {other} has the scope {show_scope(self.second.scope)}", self.second),
         )
 
     def to_json(self) -> Json:
@@ -142,7 +146,7 @@ class OverlappingScopes:
         """The two products."""
         return _placed(
             *(
-                (f"this product, {_of(node)}, has a factor of scope {show_scope(factor.scope)}", node)
+                (f"this product{_of(node)} has a factor of scope {show_scope(factor.scope)}", node)
                 for node, factor in zip(self.nodes, self.factors, strict=True)
             )
         )
@@ -222,7 +226,7 @@ def show_scope(variables: Collection[Variable]) -> str:
 
 
 def _of(node: Node) -> str:
-    return f"node {node.index}"
+    return f" (node {node.index})" if node.block.width > 1 else ""
 
 
 def _placed(*notes: tuple[str, Node]) -> Places:

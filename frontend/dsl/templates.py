@@ -159,7 +159,7 @@ def rat(
     >>> len(dn.rat(dn.Bool("x", shape=8), depth=2, repetitions=3, states=4).variables)
     8
 
-    Raises: DanausError `wrong-size`, and for a depth that the variables do not allow.
+    Raises: DanausError `wrong-size`, `too-large`.
     """
 
     def root(declarations: Declarations, span: Span) -> Block:

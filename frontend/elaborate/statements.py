@@ -13,7 +13,7 @@ from ...ir.diagnostic import Diagnostic, Gatherer, error, nearest, placed
 from ...ir.domain import Domain, Variable
 from ...ir.expression import CONSTRAINTS, Constraint, Parameter, Value
 from ...ir.span import Span
-from ...ir.store import settle
+from ...ir.store import initial_value, settle
 from ..fresh import require_size
 from ..spec import Assertion, Operator, Query, Spec, over
 from ..syntax import (
@@ -310,9 +310,12 @@ def _finished(file: File, context: Context, demanded: _Demands, places: Mapping[
     for name, span in places.items():
         parameter = declarations.parameters.get(name)
         if parameter is not None:
+            mistakes = len(gatherer.errors)
             with gatherer.catch(span):
                 declarations.values[parameter], note = settle(parameter, declarations.loaded[name])
                 notes += [note] if note else []
+            if len(gatherer.errors) > mistakes:
+                declarations.values[parameter] = initial_value(parameter)  # so that it is reported once
         elif not isinstance(context.entities.get(name), Index | Broken) and not gatherer.errors:
             hint = nearest(name, declarations.parameters) or "a file may hold only what the spec names"
             gatherer.add(

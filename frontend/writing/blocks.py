@@ -117,8 +117,6 @@ class BodyWriter:
         match block.form:
             case Indexed(offsets, members):
                 return f"product({self._laid(block)}, {self.arrays.rows(offsets, members, stem, _INDENT)})"
-            case _ if not block.children:
-                return "product(concat(), [[]])"
             case Hadamard() if len(block.children) > 1:
                 return " * ".join(self._names[child] for child in block.children)
             case Hadamard() | Pairs():

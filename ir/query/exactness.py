@@ -144,7 +144,7 @@ def _is_single(circuit: Circuit, linear: LinearMap) -> bool:
         return all(_is_single(circuit, factor) for factor in linear.factors)
     if not isinstance(linear, Compose):
         return True
-    spreading = [part for part in linear.maps if not isinstance(part, Selection | Diagonal)]
+    spreading = [part for part in linear.maps if not _keeps_apart(part)]
     if len(spreading) <= 1 or monarch_parts(linear):
         return all(_is_single(circuit, part) for part in spreading)
     step = max(1, _CHUNK // max(linear.inputs, linear.outputs))
@@ -155,6 +155,13 @@ def _is_single(circuit: Circuit, linear: LinearMap) -> bool:
         if apply(linear, columns, LINEAR, circuit.support).max(initial=0.0) > 1:
             return False
     return True
+
+
+def _keeps_apart(linear: LinearMap) -> bool:
+    """Whether each input goes to at most one output, which has no other."""
+    if isinstance(linear, Selection):
+        return len(np.unique(linear.index)) == len(linear.index)
+    return isinstance(linear, Diagonal)
 
 
 def _multiplied(linear: LinearMap, numbers: Numbers) -> Dense | None:

@@ -34,7 +34,8 @@ def dot(circuit: Circuit) -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+    printable = "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+    return printable.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _quoted(text: str) -> str:

@@ -248,6 +248,8 @@ def sample(circuit: Circuit, x: int | ArrayLike = 1, observed: ArrayLike | None 
     """
     _ready("sample", circuit)
     if isinstance(x, int | np.integer):
+        if x < 0:
+            raise error("wrong-value", f"the number of samples is {x}", caller(), hint="it is at least 0")
         return ask.sample(circuit, int(x), seed)
     values, mask = validate_array(x, circuit.variables, observed, missing="nan")
     return ask.sample_given(circuit, values, mask, seed)

@@ -9,11 +9,11 @@ from typing import Any
 
 from oracle import ONE, ZERO, logarithm
 
-from .case import DISTRIBUTION, F, Numbers, Row, coin, dot, each, every, normal, product, rare, registry, row, times
+from .case import DISTRIBUTION, F, Numbers, Row, coin, dot, each, every, normal, product, rare, registry, times
 from .maps import monarch_of_two
 
 CASES, case = registry()
-PIXELS = [1, 1, 0]
+ORDERS = ((1, 2, 0), (0, 1, 2))
 
 
 def chain(
@@ -189,19 +189,6 @@ def hclt(numbers: Numbers, *xs: int) -> Fraction:
 
 
 @case(
-    'var x[3] : bool\ncircuit p = rat(x, depth=2, repetitions=2, states=2)',
-    "smooth decomposable normalized nonnegative",
-    drawn=True,
-)
-def rat(numbers: Numbers, *xs: int) -> Fraction:
-    """The splits are drawn; which they are shows in which sums there are, so a split is found by its parameters."""
-    raise NotImplementedError
-
-
-CASES.pop()
-
-
-@case(
     "var x[4] : bool; circuit p = quad_tree(x, shape=[2, 2], states=2)",
     DISTRIBUTION,
     drawn=True,
@@ -263,27 +250,16 @@ def poon_domingos(numbers: Numbers, *xs: int) -> Fraction:
 
 
 @case(
-    "var x[4] : bool; circuit p = rat(x, depth=1, repetitions=2, states=2)",
+    "var x[3] : bool; circuit p = rat(x, depth=2, repetitions=2, states=2)",
     "smooth decomposable normalized nonnegative",
     drawn=True,
 )
 def rat(numbers: Numbers, *xs: int) -> Fraction:
-    halves = [((0, 1), (2, 3)), ((0, 1), (2, 3))]
-    raise NotImplementedError(halves)
-
-
-CASES.pop()
-
-
-@case(
-    "var x[2] : bool; circuit p = rat(x, depth=3, repetitions=2, states=2)",
-    DISTRIBUTION,
-    drawn=True,
-)
-def rat_of_two(numbers: Numbers, *xs: int) -> Fraction:
-    """Two variables have one split, whichever order was drawn: the first half of a repetition is either variable."""
-    raise NotImplementedError
-
-
-CASES.pop()
-__all__ = ["CASES", "row"]
+    """The orders are those that the seed 0 draws for the name p: the first two of each are the larger half."""
+    parts: list[Fraction] = []
+    for repetition, (a, b, c) in enumerate(ORDERS):
+        suffix = f"#{repetition}" if repetition else ""
+        leaf = {i: [coin(xs[i], p) for p in numbers[f"p.x[{i}]{suffix}"]] for i in range(3)}
+        half = each(times(numbers[f"p.{repetition}:00"], leaf[a]), times(numbers[f"p.{repetition}:01"], leaf[b]))
+        parts += each(times(numbers[f"p.{repetition}:0"], half), times(numbers[f"p.{repetition}:1"], leaf[c]))
+    return dot(numbers["p.root"][0], parts)

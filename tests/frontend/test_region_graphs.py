@@ -8,6 +8,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+
+from danaus.frontend import templates
+from danaus.frontend.templates.region import Layer
+from danaus.ir.block import Block, Input, Product
+from danaus.ir.circuit import Circuit
+from danaus.ir.diagnostic import DanausError
+from danaus.ir.domain import Bool, Cat, Count, Int, Real, Variable
+from danaus.ir.query import log_likelihood
 from templates_made import (
     array,
     assignments,
@@ -18,14 +26,6 @@ from templates_made import (
     shapes,
     values,
 )
-
-from danaus.frontend import templates
-from danaus.frontend.templates.region import Layer
-from danaus.ir.block import Block, Input, Product
-from danaus.ir.circuit import Circuit
-from danaus.ir.diagnostic import DanausError
-from danaus.ir.domain import Bool, Cat, Count, Int, Real, Variable
-from danaus.ir.query import log_likelihood
 
 LAYERS: list[Layer] = ["cp", "tucker"]
 

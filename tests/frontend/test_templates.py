@@ -8,16 +8,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from templates_made import (
-    array,
-    assignments,
-    made,
-    probabilities,
-    require_normalized,
-    require_smooth_and_decomposable,
-    shapes,
-    values,
-)
 
 from danaus.frontend import templates
 from danaus.frontend.fresh import Declarations
@@ -39,6 +29,16 @@ from danaus.ir.domain import Bool, Cat, Count, Domain, Int, Real, Variable
 from danaus.ir.expression import Value, constant
 from danaus.ir.family import Bernoulli
 from danaus.ir.query import log_likelihood
+from templates_made import (
+    array,
+    assignments,
+    made,
+    probabilities,
+    require_normalized,
+    require_smooth_and_decomposable,
+    shapes,
+    values,
+)
 
 
 def hmm(variables: list[Variable], states: int, seed: int = 0, **options: object) -> Circuit:

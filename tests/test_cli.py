@@ -1,0 +1,239 @@
+"""The command line as a user types it: what it prints, what it writes, and its exit status."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from danaus.cli import main
+
+RAIN = Path(__file__).resolve().parent.parent / "examples" / "rain.circuit"
+HALF = "var x : bool\ncircuit p { return bernoulli(x, [0.5]) }\n"
+
+
+@pytest.fixture
+def danaus(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Runs a command in a folder of its own: its status, its output and its errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as left:
+            main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return int(left.value.code or 0), said.out, said.err
+
+    return run
+
+
+def write(name: str, text: str) -> Path:
+    path = Path(name)
+    path.write_text(text)
+    return path
+
+
+def test_check_holds(danaus) -> None:
+    status, out, err = danaus("check", RAIN)
+    assert (status, err) == (0, "")
+    assert "4 of 4 asserts proved, 0 errors" in out
+
+
+def test_check_fails(danaus) -> None:
+    write("a.circuit", HALF + "assert near(integrate(p), 2, 0.5)\nassert not smooth(p)\n")
+    status, out, _ = danaus("check", "a.circuit")
+    assert status == 1
+    assert "a.circuit:3:1: error[assertion-refuted]" in out
+    assert "the value is 1.0, which differs from 2.0 by 1" in out
+    assert "0 of 2 asserts proved, 2 errors" in out
+
+
+def test_check_unusable(danaus) -> None:
+    write("a.circuit", "var x : boole\n")
+    status, out, _ = danaus("check", "a.circuit")
+    assert status == 2
+    assert 'a.circuit:1:9: error[unknown-domain]: there is no domain "boole"' in out
+
+
+def test_check_takes_the_largest_status(danaus) -> None:
+    write("good.circuit", HALF)
+    write("fails.circuit", HALF + "assert not smooth(p)\n")
+    write("bad.circuit", "var\n")
+    assert danaus("check", "good.circuit")[0] == 0
+    assert danaus("check", "good.circuit", "fails.circuit")[0] == 1
+    assert danaus("check", "bad.circuit", "good.circuit", "fails.circuit")[0] == 2
+    assert danaus("check", "nowhere.circuit")[0] == 2
+
+
+def test_check_json(danaus) -> None:
+    write("a.circuit", HALF + "circuit q { return [x = 1] * [x = 0] }\nassert decomposable(q)\n")
+    status, out, _ = danaus("check", "a.circuit", "--format", "json")
+    assert status == 1
+    (found,) = json.loads(out)
+    assert set(found) == {"file", "diagnostics", "circuits", "asserts"}
+    assert found["file"] == "a.circuit"
+    assert found["asserts"] == [{"line": 4, "status": "refuted"}]
+    (diagnostic,) = found["diagnostics"]
+    assert set(diagnostic) == {"code", "severity", "message", "line", "column"}
+    assert (diagnostic["code"], diagnostic["line"], diagnostic["column"]) == ("assertion-refuted", 4, 1)
+    refuted = found["circuits"]["q"]["decomposable"]
+    assert refuted["status"] == "refuted" and refuted["witness"] and refuted["reason"]
+    assert found["circuits"]["p"]["smooth"] == {"status": "proved", "witness": None, "reason": ""}
+
+
+def test_check_writes_a_report(danaus) -> None:
+    status, out, _ = danaus("check", RAIN, "--format", "json", "-o", "report.json")
+    assert (status, out) == (0, "")
+    assert json.loads(Path("report.json").read_text())[0]["asserts"]
+
+
+def test_require(danaus) -> None:
+    write("a.circuit", HALF + "circuit q { return [x = 1] * [x = 0] }\n")
+    status, out, _ = danaus("check", "a.circuit", "--require", "smooth,decomposable")
+    assert status == 1
+    assert 'circuit "q" is not decomposable, as is required' in out
+    assert danaus("check", "a.circuit", "--require", "smooth")[0] == 0
+    status, _, err = danaus("check", "a.circuit", "--require", "smoth")
+    assert status == 2 and 'did you mean "smooth"?' in err
+    status, _, err = danaus("check", "a.circuit", "--require", "deterministic")
+    assert status == 2 and "not available yet" in err
+
+
+def test_check_finds_what_a_query_needs(danaus) -> None:
+    write("a.circuit", HALF + "circuit q { return [x = 1] * [x = 0] }\nquery m = marginal(q)\nquery l = likelihood(q)\n")
+    status, out, _ = danaus("check", "a.circuit")
+    assert status == 2
+    assert 'a.circuit:4:11: error[not-decomposable]: marginal needs "q" to be decomposable, which it is not' in out
+    assert "a.circuit:5" not in out
+
+
+def test_run(danaus) -> None:
+    write("rows.csv", "wet,rain,sprinkler\nsoaked,1,0\ndry,0,1\n")
+    status, out, err = danaus("run", RAIN, "likelihood", "--data", "rows.csv")
+    assert (status, err) == (0, "")
+    header, *rows = out.splitlines()
+    assert header == "log_probability"
+    expected = [0.3 * 0.2 * 0.6 * 0.1 + 0.7 * 0.9 * 0.99 * 0.7, 0.3 * 0.8 * 0.4 * 0.8 + 0.7 * 0.1 * 0.01 * 0.1]
+    assert np.allclose([float(row) for row in rows], np.log(expected), rtol=1e-12)
+
+
+def test_run_of_a_circuit(danaus) -> None:
+    assert danaus("run", RAIN, "p.partition")[:2] == (0, f"{danaus('run', RAIN, 'p.partition')[1]}")
+    assert abs(float(danaus("run", RAIN, "p.partition")[1])) < 1e-12
+    write("a.circuit", HALF)
+    assert danaus("run", "a.circuit", "hamming")[1].splitlines()[0] == "ones,log_mass"
+    status, _, err = danaus("run", RAIN, "partition")
+    assert status == 2 and "holds 3 circuits" in err
+
+
+def test_run_given(danaus) -> None:
+    status, out, _ = danaus("run", RAIN, "p.partition", "--given", "wet=soaked, rain=1")
+    assert status == 0
+    assert np.isclose(np.exp(float(out)), 0.3 * 0.2 * 0.1 + 0.7 * 0.9 * 0.7, rtol=1e-12)
+    for wrong in ("wet=sokaed", "snow=1", "wet", "rain=2"):
+        assert danaus("run", RAIN, "p.partition", "--given", wrong)[0] == 2
+
+
+def test_run_mistakes(danaus) -> None:
+    write("gap.csv", "wet,rain,sprinkler\nsoaked,?,0\n")
+    status, _, err = danaus("run", RAIN, "likelihood", "--data", "gap.csv")
+    assert status == 2 and "marginal" in err
+    status, _, err = danaus("run", RAIN, "likelyhood", "--data", "gap.csv")
+    assert status == 2 and 'did you mean "likelihood"?' in err
+    status, _, err = danaus("run", RAIN, "likelihood")
+    assert status == 2 and "--data" in err
+    status, _, err = danaus("run", RAIN, "p.entropy")
+    assert status == 2 and "not available yet" in err
+    status, _, err = danaus("run", RAIN, "p.moment")
+    assert status == 2 and "query NAME" in err
+    assert danaus("run", RAIN, "likelihood", "--data", "nowhere.csv")[0] == 2
+    assert danaus("run", "model.nnf", "count")[0] == 2
+
+
+def test_run_marginal_and_conditional(danaus) -> None:
+    write("gap.csv", "wet,rain,sprinkler\nsoaked,?,0\n,,\n")
+    _, out, _ = danaus("run", RAIN, "missing", "--data", "gap.csv")
+    first, second = (float(row) for row in out.splitlines()[1:])
+    assert np.isclose(np.exp(first), 0.3 * 0.6 * 0.1 + 0.7 * 0.99 * 0.7) and abs(second) < 1e-12
+    _, out, _ = danaus("run", RAIN, "lawn", "--data", "gap.csv")
+    assert out.splitlines()[0] == "rain=0,rain=1,sprinkler=0,sprinkler=1,wet=dry,wet=damp,wet=soaked"
+    assert out.splitlines()[1].endswith(",,,,,")
+
+
+def test_samples_do_not_depend_on_their_number(danaus) -> None:
+    few = danaus("run", RAIN, "days", "--count", 3, "--seed", 7)[1].splitlines()
+    many = danaus("run", RAIN, "days", "--count", 50, "--seed", 7)[1].splitlines()
+    assert few == many[:4] and few[0] == "rain,sprinkler,wet"
+    assert danaus("run", RAIN, "days", "--count", 0)[1] == "rain,sprinkler,wet\n"
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".npy", ".npz", ".parquet"])
+def test_answers_to_a_file(danaus, suffix: str) -> None:
+    status, out, _ = danaus("run", RAIN, "days", "--count", 5, "-o", f"days{suffix}")
+    assert (status, out) == (0, "")
+    status, out, _ = danaus("run", RAIN, "likelihood", "--data", f"days{suffix}")
+    assert status == 0 and len(out.splitlines()) == 6
+
+
+def test_nothing_is_half_written(danaus) -> None:
+    write("old.csv", "old\n")
+    write("bad.csv", "wet,rain,sprinkler\nsoaked,7,0\n")
+    assert danaus("run", RAIN, "likelihood", "--data", "bad.csv", "-o", "old.csv")[0] == 2
+    assert Path("old.csv").read_text() == "old\n"
+
+
+def test_compile_emits(danaus) -> None:
+    status, out, _ = danaus("compile", RAIN, "--emit", "syntax")
+    assert status == 0 and "rain" in out
+    status, out, _ = danaus("compile", RAIN, "--emit", "circuit")
+    assert status == 0 and "bernoulli" in out
+    for arguments in (("--emit", "program"), ("--emit", "kernels"), ("-o", "bundle")):
+        status, _, err = danaus("compile", RAIN, *arguments)
+        assert status == 2 and "yet" in err
+
+
+def test_show(danaus) -> None:
+    status, out, _ = danaus("show", RAIN)
+    assert status == 0 and "when_wet" in out
+    for suffix, sign in ((".svg", "<svg"), (".dot", "digraph")):
+        assert danaus("show", RAIN, "--circuit", "p", "-o", f"p{suffix}")[0] == 0
+        assert sign in Path(f"p{suffix}").read_text()
+    status, _, err = danaus("show", RAIN, "--circuit", "q")
+    assert status == 2 and "holds no circuit" in err
+    assert danaus("show", RAIN, "--circuit", "p", "-o", "p.png")[0] == 2
+
+
+def test_convert(danaus) -> None:
+    write("data.csv", "a,b\n0,1\n1,1\n1,0\n")
+    spec = "var a : bool\nvar b : bool\ncircuit t = chow_liu(\"data.csv\")\ncircuit h { return sum(bernoulli(a, width=40) * bernoulli(b, width=40), width=1) }\n"
+    write("in.circuit", spec)
+    assert danaus("convert", "in.circuit", "out.circuit")[0] == 0
+    assert danaus("check", "out.circuit")[0] == 0
+    for circuit in ("t", "h"):
+        before = danaus("run", "in.circuit", f"{circuit}.likelihood", "--data", "data.csv")[1]
+        assert danaus("run", "out.circuit", f"{circuit}.likelihood", "--data", "data.csv")[1] == before
+    assert danaus("convert", "in.circuit", "out.nnf")[0] == 2
+
+
+def test_params_and_seed(danaus) -> None:
+    write("a.circuit", "var x : bool\nparam t[1]\ncircuit p { return bernoulli(x, t) }\n")
+    write("rows.csv", "x\n1\n")
+    likelihoods = {
+        seed: danaus("run", "a.circuit", "p.likelihood", "--data", "rows.csv", "--init-seed", seed)[1] for seed in (0, 0, 1)
+    }
+    assert likelihoods[0] != likelihoods[1]
+    assert danaus("run", "a.circuit", "p.likelihood", "--data", "rows.csv", "--params", "nowhere.safetensors")[0] == 2
+
+
+def test_options_of_other_formats(danaus) -> None:
+    for option, value in (("--variables", 3), ("--vtree", "v.vtree"), ("--evidence", "e.evid")):
+        status, _, err = danaus("show", RAIN, option, value)
+        assert status == 2 and "files of other tools" in err
+
+
+def test_wrong_usage(danaus) -> None:
+    for arguments in (("chekc", RAIN), ("check",), ("run", RAIN), ("check", RAIN, "--format", "yaml")):
+        assert danaus(*arguments)[0] == 2
+    assert danaus("--help")[0] == 0
+    assert danaus("--version")[1].startswith("danaus")

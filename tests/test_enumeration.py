@@ -1,0 +1,181 @@
+"""Circuits written as texts agree with functions written by hand, in every semiring, and have the properties stated."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import cached_property
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agreement import (
+    TOLERANCE,
+    assert_agrees,
+    assert_derivatives,
+    assert_largest,
+    assert_masses_of_ones,
+    assert_network_polynomial,
+    evidence,
+    has_negative_numbers,
+    is_rational,
+    masses_of_ones,
+)
+from cases import bodies, families, forms, maps, operators, templates
+from cases.case import Case
+from definitions import Definitions
+from oracle import ONE, ZERO, Assignment, Number, values
+
+from danaus.compiler.driver import parse
+from danaus.compiler.properties import check
+from danaus.frontend.spec import Spec
+from danaus.ir.circuit import Circuit
+from danaus.ir.domain import Variable
+from danaus.ir.evaluate import evaluate
+from danaus.ir.semirings import EXACT
+
+LARGEST_SUM = 1500
+CASES = [*families.CASES, *forms.CASES, *maps.CASES, *bodies.CASES, *templates.CASES, *operators.CASES]
+
+
+class Written:
+    """A case, read by Danaus, beside the function that was written for it."""
+
+    def __init__(self, case: Case, folder: Path) -> None:
+        for name, text in case.files.items():
+            (folder / name).write_text(text)
+        self.case = case
+        self.spec: Spec = parse(case.text, case.name, folder)
+        self.circuit: Circuit = self.spec.circuits[case.circuit]
+        self.definitions = Definitions(self.circuit)
+        self.numbers = {name: self.spec.store[found].exact.tolist() for name, found in self.spec.parameters.items()}
+
+    def value(self, row: Assignment) -> Fraction:
+        """The function by hand."""
+        at = [row[variable] for variable in self.circuit.variables]
+        given = [int(x) if x == int(x) and v.size is not None else x for v, x in zip(row, at, strict=True)]
+        return Fraction(self.case.function(*([self.numbers] if self.case.drawn else []), *given))
+
+    @cached_property
+    def rows(self) -> list[Assignment]:
+        """All assignments, or, of count and real variables, the values to try."""
+        columns = [self._values(variable) for variable in self.circuit.variables]
+        return [dict(zip(self.circuit.variables, row, strict=True)) for row in itertools.product(*columns)]
+
+    def _values(self, variable: Variable) -> list[Number]:
+        if variable.size is not None:
+            return list(values(variable.domain))
+        return list(self.case.points[variable.name.partition("[")[0]])
+
+    def magnitude(self, row: Assignment) -> Fraction:
+        """What rounding is relative to: the value itself, unless something is negative."""
+        return self.definitions.oracle.magnitude(row) if has_negative_numbers(self.circuit) else self.value(row)
+
+    @property
+    def sums(self) -> bool:
+        """Whether sums over its variables are its sums: it is smooth and decomposable."""
+        return {"smooth", "decomposable"} <= self.case.holds
+
+    @property
+    def finite(self) -> bool:
+        """Whether all its variables are."""
+        return all(variable.size is not None for variable in self.circuit.variables)
+
+
+@pytest.fixture(params=CASES, ids=lambda case: f"{case.function.__module__.removeprefix('cases.')}-{case.name}")
+def written(request: Any, tmp_path: Path) -> Written:
+    return Written(request.param, tmp_path)
+
+
+def test_there_are_forty_or_more() -> None:
+    assert len(CASES) >= 40
+    assert len({(case.function.__module__, case.name) for case in CASES}) == len(CASES)
+
+
+def test_the_circuit_is_the_function(written: Written) -> None:
+    wanted = [written.value(row) for row in written.rows]
+    if not written.case.rounded:
+        assert [written.definitions.oracle.value(row) for row in written.rows] == wanted
+        assert_agrees(written.circuit, written.rows, wanted, [written.magnitude(row) for row in written.rows])
+        return
+    found = [written.definitions.oracle.value(row) for row in written.rows]  # exact for the rounded parameters
+    assert all(abs(a - b) <= TOLERANCE * b for a, b in zip(found, wanted, strict=True))
+    assert_agrees(written.circuit, written.rows, found, found)
+
+
+def test_what_is_missing_is_summed_out(written: Written) -> None:
+    if not written.sums:
+        pytest.skip("no sum is asked of what is not smooth and decomposable")
+    slack = ZERO if written.finite else Fraction(1, 10**16)
+    for row in _partial(written):
+        table = [(written.value(at) * weight, written.magnitude(at) * weight) for at, weight in _points(written, row)]
+        wanted, magnitude = sum((v for v, _ in table), ZERO), sum((m for _, m in table), ZERO)
+        if written.case.rounded:
+            found = evaluate(written.circuit, EXACT, evidence(written.circuit, [row]))[0]
+            assert abs(found - wanted) <= TOLERANCE * wanted
+        else:
+            assert_agrees(written.circuit, [row], [wanted], [magnitude], slack)
+
+
+def _partial(written: Written) -> Iterator[Assignment]:
+    """Rows with some variables missing: sets of them whose sum has few terms, with the values of two assignments."""
+    variables = written.circuit.variables
+    lengths = {variable: len(written.definitions.oracle.points(variable)) for variable in variables}
+    for count in range(len(variables)):
+        for known in itertools.combinations(variables, count):
+            if prod(lengths[variable] for variable in variables if variable not in known) <= LARGEST_SUM:
+                for row in written.rows[:: max(1, len(written.rows) - 1)]:
+                    yield {variable: row[variable] for variable in known}
+
+
+def _points(written: Written, known: Assignment) -> Iterator[tuple[Assignment, Fraction]]:
+    """All assignments with these values, each with what it weighs in a sum."""
+    variables = written.circuit.variables
+    found = [[(known[v], ONE)] if v in known else written.definitions.oracle.points(v) for v in variables]
+    for row in itertools.product(*found):
+        yield dict(zip(variables, (x for x, _ in row), strict=True)), prod((weight for _, weight in row), start=ONE)
+
+
+def test_maxima_are_the_largest_products(written: Written) -> None:
+    if has_negative_numbers(written.circuit):
+        pytest.skip("there is no maximum of products with signs")
+    rows = [{}, *written.rows] if written.finite else written.rows
+    wanted = [written.definitions.oracle.largest(row) for row in rows]
+    assert_largest(written.circuit, rows, wanted)
+    if written.case.selective and written.finite:
+        assert wanted[1:] == [written.definitions.oracle.value(row) for row in rows[1:]]
+        assert wanted[0] == max(wanted[1:])
+
+
+def test_the_network_polynomial_is_the_function_at_indicators(written: Written) -> None:
+    if not written.finite or not is_rational(written.circuit) or written.case.rounded:
+        pytest.skip("a network polynomial has the indicators of finite variables, and fractions")
+    assert_network_polynomial(written.circuit, written.rows, [written.value(row) for row in written.rows])
+
+
+def test_polynomials_count_ones(written: Written) -> None:
+    if not (written.sums and all(str(variable.domain) == "bool" for variable in written.circuit.variables)):
+        pytest.skip("ones are counted of bool variables, by sums")
+    wanted = masses_of_ones(written.circuit, {tuple(row.values()): written.value(row) for row in written.rows})
+    scales = {tuple(row.values()): written.magnitude(row) for row in written.rows}
+    assert_masses_of_ones(written.circuit, wanted, masses_of_ones(written.circuit, scales))
+
+
+def test_dual_numbers_are_derivatives(written: Written) -> None:
+    if not (written.sums and written.finite):
+        pytest.skip("derivatives are in the indicators of finite variables")
+    assert_derivatives(written.definitions, {})
+    for row in written.rows[::7]:
+        assert_derivatives(written.definitions, dict(list(row.items())[1:]))
+
+
+def test_it_has_the_properties_stated(written: Written) -> None:
+    names = ["smooth", "decomposable", "structured", "normalized", "nonnegative"]
+    if not written.finite and "nonnegative" not in written.case.holds:
+        names.remove("nonnegative")
+    for name in names:
+        assert check(written.circuit, name)[name].status == ("proved" if name in written.case.holds else "refuted")
+        if name not in ("normalized", "nonnegative") or written.finite:
+            assert getattr(written.definitions, name) == (name in written.case.holds), name
