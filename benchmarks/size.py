@@ -13,8 +13,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import danaus as dn
 import numpy as np
+
+import danaus as dn
 from danaus.compiler.properties import check
 from danaus.ir.block import indexed, input_block, weighted
 from danaus.ir.circuit import Circuit
@@ -90,7 +91,9 @@ def limit(count: int) -> float:
 
 def main() -> None:
     """Prints two tables in Markdown."""
-    print("| nodes | edges | build s | check s | linear s | log s | exact s (1 row) | ns per edge and row | of the limit |")
+    print(
+        "| nodes | edges | build s | check s | linear s | log s | exact s (1 row) | ns per edge and row | of the limit |"
+    )
     print("|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     for size in (10**2, 10**3, 10**4, 10**5, 10**6):
         start = time.perf_counter()
@@ -125,9 +128,8 @@ def main() -> None:
         rows = Evidence(circuit.variables, np.zeros((ROWS, count)), np.ones((ROWS, count), dtype=bool))
         log = seconds(lambda c=circuit, e=rows: evaluate(c, LOG, e))
         blocks = len(circuit.blocks)
-        print(
-            f"| {steps:,} | {blocks:,} | {built:.3g} | {listed:.3g} | {checked:.3g} | {log:.3g} | {log / blocks * 1e6:.0f} |"
-        )
+        each = log / blocks * 1e6
+        print(f"| {steps:,} | {blocks:,} | {built:.3g} | {listed:.3g} | {checked:.3g} | {log:.3g} | {each:.0f} |")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Start-up: the time of `danaus check` on a small file, as a whole process, beside an empty Python and numpy alone.
 
-    python benchmarks/startup.py
+python benchmarks/startup.py
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from ..frontend.spec import Query
 from ..ir import query as ask
 from ..ir.circuit import Circuit
 from ..ir.data import Column, Data
+from ..ir.data.value import names_of, reader
 from ..ir.diagnostic import error
 from ..ir.domain import Cat, FiniteDomain, Variable
 from .operators import restrict
@@ -54,15 +55,13 @@ def given(query: Query, values: Sequence[tuple[str, str]]) -> Query:
 
 
 def value_of(variable: Variable, text: str) -> float:
-    """A value from its text: a name of the domain, or a number."""
-    names = variable.domain.names if isinstance(variable.domain, Cat) else ()
-    if text in names:
-        return float(names.index(text))
-    try:
-        return float(text)
-    except ValueError:
+    """A value from its text, read as a data file's fields are: a name of the domain, or a number."""
+    found = reader(variable.domain)(text)
+    if not np.isfinite(found):
+        names = names_of(variable.domain)
         hint = f"its values are {', '.join(names[:8])}" if names else "give a number"
-        raise error("wrong-value", f'"{variable}" has no value "{text}"', hint=hint) from None
+        raise error("wrong-value", f'"{variable}" has no value "{text}"', hint=hint)
+    return found
 
 
 def answer(query: Query, data: Data | None = None, seed: int = 0, count: int = 1) -> Answer:

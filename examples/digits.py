@@ -1,7 +1,7 @@
 """Handwritten digits, end to end: scikit-learn's 1,797 images become circuits, proofs, and exact answers.
 
 Ten Chow–Liu trees, one per digit, are mixed into one distribution of the label and 64 binary pixels. `danaus check`
-proves its properties; `danaus run` then tells the digit from an image, from half of an image, and paints the other half.
+proves its properties; `danaus run` then tells the digit from an image, from half of one, and paints the other half.
 
     python examples/digits.py [FOLDER]
 """
@@ -26,7 +26,7 @@ def write_rows(path: Path, label: NDArray[np.int64] | None, pixels: NDArray[np.i
     names = [f"pixel[{i}]" for i in range(SIDE * SIDE)]
     with path.open("w") as file:
         print(",".join(["label", *names] if label is not None else names), file=file)
-        for row, values in enumerate(pixels):
+        for values in pixels:
             fields = [str(value) if there else "" for value, there in zip(values, seen, strict=True)]
             print(",".join(["", *fields] if label is not None else fields), file=file)
 

@@ -57,7 +57,7 @@ class DanausError(Exception):
 
 
 class DanausWarning(UserWarning):
-    """The warning that an answer holds a NaN, and where: evidence that cannot be, a negative value without a logarithm."""
+    """The warning that an answer holds a NaN, and where: impossible evidence, a negative value without a logarithm."""
 
 
 class Refused(DanausError):

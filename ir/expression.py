@@ -83,7 +83,11 @@ def _wider(constraint: Constraint) -> set[Constraint]:
 
 def as_fraction(value: object) -> Fraction:
     """The number as an exact fraction; a float is the rational that it is."""
-    return value if isinstance(value, Fraction) else Fraction(value)  # type: ignore[arg-type]
+    if isinstance(value, Fraction):
+        return value
+    if isinstance(value, int | float | np.integer | np.floating):
+        return Fraction(value.item() if isinstance(value, np.generic) else value)
+    raise TypeError(f"{value!r} is no number")
 
 
 def fractions(values: Floats) -> Objects:

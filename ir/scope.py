@@ -239,7 +239,8 @@ def _reached(block: Product | Sum, live: Booleans, support: Support) -> list[Boo
         case Pairs():
             cube = live.reshape([child.width for child in block.children])
             axes = range(cube.ndim)
-            return [cube.any(axis=tuple(other for other in axes if other != axis)) for axis in axes]
+            others = [tuple(other for other in axes if other != axis) for axis in axes]
+            return [np.asarray(cube.any(axis=rest), dtype=bool) for rest in others]
         case Indexed(offsets, members):
             reached = np.zeros(sum(child.width for child in block.children), dtype=bool)
             reached[members[np.repeat(live, np.diff(offsets))]] = True

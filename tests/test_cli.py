@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from danaus.cli import main
 
 RAIN = Path(__file__).resolve().parent.parent / "examples" / "rain.circuit"
@@ -101,7 +102,9 @@ def test_require(danaus) -> None:
 
 
 def test_check_finds_what_a_query_needs(danaus) -> None:
-    write("a.circuit", HALF + "circuit q { return [x = 1] * [x = 0] }\nquery m = marginal(q)\nquery l = likelihood(q)\n")
+    write(
+        "a.circuit", HALF + "circuit q { return [x = 1] * [x = 0] }\nquery m = marginal(q)\nquery l = likelihood(q)\n"
+    )
     status, out, _ = danaus("check", "a.circuit")
     assert status == 2
     assert 'a.circuit:4:11: error[not-decomposable]: marginal needs "q" to be decomposable, which it is not' in out
@@ -206,7 +209,9 @@ def test_show(danaus) -> None:
 
 def test_convert(danaus) -> None:
     write("data.csv", "a,b\n0,1\n1,1\n1,0\n")
-    spec = "var a : bool\nvar b : bool\ncircuit t = chow_liu(\"data.csv\")\ncircuit h { return sum(bernoulli(a, width=40) * bernoulli(b, width=40), width=1) }\n"
+    trees = 'var a : bool\nvar b : bool\ncircuit t = chow_liu("data.csv")\n'
+    wide = "sum(bernoulli(a, width=40) * bernoulli(b, width=40), width=1)"
+    spec = f"{trees}circuit h {{ return {wide} }}\n"
     write("in.circuit", spec)
     assert danaus("convert", "in.circuit", "out.circuit")[0] == 0
     assert danaus("check", "out.circuit")[0] == 0
@@ -220,7 +225,8 @@ def test_params_and_seed(danaus) -> None:
     write("a.circuit", "var x : bool\nparam t[1]\ncircuit p { return bernoulli(x, t) }\n")
     write("rows.csv", "x\n1\n")
     likelihoods = {
-        seed: danaus("run", "a.circuit", "p.likelihood", "--data", "rows.csv", "--init-seed", seed)[1] for seed in (0, 0, 1)
+        seed: danaus("run", "a.circuit", "p.likelihood", "--data", "rows.csv", "--init-seed", seed)[1]
+        for seed in (0, 0, 1)
     }
     assert likelihoods[0] != likelihoods[1]
     assert danaus("run", "a.circuit", "p.likelihood", "--data", "rows.csv", "--params", "nowhere.safetensors")[0] == 2

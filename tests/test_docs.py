@@ -1,11 +1,11 @@
 """The documentation does what it says: every fenced block of a page is run, in the order of the page.
 
-    ```circuit                a spec without mistakes
-    ```circuit name.circuit   the same, and a file of that name for the blocks after it
-    ```circuit fails          a spec with a mistake; the next ```text block, if there is one, is what is said of it
-    ```csv name.csv           a file
-    ```python                 Python; the names of one page are shared
-    ```console                lines of `$ danaus …` with what they print, where numbers agree to nine decimals
+```circuit                a spec without mistakes
+```circuit name.circuit   the same, and a file of that name for the blocks after it
+```circuit fails          a spec with a mistake; the next ```text block, if there is one, is what is said of it
+```csv name.csv           a file
+```python                 Python; the names of one page are shared
+```console                lines of `$ danaus …` with what they print, where numbers agree to nine decimals
 """
 
 from __future__ import annotations

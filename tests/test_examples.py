@@ -56,9 +56,7 @@ def test_run(spec: str, query: str, data: str | None) -> None:
 
 
 def test_digits(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, EXAMPLES / "digits.py", tmp_path], capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, EXAMPLES / "digits.py", tmp_path], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "of 397 test images right" in done.stdout
     assert "0 errors" in done.stdout

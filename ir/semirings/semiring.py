@@ -78,7 +78,7 @@ class Semiring(ABC):
             if len(elements) % 2:
                 folded = np.concatenate([self.add(folded[:1], elements[-1:]), folded[1:]])
             elements = folded
-        return elements[0]
+        return np.asarray(elements[0])
 
     def matmul(self, scalars: Array, elements: Array) -> Array:
         """Scalars [..., m, n] times elements [..., n, batch]: [..., m, batch]."""

@@ -43,9 +43,35 @@ _HOMES = {
 
 # What the language and the interface have, and a later version brings.
 _LATER = frozenset(
-    """multiply power condition log reciprocal divide normalize differentiate compatible equal flows decode posterior
-    count expectation entropy cross_entropy kl renyi alpha_divergence itakura_saito cauchy_schwarz squared_loss
-    mutual_information compile load_bundle fit""".split()
+    [
+        "multiply",
+        "power",
+        "condition",
+        "log",
+        "reciprocal",
+        "divide",
+        "normalize",
+        "differentiate",
+        "compatible",
+        "equal",
+        "flows",
+        "decode",
+        "posterior",
+        "count",
+        "expectation",
+        "entropy",
+        "cross_entropy",
+        "kl",
+        "renyi",
+        "alpha_divergence",
+        "itakura_saito",
+        "cauchy_schwarz",
+        "squared_loss",
+        "mutual_information",
+        "compile",
+        "load_bundle",
+        "fit",
+    ]
 )
 
 

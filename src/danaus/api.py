@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from .compiler import driver
 from .compiler.judge import Verdict, judge
+from .compiler.needs import require
 from .compiler.properties import Result
 from .compiler.properties import check as check_circuit
-from .compiler.needs import require
 from .frontend.spec import Query, Spec
 from .frontend.write import write_circuit
 from .ir import query as ask

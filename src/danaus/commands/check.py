@@ -11,8 +11,8 @@ import click
 
 from ..compiler.driver import Options, load
 from ..compiler.judge import Verdict, described, judge
-from ..compiler.properties import PROPERTIES, Result, check
 from ..compiler.needs import require
+from ..compiler.properties import PROPERTIES, Result, check
 from ..frontend.spec import Spec
 from ..ir.data.container import write_bytes
 from ..ir.diagnostic import DanausError, Diagnostic, error, nearest, render
