@@ -123,7 +123,6 @@ def _rat(call: Call, context: Context, name: str) -> Block:
         _size(given, "states"),
         context.declarations,
         name,
-        seed=context.seed,
         span=call.span,
     )
 
