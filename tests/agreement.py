@@ -25,8 +25,8 @@ from definitions import Definitions
 from oracle import ZERO, Assignment, Number, Oracle, assignments, logarithm, values
 
 TOLERANCE = Fraction(1, 10**12)
-# An interval grows by a rounding of each operation; those of families leave room for sixteen roundings per term.
-NARROW = Fraction(1, 10**12)
+# Intervals grow with each operation, and those of families leave room for 16 roundings of logarithms up to some hundred.
+NARROW = Fraction(1, 10**11)
 PRIMES = (2_147_483_647, 1_000_003)
 _NONE: Mapping[Variable, Any] = {}
 

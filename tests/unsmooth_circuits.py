@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from itertools import combinations, product
 
 import numpy as np
-from definitions import Definitions, Scope
 
 from danaus.ir.block import (
     Block,
@@ -33,6 +32,7 @@ from danaus.ir.expression import Expression, Parameter, Value, constant
 from danaus.ir.family import Bernoulli, Categorical, Indicator, Table
 from danaus.ir.linear import BlockDiagonal, Dense, Diagonal, Kronecker, LinearMap, compose, selection, sparse
 from danaus.ir.store import Store
+from definitions import Definitions, Scope
 
 VARIABLES = (Variable("a", Bool()), Variable("b", Cat(3)), Variable("c", Int(-1, 1)), Variable("d", Bool()))
 MORE = (*VARIABLES, Variable("e", Bool()), Variable("f", Bool()))

@@ -19,7 +19,7 @@ from .. import templates
 from ..fresh import Declarations
 from ..templates import Layer
 from . import parameters
-from .arguments import Numbers, array, describe, integer, is_sequence, named, size
+from .arguments import Numbers, array, describe, is_sequence, named, size
 from .block import BlockLike, as_block
 from .circuit import settled
 from .inputs import family_name
@@ -171,7 +171,6 @@ def rat(
             declarations,
             name,
             layer=_layer(layer),
-            seed=integer(seed, "the seed"),
             span=span,
         )
 

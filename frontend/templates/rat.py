@@ -25,15 +25,14 @@ def rat(
     stem: str,
     *,
     layer: Layer = "cp",
-    seed: int = 0,
     span: Span | None = None,
 ) -> Block:
     """A region graph of random balanced splits, `depth` deep, in `repetitions` that meet at the root, as a circuit.
 
     A repetition puts the variables in a random order and halves it, the first half the larger, `depth` times or until a
-    region has one variable. What is left is a leaf. The orders are a function of the seed, the stem and the number of
-    variables and repetitions alone. Parameters are as region.py says; a region is named by its repetition and its path,
-    0 for a first half and 1 for a second: `stem.0:01`.
+    region has one variable. What is left is a leaf. The orders are a function of the stem and the number of
+    variables and repetitions alone, so that trained parameters fit whatever the seed. Parameters are as region.py says;
+    a region is named by its repetition and its path, 0 for a first half and 1 for a second: `stem.0:01`.
 
     Raises: DanausError `wrong-arguments`, `wrong-size`, `too-large`.
 
@@ -49,7 +48,7 @@ def rat(
     if count > 1:
         splits = min(2 ** min(depth, 64), count) - 1
         require_graph_size(repetitions * (count + splits), "take fewer repetitions")
-        draws = stream(seed, f"{stem}.regions", repetitions * count).reshape(repetitions, count)
+        draws = stream(0, f"{stem}.regions", repetitions * count).reshape(repetitions, count)
         for number, order in enumerate(np.argsort(draws, axis=1, kind="stable")):
             whole.append(_halved(graph, variables, order, depth, number))
     graph.append(Region("root", () if whole else tuple(variables), tuple(whole)))

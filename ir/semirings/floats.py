@@ -157,7 +157,9 @@ class Interval(Field):
                 q = _complement(p)
                 with np.errstate(divide="ignore"):
                     ends = [binomial_logs(n, x, np.log(p[..., end]), np.log(q[..., end])) for end in (0, 1)]
-                terms = [np.where(np.isneginf(logs), 0.0, np.abs(logs)) + 2 * binomial_logs(n, x, 0.0, 0.0) for logs in ends]
+                terms = [
+                    np.where(np.isneginf(logs), 0.0, np.abs(logs)) + 2 * binomial_logs(n, x, 0.0, 0.0) for logs in ends
+                ]
                 out = _exponentials(ends[0], ends[1], 16 * (terms[0] + 1) * _ULP, 16 * (terms[1] + 1) * _ULP)
                 return np.where(np.isneginf(ends[1])[..., None], 0.0, out)
             case _:

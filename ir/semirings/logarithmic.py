@@ -149,7 +149,10 @@ def log_matmul(weights: Array, x: Array) -> Array:
     total = np.exp(weights - row) @ np.exp(x - column)
     with np.errstate(divide="ignore"):
         out = np.log(total) + row + column
-    lost = np.argwhere(total < _TINY)
+    small = total < _TINY
+    if small.any():  # of those, what has no term but zeros is zero
+        small &= (~np.isneginf(weights)).astype(np.float32) @ (~np.isneginf(x)).astype(np.float32) > 0
+    lost = np.argwhere(small)
     step = max(1, _CHUNK // weights.shape[-1])
     for start in range(0, len(lost), step):
         *lead, i, b = (lost[start : start + step, axis] for axis in range(lost.shape[1]))

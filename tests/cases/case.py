@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 from oracle import ONE, ZERO, exponential, square_root
@@ -104,12 +105,14 @@ def product(numbers: Sequence[Fraction]) -> Fraction:
     return out
 
 
+@cache
 def normal(x: Any, m: Any, s: Any) -> Fraction:
     """The normal density, to 80 digits."""
     m, s = Fraction(m), Fraction(s)
     return exponential(-(((Fraction(x) - m) / s) ** 2) / 2) / (s * square_root(2 * PI))
 
 
+@cache
 def rare(x: int, rate: Any) -> Fraction:
     """The Poisson probability, to 80 digits."""
     out = exponential(-Fraction(rate))

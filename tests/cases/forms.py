@@ -58,7 +58,7 @@ def nested_products(x0: int, x1: int, x2: int, x3: int) -> Fraction:
       return sum(kron(a, b, c), [[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]])
     }
     """,
-    STRUCTURED,
+    f"{STRUCTURED} nonnegative",
 )
 def kron_of_three(x: int, y: int, z: int) -> Fraction:
     a, b = [row(1, 2)[x], row(3, 4)[x]], [row(1, 0, -1)[y], row(2, 1, 5)[y], row(0, 0, 7)[y]]
@@ -75,6 +75,7 @@ def kron_of_three(x: int, y: int, z: int) -> Fraction:
       return sum(product(a, [[0, 2], [3], [], [1, 0, 0], [2, 3, 1]]), [[1, 10, 100, 1000, -1]])
     }
     """,
+    "nonnegative",
 )
 def product_of_ragged_rows(x: int, y: int) -> Fraction:
     first, second = coin(x, "0.25"), coin(x, "0.5")
@@ -247,7 +248,7 @@ def circuits_inside_circuits(x: int, y: int) -> Fraction:
                             kron(bernoulli(x, [0.25, 0.75]), [y = 1])), w), v)
     }
     """,
-    STRUCTURED,
+    f"{STRUCTURED} nonnegative",
 )
 def sums_by_name(x: int, y: int) -> Fraction:
     a = [F(1, 4), ONE * (x == 0 and y == 1), coin(x, "0.25") * y, coin(x, "0.75") * y]

@@ -56,7 +56,7 @@ def diagonal(x: int) -> Fraction:
       return sum(sum(bernoulli(x, [0.25, 0.5, 0.75, 1]), b, map=block_diagonal(2)), [[1, 2, 3, 4, 5, 6]])
     }
     """,
-    STRUCTURED,
+    "decomposable nonnegative",
 )
 def block_diagonal(x: int) -> Fraction:
     a = four(x)
@@ -84,7 +84,7 @@ def monarch_of_two(left: Sequence, right: Sequence, b1: int, b2: int, a: Sequenc
     param r[2, 2, 2] = [[[1, 0.5], [0.25, 0]], [[2, 3], [-1, 1]]]
     circuit p { return sum(sum(bernoulli(x, [0.25, 0.5, 0.75, 1]), l, r, map=monarch(2, 2)), [[1, 10, 100, 1000]]) }
     """,
-    f"{STRUCTURED} nonnegative",
+    STRUCTURED,
 )
 def monarch(x: int) -> Fraction:
     left = [[[1, 2], [3, 4]], [[5, 6], [7, 8]]]
@@ -212,7 +212,7 @@ def permute(x: int) -> Fraction:
                  map=compose(dense, diagonal, permute([3, 2, 1, 0]), block_diagonal(2)))
     }
     """,
-    STRUCTURED,
+    f"{STRUCTURED} nonnegative",
 )
 def compose_of_four(x: int) -> Fraction:
     a = four(x)

@@ -122,7 +122,7 @@ def integrals_and_restrictions_of_infinite_domains(x: Any) -> Fraction:
 def operators_on_a_template(numbers: Numbers, x2: int) -> Fraction:
     initial, step, emission = numbers["h.initial"][0], numbers["h.transition"], numbers["h.emission"]
     return sum(
-        initial[a] * step[a][b] * step[b][c] * emission[b][1] * emission[c][x2]
+        initial[a] * sum(emission[a]) * step[a][b] * emission[b][1] * step[b][c] * emission[c][x2]
         for a in range(2)
         for b in range(2)
         for c in range(2)

@@ -6,8 +6,6 @@ import json
 
 import numpy as np
 import pytest
-from definitions import Definitions
-from unsmooth_circuits import MORE, VARIABLES, unsmooth_circuit
 
 from danaus.compiler.properties import (
     DifferentScopes,
@@ -39,6 +37,8 @@ from danaus.ir.expression import Parameter, Value, constant
 from danaus.ir.family import Bernoulli
 from danaus.ir.linear import Dense, compose, sparse
 from danaus.ir.store import Store
+from definitions import Definitions
+from unsmooth_circuits import MORE, VARIABLES, unsmooth_circuit
 
 STRUCTURAL = ("smooth", "decomposable", "structured")
 x, y, z, w = (Variable(name, Bool()) for name in "xyzw")

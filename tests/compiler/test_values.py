@@ -7,8 +7,6 @@ import math
 from fractions import Fraction
 
 import pytest
-from definitions import Definitions
-from unsmooth_circuits import unsmooth_circuit
 
 from danaus.compiler.operators import smooth
 from danaus.compiler.properties import DifferentScopes, Mass, NegativeAt, Refuted, SharedVariables, Unknown, check
@@ -19,6 +17,8 @@ from danaus.ir.expression import Parameter, Value, constant, log, plus
 from danaus.ir.family import Bernoulli, Categorical, DiscretizedLogistic, Gaussian, Indicator, One, Poisson, Table
 from danaus.ir.linear import Dense, Diagonal, compose, selection, sparse
 from danaus.ir.store import Store
+from definitions import Definitions
+from unsmooth_circuits import unsmooth_circuit
 
 x, y, z = Variable("x", Bool()), Variable("y", Cat(3, ("low", "mid", "high"))), Variable("z", Bool())
 t, k = Variable("t", Real()), Variable("k", Count())
