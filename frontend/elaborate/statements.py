@@ -33,7 +33,8 @@ from ..syntax import (
     VarStatement,
 )
 from ..tensors import read_tensors
-from .blocks import Body, run
+from .bodies import run
+from .body import Body
 from .circuits import circuit
 from .context import Broken, Context, Imported, Index, Poisoned, VariableArray
 from .demands import predicate, query

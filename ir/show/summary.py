@@ -11,7 +11,7 @@ from ..circuit import Circuit
 from ..expression import Constant, Parameter, in_order
 from ..family import name_of
 from ..linear import Selection
-from ..printer import variables_text
+from ..scopenames import variables_text
 from .label import edges, form_name, label, map_kind
 
 

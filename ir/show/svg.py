@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from ..block import Block, Input, Product, children
 from ..circuit import Circuit
-from ..printer import ScopeNames, scope_text
+from ..scopenames import ScopeNames, scope_text
 from .label import Label, label
 from .layout import Edge, layout
 

@@ -11,7 +11,8 @@ from danaus.frontend.print_syntax import print_syntax
 from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import Gatherer
 from danaus.ir.domain import Bool, Variable
-from danaus.ir.printer import names_of, print_circuit
+from danaus.ir.printer import print_circuit
+from danaus.ir.scopenames import names_of
 from danaus.ir.span import Source
 from danaus.ir.store import Store
 from small_circuits import random_circuit
