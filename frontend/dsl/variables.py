@@ -13,7 +13,7 @@ from ...ir import domain as domains
 from ...ir.diagnostic import error, placed
 from ...ir.domain import Domain, Variable
 from ...ir.span import caller
-from ..elaborate.statements import MAX_VARIABLES
+from ..elaborate.declarations import MAX_VARIABLES
 from ..elaborate.variables import MAX_VALUES
 from .arguments import bounds, describe, integer, is_sequence, named, size
 
