@@ -95,11 +95,11 @@ def _loop(body: Body, item: Loop) -> None:
             raise error(
                 "wrong-range", f"the range {lo}..{hi} runs backwards", item.lo.span, hint="use `reversed(A..B)`"
             )
+        context.step(item.span, hi - lo)
         steps = range(hi - 1, lo - 1, -1) if item.reversed else range(lo, hi)
         for step in steps:
             body.loops[name] = step
             before = len(context.gatherer.errors)
-            context.step(item.span)
             _run(body, item.body)
             if len(context.gatherer.errors) > before:
                 break

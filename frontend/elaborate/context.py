@@ -122,13 +122,13 @@ class Context:
             self._snapshot = (count, self.store.merged(self.declarations.settle(Gatherer(), self.seed)))
         return self._snapshot[1]
 
-    def step(self, span: Span) -> None:
-        """Counts a statement that runs.
+    def step(self, span: Span, count: int = 1) -> None:
+        """Counts statements that run, or are about to.
 
         Raises: DanausError `too-large` when there are too many.
         """
-        self.steps += 1
-        if self.steps > MAX_STEPS + 1:
+        if self.steps > MAX_STEPS:
             raise Poisoned
+        self.steps += count
         if self.steps > MAX_STEPS:
             raise error("too-large", f"the bodies run more than {MAX_STEPS} statements", span, hint="shorten the loops")
