@@ -7,7 +7,7 @@ import numpy as np
 from ...ir.block import Block, indexed, weighted
 from ...ir.diagnostic import error, placed
 from ...ir.expression import Expression, constant
-from ...ir.linear import Dense, LinearMap
+from ...ir.linear import Dense, Indices, LinearMap
 from ..maps import DenseForm, MapForm, fresh_map, given_map, parameterless
 from ..syntax import Call, List, Name
 from .body import Body
@@ -32,25 +32,24 @@ def product_block(body: Body, call: Call, laid: list[Block]) -> Block:
             raise error(
                 "wrong-shape", f'"{index.text}" has shape {list(found.values.shape)}, not [nodes, factors]', index.span
             )
-        rows = _unpadded(found, index)
+        lengths, members = _unpadded(found, index)
     else:
-        rows = [np.array(row, dtype=np.int64) for row in ragged(index, body.loops)]
-    offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
-    members = np.concatenate([np.zeros(0, dtype=np.int64), *rows])
+        rows = ragged(index, body.loops)
+        lengths = np.array([len(row) for row in rows], dtype=np.int64)
+        members = np.array([member for row in rows for member in row], dtype=np.int64)
     with placed(index.span):
-        return indexed(laid, offsets, members, call.span)
+        return indexed(laid, np.concatenate([[0], np.cumsum(lengths)]), members, call.span)
 
 
-def _unpadded(index: Index, place: Name) -> list[np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    rows: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = []
-    for number, row in enumerate(index.values):
-        kept = row[row != -1]
-        if (row[: len(kept)] == -1).any():
-            raise error(
-                "wrong-index", f"row {number} has -1 before its end", place.span, hint="rows are padded at the end"
-            )
-        rows.append(kept)
-    return rows
+def _unpadded(index: Index, place: Name) -> tuple[Indices, Indices]:
+    """The lengths of the rows, without the -1 at their ends, and what stands in them."""
+    kept = index.values != -1
+    lengths = kept.sum(axis=1)
+    wrong = (kept != (np.arange(kept.shape[1]) < lengths[:, None])).any(axis=1)
+    if wrong.any():
+        number = int(np.flatnonzero(wrong)[0])
+        raise error("wrong-index", f"row {number} has -1 before its end", place.span, hint="rows are padded at the end")
+    return lengths, index.values[kept]
 
 
 def sum_block(body: Body, call: Call, laid: list[Block]) -> Block:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,13 +18,11 @@ from danaus.frontend.templates.information import mutual_information
 from danaus.frontend.templates.tree import heaviest_tree
 from danaus.ir.block import Sum
 from danaus.ir.circuit import Circuit
-from danaus.ir.data import read_data
 from danaus.ir.diagnostic import DanausError
 from danaus.ir.domain import Bool, Cat, Count, Int, Real, Variable
 from danaus.ir.evaluate import Evidence, values_of
 from danaus.ir.expression import Value
 from danaus.ir.numbers import Numbers
-from danaus.ir.query import log_likelihood
 from danaus.ir.semirings import LINEAR
 from templates_made import (
     array,
@@ -297,34 +293,3 @@ def test_a_hidden_tree_of_one_variable_or_state() -> None:
     independent = hclt(data, MIXED, 1)
     assert math.isclose(probabilities(independent).sum(), 1, rel_tol=1e-12)
     assert refusal(templates.hclt, data, data == data, MIXED, 0, ...)[0] == "wrong-size"
-
-
-DEBD = [
-    "nltcs",
-    "msnbc",
-    "kdd",
-    "plants",
-    "baudio",
-    "jester",
-    "accidents",
-    "tretail",
-    "pumsb_star",
-    "kosarek",
-    "book",
-    "cr52",
-    "c20ng",
-    "bbc",
-]
-
-
-@pytest.mark.parametrize("name", DEBD)
-def test_chow_liu_reproduces_the_table_of_the_real_data_sets(name: str, shared: Path) -> None:
-    folder = shared / "debd"
-    table = [line.split("\t") for line in (folder / "chow_liu.tsv").read_text().splitlines()]
-    alpha, wanted = next((float(row[1]), float(row[3])) for row in table if row[0] == name)
-    with gzip.open(folder / f"{name}.train.data.gz", "rt") as file:
-        variables = array(file.readline().count(",") + 1, Bool())
-    train = read_data(folder / f"{name}.train.data.gz", variables)
-    test = read_data(folder / f"{name}.test.data.gz", variables)
-    circuit = chow_liu(train.values, variables, alpha, train.observed)
-    assert abs(float(log_likelihood(circuit, test.values).mean()) - wanted) < 1e-3
