@@ -52,6 +52,8 @@ Booleans = NDArray[np.bool_]
 # The two largest primes below 2³¹: a sum that is not zero as a polynomial vanishes modulo both with probability
 # below (degree / 2³¹)², since the learnable numbers in it are drawn at random.
 _PRIMES = (2147483647, 2147483629)
+# Markers of classes of inputs that are sent through a composed map at once.
+_MARKERS = 1 << 24
 
 
 @dataclass(slots=True)
@@ -162,21 +164,37 @@ class Support:
 
     def terms(self, linear: LinearMap, classes: Indices, count: int) -> tuple[Indices, Indices]:
         """The classes of inputs that each row has a non-zero entry in: offsets [outputs + 1] and classes, ascending."""
+        if isinstance(linear, Selection):
+            return np.arange(len(linear.index) + 1), classes[linear.index]
+        keys, _ = np.unique(self._keys(linear, classes, count), return_index=True)  # so without numpy.ma
+        row = keys // max(count, 1)
+        _, offsets = by_key(row, linear.outputs)
+        return offsets, keys - row * count
+
+    def _keys(self, linear: LinearMap, classes: Indices, count: int) -> Indices:
+        """row · count + class for each row and each class that it has a non-zero entry in, in any order and number."""
         match linear:
-            case Selection(index, _):
-                return np.arange(len(index) + 1), classes[index]
-            case Sparse(rows, columns, weights, outputs, _):
+            case Sparse(rows, columns, weights):
                 kept = np.asarray(self.of(weights, BOOLEAN), dtype=bool)
-                keys, _ = np.unique(rows[kept] * count + classes[columns[kept]], return_index=True)  # without numpy.ma
-                row = keys // max(count, 1)
-                _, offsets = by_key(row, outputs)
-                return offsets, keys - row * count
+                return np.asarray(rows[kept] * count + classes[columns[kept]])
+            case Diagonal(weights):
+                (kept,) = np.nonzero(self.of(weights, BOOLEAN))
+                return np.asarray(kept * count + classes[kept])
+            case Dense(weights):
+                row, column = np.nonzero(self.of(weights, BOOLEAN))
+                return np.asarray(row * count + classes[column])
+            case BlockDiagonal(weights):
+                block, row, column = np.nonzero(self.of(weights, BOOLEAN))
+                _, rows_each, columns_each = weights.shape
+                return np.asarray((block * rows_each + row) * count + classes[block * columns_each + column])
             case _:
-                markers = classes[:, None] == np.arange(count)[None]
-                found = self.mark(linear, markers)
-                row, label = np.nonzero(found)
-                _, offsets = by_key(row, linear.outputs)
-                return offsets, label
+                found: list[Indices] = []
+                step = max(1, _MARKERS // max(1, linear.inputs, linear.outputs))
+                for start in range(0, count, step):
+                    labels = np.arange(start, min(start + step, count))
+                    row, label = np.nonzero(self.mark(linear, classes[:, None] == labels))
+                    found.append(row * count + labels[label])
+                return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 
 
 def _randomised(store: Store, generator: np.random.Generator) -> Store:
