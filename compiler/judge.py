@@ -16,7 +16,7 @@ from ..ir.diagnostic import Diagnostic
 from ..ir.evaluate import Evidence, evaluate
 from ..ir.semirings import LINEAR
 from ..ir.span import Note, Span
-from .properties import Proved, Refuted, Result, check
+from .properties import check, explained
 
 Status = Literal["proved", "refuted", "unknown"]
 
@@ -51,8 +51,8 @@ def verdict(assertion: Assertion) -> Verdict:
 
 def _weigh(predicate: Predicate) -> tuple[Status, list[Note]]:
     match predicate:
-        case PropertyOf(name, circuits, span):
-            return _property(name, circuits, span)
+        case PropertyOf(name, circuits):
+            return _property(name, circuits)
         case Near():
             return _near(predicate)
         case Not(operand, span):
@@ -69,25 +69,14 @@ def _weigh(predicate: Predicate) -> tuple[Status, list[Note]]:
             return status, [reason for found, notes in weighed if found == status for reason in notes]
 
 
-def _property(name: str, circuits: Sequence[Circuit | Failed], span: Span) -> tuple[Status, list[Note]]:
+def _property(name: str, circuits: Sequence[Circuit | Failed]) -> tuple[Status, list[Note]]:
     given: list[Circuit] = []
     for circuit in circuits:
         if isinstance(circuit, Failed):
             return "unknown", _refusal(circuit)
         given.append(circuit)
-    return described(name, check(given[0], name)[name], span)
-
-
-def described(name: str, result: Result, span: Span | None = None) -> tuple[Status, list[Note]]:
-    """A result's status, and notes that say why it is not a proof."""
-    match result:
-        case Proved():
-            return "proved", []
-        case Refuted(witness):
-            places = [Note(message, place) for message, place in witness.notes()]
-            return "refuted", [Note(f"not {name}: {witness}", None if places else span), *places]
-        case _:
-            return "unknown", [Note(f"{name} is unknown: {result.reason}", span)]
+    result = check(given[0], name)[name]
+    return result.status, list(explained(name, result))
 
 
 def _near(near: Near) -> tuple[Status, list[Note]]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from ..frontend.spec import Query
 from ..ir.diagnostic import Diagnostic, Refused, error
 from ..ir.domain import Bool
-from .judge import described
-from .properties import Proved, check
+from .properties import check, refusal
 
 _NEEDS = {
     "likelihood": (),
@@ -24,19 +23,9 @@ def require(query: Query) -> None:
     refused: list[Diagnostic] = []
     for circuit in query.circuits:
         for name in _NEEDS.get(query.kind, _STRUCTURE):
-            result = check(circuit, name)[name]
-            if not isinstance(result, Proved):
-                status, notes = described(name, result)
-                said = "is not" if status == "refuted" else "is not known to be"
-                refused.append(
-                    Diagnostic(
-                        f"not-{name}",
-                        f'{query.kind} needs "{circuit.name}" to be {name}, which it {said}',
-                        query.span,
-                        hint="`smooth(p)` is the same function, smooth" if name == "smooth" else "",
-                        notes=tuple(notes),
-                    )
-                )
+            found = refusal(circuit, query.kind, name, check(circuit, name)[name])
+            if found is not None:
+                refused.append(found.at(query.span))
     if refused:
         raise Refused(*refused)
     if query.kind == "hamming":

@@ -23,6 +23,7 @@ from .operators import restrict
 WITH_DATA = ("likelihood", "marginal", "conditional", "map")
 OPTIONAL_DATA = ("sample",)
 
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The columns of an answer, or one number alone."""

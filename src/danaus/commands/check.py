@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from ..compiler.driver import Options, load
-from ..compiler.judge import Verdict, described, judge
+from ..compiler.judge import Verdict, judge
 from ..compiler.needs import require
-from ..compiler.properties import PROPERTIES, Result, check
+from ..compiler.properties import PROPERTIES, Result, check, explained
 from ..frontend.spec import Spec
 from ..ir.data.container import write_bytes
 from ..ir.diagnostic import DanausError, Diagnostic, error, nearest, render
@@ -91,11 +91,12 @@ def _examine(spec: Spec, required: list[str], out: Report) -> None:
     for name, circuit in spec.circuits.items():
         out.circuits[name] = check(circuit)
         for wanted in required:
-            status, notes = described(wanted, out.circuits[name][wanted])
-            if status != "proved":
-                said = "is not" if status == "refuted" else "is not known to be"
+            result = out.circuits[name][wanted]
+            if result.status != "proved":
+                said = "is not" if result.status == "refuted" else "is not known to be"
                 message = f'circuit "{name}" {said} {wanted}, as is required'
-                out.diagnostics.append(Diagnostic(f"required-{status}", message, circuit.span, notes=tuple(notes)))
+                notes = explained(wanted, result)
+                out.diagnostics.append(Diagnostic(f"required-{result.status}", message, circuit.span, notes=notes))
     out.verdicts = judge(spec)
     out.diagnostics += [found for found in (verdict.diagnostic for verdict in out.verdicts) if found is not None]
     for query in spec.queries.values():
