@@ -306,12 +306,14 @@ class Oracle:
     def _at(self, assignment: Assignment) -> Callable[[Input, int], Fraction]:
         def at(block: Input, node: int) -> Fraction:
             x = assignment.get(block.variable)
-            return ZERO if x is None else self.density(block, node, x)
+            if x is None:  # it is under zero weights alone
+                x = 0 if isinstance(block.variable.domain, Count | Real) else values(block.variable.domain)[0]
+            return self.density(block, node, x)
 
         return at
 
     def value(self, assignment: Assignment) -> Fraction:
-        """The circuit at a complete assignment. Inputs under zero weights alone may be without a value."""
+        """The circuit at a complete assignment. A variable under zero weights alone is none of its: any value will do."""
         return self.nodes(self._at(assignment))[self.circuit.root][0]
 
     def magnitude(self, assignment: Assignment) -> Fraction:

@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from ..compiler.driver import Options, load
 from ..compiler.judge import Verdict, judge
 from ..compiler.needs import require
 from ..compiler.properties import PROPERTIES, Result, check, explained
 from ..frontend.spec import Spec
 from ..ir.data.container import write_bytes
 from ..ir.diagnostic import DanausError, Diagnostic, error, nearest, render
+from .options import load_spec, working
 
 
 @dataclass(slots=True)
@@ -45,7 +45,10 @@ def run(files: tuple[Path, ...], **options: Any) -> int:
     if options["form"] not in ("text", "json"):
         raise error("not-yet", f"--format {options['form']} is not available yet", hint="text and json are")
     required = _required(options["require"])
-    reports = [report(file, required, options) for file in files]
+    reports: list[Report] = []
+    for number, file in enumerate(files, start=1):
+        with working(f"checking {file} ({number} of {len(files)})"):
+            reports.append(report(file, required, options))
     text = as_json(reports) if options["form"] == "json" else as_text(reports)
     if options["output"] is not None:
         write_bytes(options["output"], text.encode())
@@ -74,10 +77,7 @@ def report(file: Path, required: list[str], options: dict[str, Any]) -> Report:
     """Everything there is to say of one file."""
     out = Report(str(file))
     try:
-        for name in ("variables", "vtree", "evidence"):
-            if options.get(name) is not None and file.suffix == ".circuit":
-                raise error("wrong-option", f"--{name} is for files of other tools; {file.name} is a .circuit file")
-        spec = load(file, Options(options["init_seed"], options["params"]))
+        spec = load_spec(file, options)
     except DanausError as failure:
         out.diagnostics += failure.diagnostics
         return out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,33 @@ from ..frontend.spec import Spec
 from ..ir.diagnostic import Diagnostic, error, render
 
 
-def read_spec(file: Path, options: dict[str, Any]) -> Spec:
-    """The spec of a file under a command's options; its notes and warnings go to standard error.
+def load_spec(file: Path, options: dict[str, Any]) -> Spec:
+    """The spec of a file under a command's options.
 
     Raises: DanausError; `wrong-option` where options for other formats stand beside a .circuit file.
     """
     for name in ("variables", "vtree", "evidence"):
         if options.get(name) is not None and file.suffix == ".circuit":
             raise error("wrong-option", f"--{name} is for files of other tools; {file.name} is a .circuit file")
-    spec = load(file, Options(options.get("init_seed", 0), options.get("params")))
+    return load(file, Options(options.get("init_seed", 0), options.get("params")))
+
+
+def read_spec(file: Path, options: dict[str, Any]) -> Spec:
+    """The same; its notes and warnings go to standard error."""
+    with working(f"reading {file}"):
+        spec = load_spec(file, options)
     for diagnostic in spec.diagnostics:
         say(diagnostic)
     return spec
+
+
+def working(what: str) -> AbstractContextManager[object]:
+    """A sign on a terminal that something is under way, with what it is; nothing in a pipe."""
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status(what)
 
 
 def say(diagnostic: Diagnostic) -> None:

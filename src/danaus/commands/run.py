@@ -16,7 +16,7 @@ from ..frontend.spec import Query, Spec
 from ..ir.data import Data, read_data, write_columns
 from ..ir.data.container import write_bytes
 from ..ir.diagnostic import Diagnostic, error, nearest
-from .options import read_spec, say
+from .options import read_spec, say, working
 
 
 def run(file: Path, query: str, **options: Any) -> int:
@@ -27,7 +27,7 @@ def run(file: Path, query: str, **options: Any) -> int:
     asked = given(find(spec, query), assignments(options["given"]))
     require(asked)
     data = _data(spec, asked, options["data"])
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, working(f"answering {query}"):
         warnings.simplefilter("always")
         found = answer(asked, data, options["seed"], options["count"])
     for warning in caught:
