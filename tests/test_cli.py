@@ -243,3 +243,10 @@ def test_wrong_usage(danaus) -> None:
         assert danaus(*arguments)[0] == 2
     assert danaus("--help")[0] == 0
     assert danaus("--version")[1].startswith("danaus")
+
+
+def test_moments_have_a_largest_order(danaus) -> None:
+    write("a.circuit", HALF + "query m = moment(p, x, 1000000000)\nquery n = moment(p, x, 3)\n")
+    status, _, err = danaus("run", "a.circuit", "m")
+    assert status == 2 and "too-large" in err
+    assert danaus("run", "a.circuit", "n")[:2] == (0, "0.5\n")

@@ -13,6 +13,9 @@ from ..evaluate import Evidence, Moment, evaluate
 from ..semirings import SIGNED_LOG
 from .likelihood import signed_partition
 
+# Beyond it the moments of any interesting variable overflow float64, and a poisson's take the square of the order.
+LARGEST_ORDER = 1000
+
 
 def moment(circuit: Circuit, variable: Variable, order: int) -> float:
     """E[xᵏ] under p/Z for the variable x and the order k = 0, 1, 2, …, in float64, not as a logarithm.
@@ -30,6 +33,8 @@ def moment(circuit: Circuit, variable: Variable, order: int) -> float:
     circuit.variable(variable.name)
     if order < 0 or order != int(order):
         raise error("wrong-value", f"there is no moment of order {order}", hint="the order is a natural number")
+    if order > LARGEST_ORDER:
+        raise error("too-large", f"the moment of order {order}", hint=f"moments go up to {LARGEST_ORDER}")
     total, sign = signed_partition(circuit)
     if not sign or not np.isfinite(total):
         raise error(
