@@ -91,9 +91,7 @@ def limit(count: int) -> float:
 
 def main() -> None:
     """Prints two tables in Markdown."""
-    print(
-        "| nodes | edges | build s | check s | linear s | log s | exact s, 1 row | ns an edge | of the limit |"
-    )
+    print("| nodes | edges | build s | check s | linear s | log s | exact s, 1 row | ns an edge | of the limit |")
     print("|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     for size in (10**2, 10**3, 10**4, 10**5, 10**6):
         start = time.perf_counter()

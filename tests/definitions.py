@@ -149,12 +149,20 @@ class Definitions:
         )
 
     @property
-    def structured(self) -> bool:
-        """Smooth, decomposable, and the scopes of all products' children are pairwise nested or disjoint."""
+    def factor_scopes(self) -> set[Scope]:
+        """The scopes of all products' children."""
         products = (node for node in self.nodes if isinstance(node[0], Product))
-        scopes = {self.scope(child) for node in products for child in self.below(node)}
-        laminar = all(not a & b or a <= b or b <= a for a, b in itertools.combinations(scopes, 2))
-        return self.smooth and self.decomposable and laminar
+        return {self.scope(child) for node in products for child in self.below(node)}
+
+    @property
+    def laminar(self) -> bool:
+        """The scopes of all products' children are pairwise nested or disjoint."""
+        return all(not a & b or a <= b or b <= a for a, b in itertools.combinations(self.factor_scopes, 2))
+
+    @property
+    def structured(self) -> bool:
+        """Smooth, decomposable, and laminar."""
+        return self.smooth and self.decomposable and self.laminar
 
     @property
     def normalized(self) -> bool:

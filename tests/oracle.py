@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Context, Decimal
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from danaus.ir.block import Block, Hadamard, Indexed, Input, Pairs, Product
 from danaus.ir.circuit import Circuit
@@ -54,6 +54,7 @@ Number = int | Fraction
 Assignment = Mapping[Variable, Number]
 Index = tuple[int, ...]
 Add = Callable[[Any, Any], Any]
+Sign = Literal["value", "magnitude", "support"]
 
 ZERO, ONE, HALF = Fraction(0), Fraction(1), Fraction(1, 2)
 
@@ -111,7 +112,7 @@ def density(family: Family, domain: Domain, parameters: Sequence[Any], x: Number
     match family, parameters:
         case Bernoulli(), (p,):
             return p if x == 1 else 1 - p
-        case (Categorical() | Table()), (row,):
+        case ((Categorical() | Table()), (row,)):
             return row[values(domain).index(int(x))]
         case Binomial(n), (p,):
             return math.comb(n, int(x)) * p ** int(x) * (1 - p) ** (n - int(x))
@@ -206,7 +207,7 @@ class Oracle:
 
     def __init__(self, circuit: Circuit) -> None:
         self.circuit = circuit
-        self._matrices: dict[tuple[LinearMap, Add, bool], list[list[Fraction]]] = {}
+        self._matrices: dict[tuple[LinearMap, Add, Sign], list[list[Fraction]]] = {}
         self._entries: dict[tuple[int, Index], Fraction] = {}
         self._densities: dict[tuple[Input, int, Number], Fraction] = {}
         self._held: list[Expression] = []
@@ -220,21 +221,14 @@ class Oracle:
         return self._entries[key]
 
     def _entry(self, expression: Expression, index: Index) -> Fraction:
+        parts = [self.entry(*part) for part in entry_of_operand(expression, index)]
         match expression:
             case Parameter():
                 return Fraction(self.circuit.store[expression].exact[index])
             case Constant(value):
                 return Fraction(value.exact[index])
-            case InputValue(family, variable, parameters, value, weights):
-                if value is not None:
-                    return self._density(family, variable, parameters, index[0], Fraction(value))
-                total = ZERO
-                for place, (x, spacing) in enumerate(self.points(variable, family, parameters)):
-                    weight = spacing if weights is None else self.entry(weights, (place,))
-                    total += weight * self._density(family, variable, parameters, index[0], x)
-                return total
-        parts = [self.entry(*part) for part in entry_of_operand(expression, index)]
-        match expression:
+            case InputValue():
+                return sum(self._terms(expression, index[0]), ZERO)
             case Plus() | Total():
                 return sum(parts, ZERO)
             case Times():
@@ -247,6 +241,43 @@ class Oracle:
                 return logarithm(parts[0])
             case _:
                 return parts[0]
+
+    def entry_magnitude(self, expression: Expression, index: Index) -> Fraction:
+        """What rounding in one number of an expression is relative to."""
+        operands = entry_of_operand(expression, index)
+        exact = [self.entry(*part) for part in operands]
+        parts = [self.entry_magnitude(*part) for part in operands]
+        match expression:
+            case Parameter() | Constant():
+                return abs(self.entry(expression, index))
+            case InputValue():
+                return sum(map(abs, self._terms(expression, index[0])), ZERO)
+            case Plus() | Total():
+                return sum(parts, ZERO)
+            case Times():
+                return parts[0] * parts[1]
+            case Divide():
+                return parts[0] * parts[1] / exact[1] ** 2
+            case Exp():
+                return exponential(exact[0]) * (1 + parts[0])
+            case Log():
+                return abs(logarithm(exact[0])) + parts[0] / exact[0]
+            case _:
+                return parts[0]
+
+    def _terms(self, expression: InputValue, node: int) -> list[Fraction]:
+        """What is added up for an input at fixed evidence."""
+        family, variable, parameters = expression.family, expression.variable, expression.parameters
+        if expression.value is not None:
+            return [self._density(family, variable, parameters, node, Fraction(expression.value))]
+        points = self.points(variable, family, parameters)
+        weights = [spacing for _, spacing in points]
+        if expression.weights is not None:
+            weights = [self.entry(expression.weights, (place,)) for place in range(len(points))]
+        return [
+            weight * self._density(family, variable, parameters, node, x)
+            for weight, (x, _) in zip(weights, points, strict=True)
+        ]
 
     def _density(
         self, family: Family, variable: Variable, parameters: tuple[Expression, ...], node: int, x: Number
@@ -267,20 +298,22 @@ class Oracle:
             self._densities[key] = found
         return self._densities[key]
 
-    def matrix(self, linear: LinearMap, add: Add = operator.add, magnitudes: bool = False) -> list[list[Fraction]]:
-        """A map written out; a composed one multiplied with the given addition, of magnitudes if asked for."""
-        key = (linear, add, magnitudes)
+    def matrix(self, linear: LinearMap, add: Add, of: Sign) -> list[list[Fraction]]:
+        """A map written out; a composed one multiplied with the given addition."""
+        key = (linear, add, of)
         if key not in self._matrices:
 
             def entry(expression: Expression, index: Index) -> Fraction:
+                if of == "magnitude":
+                    return self.entry_magnitude(expression, index)
                 found = self.entry(expression, index)
-                return abs(found) if magnitudes else found
+                return abs(found) if of == "support" else found
 
             self._matrices[key] = written_out(linear, entry, ZERO, ONE, add)
         return self._matrices[key]
 
     def nodes(
-        self, inputs: Callable[[Input, int], Fraction], add: Add = operator.add, magnitudes: bool = False
+        self, inputs: Callable[[Input, int], Fraction], add: Add = operator.add, of: Sign = "value"
     ) -> dict[Block, list[Fraction]]:
         """Every node's number, from the numbers of the input nodes."""
         found: dict[Block, list[Fraction]] = {}
@@ -289,7 +322,7 @@ class Oracle:
             if block not in found:
                 if isinstance(block, Input):
                     raw = [inputs(block, node) for node in range(block.width)]
-                    found[block] = [abs(number) for number in raw] if magnitudes else raw
+                    found[block] = raw if of == "value" else [abs(number) for number in raw]
                 elif isinstance(block, Product):
                     found[block] = [
                         math.prod((of(child)[node] for child, node in factors), start=ONE)
@@ -297,7 +330,7 @@ class Oracle:
                     ]
                 else:
                     laid = [number for child in block.children for number in of(child)]
-                    found[block] = [_dot(row, laid, ZERO, add) for row in self.matrix(block.map, add, magnitudes)]
+                    found[block] = [_dot(row, laid, ZERO, add) for row in self.matrix(block.map, add, of)]
             return found[block]
 
         of(self.circuit.root)
@@ -313,12 +346,16 @@ class Oracle:
         return at
 
     def value(self, assignment: Assignment) -> Fraction:
-        """The circuit at a complete assignment. A variable under zero weights alone is none of its: any value will do."""
+        """The circuit at a complete assignment. A variable under zero weights alone may have any value."""
         return self.nodes(self._at(assignment))[self.circuit.root][0]
 
     def magnitude(self, assignment: Assignment) -> Fraction:
         """The same with every weight and input without its sign: what rounding errors are relative to."""
-        return self.nodes(self._at(assignment), magnitudes=True)[self.circuit.root][0]
+        return self.nodes(self._at(assignment), of="magnitude")[self.circuit.root][0]
+
+    def supported(self, assignment: Assignment) -> bool:
+        """Whether it is not zero where nothing cancels but within the numbers themselves."""
+        return self.nodes(self._at(assignment), of="support")[self.circuit.root][0] != 0
 
     def largest(self, assignment: Assignment) -> Fraction:
         """The same with every sum replaced by its largest term, and inputs without a value by their largest."""
@@ -351,7 +388,9 @@ class Oracle:
                     rate = self.entry(block.parameters[0], (node,))
                     highest = max(highest, math.ceil(rate + 12 * math.sqrt(rate) + 20))
             return [(value, ONE) for value in range(highest + 1)]
-        shapes = [tuple(self.entry(part, (k,)) for part in block.parameters) for block in own for k in range(block.width)]
+        shapes = [
+            tuple(self.entry(part, (k,)) for part in block.parameters) for block in own for k in range(block.width)
+        ]
         step = min(s for _, s in shapes) / 2
         low, high = min(m - 9 * s for m, s in shapes), max(m + 9 * s for m, s in shapes)
         return [(low + k * step, step) for k in range(math.ceil((high - low) / step) + 1)]

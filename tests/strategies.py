@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from math import prod
 from typing import Any, Literal
 
 import numpy as np
-from definitions import Definitions
 from hypothesis import strategies as st
 
+from danaus.frontend.write import circuit_text
 from danaus.ir.block import (
     Block,
     Hadamard,
@@ -50,6 +51,7 @@ from danaus.ir.family import (
 )
 from danaus.ir.linear import BlockDiagonal, Dense, Diagonal, Kronecker, LinearMap, compose, monarch, selection, sparse
 from danaus.ir.store import Store
+from definitions import Definitions
 from oracle import values
 
 Kind = Literal["real", "unit", "simplex", "positive"]
@@ -62,15 +64,26 @@ _UNITS = [Fraction(k, 8) for k in (0, 1, 2, 4, 7, 8)] + [Fraction(9, 10), Fracti
 _POSITIVES = [Fraction(1, 2), Fraction(1), Fraction(5, 3), Fraction(3)]
 
 
+def _as_text(circuit: Circuit, printer: Any, cycle: bool) -> None:
+    """Hypothesis shows a circuit that fails as the text that makes it."""
+    printer.text(circuit_text({circuit.name: circuit})[0])
+
+
+Circuit._repr_pretty_ = _as_text
+
+
 @dataclass(frozen=True)
 class Ingredients:
-    """What circuits are made of: numbers below zero or not, irrational families, infinite domains, only booleans."""
+    """What circuits are made of: numbers below zero or not, irrational families, an infinite domain, only booleans;
+    whether one vtree runs through them, whether their sums are smooth, whether the language has a form for each map."""
 
     signed: bool = True
     irrational: bool = False
     infinite: bool = False
     booleans: bool = False
     structured: bool = False
+    smooth: bool = True
+    spelled: bool = False
 
 
 @dataclass
@@ -167,11 +180,17 @@ class Maker:
         return input_block(family, variable, [self.numbers((width, *shape), kind) for shape, kind in parts])
 
     def map(self, outputs: int, inputs: int, depth: int = 2) -> LinearMap:
-        """A map of any kind with so many outputs and inputs."""
+        """A map of any kind with so many outputs and inputs.
+
+        What the language has no form for is a composed map with a selection that is no permutation, or with two
+        Kronecker products, and a Kronecker product of other maps than matrices.
+        """
         shared = [b for b in range(1, 5) if outputs % b == inputs % b == 0]
         kinds = ["dense", "dense", "selection", "sparse", "blocks"]
         kinds += ["diagonal"] * (outputs == inputs) + ["monarch"] * (outputs == inputs and inputs in (4, 6, 8))
         kinds += ["compose", "kron"] * (depth > 0)
+        if self.of.spelled and depth < 2:
+            kinds = [kind for kind in kinds if kind not in ("selection", "compose", "kron")]
         match kinds[self.integer(0, len(kinds) - 1)]:
             case "diagonal":
                 return Diagonal(self.numbers((inputs,)))
@@ -192,10 +211,14 @@ class Maker:
                 return monarch([self.numbers((inputs // size, size, size)) for size in sizes])
             case "compose":
                 middle = self.integer(1, 4)
-                return compose([self.map(outputs, middle, depth - 1), self.map(middle, inputs, depth - 1)])
+                turn = selection(self.draw(st.permutations(range(middle))), middle)
+                turns = [turn] if self.chance(30) else []
+                return compose([self.map(outputs, middle, depth - 1), *turns, self.map(middle, inputs, depth - 1)])
             case "kron":
                 m = [k for k in range(1, outputs + 1) if outputs % k == 0][self.integer(0, 0 if outputs == 1 else 1)]
                 n = [k for k in range(1, inputs + 1) if inputs % k == 0][self.integer(0, 0 if inputs == 1 else 1)]
+                if self.of.spelled:
+                    return Kronecker((Dense(self.numbers((m, n))), Dense(self.numbers((outputs // m, inputs // n)))))
                 return Kronecker((self.map(m, n, depth - 1), self.map(outputs // m, inputs // n, depth - 1)))
             case _:
                 return Dense(self.numbers((outputs, inputs)))
@@ -203,7 +226,9 @@ class Maker:
     def product(self, blocks: Sequence[Block]) -> Block:
         """A product with one factor of each block, in any form, now and then times a constant or a part of them."""
         widths = {block.width for block in blocks} - {1}
-        forms = ["indexed"] + ["pairs"] * (prod(block.width for block in blocks) <= 8) + ["hadamard"] * (len(widths) < 2)
+        forms = (
+            ["indexed"] + ["pairs"] * (prod(block.width for block in blocks) <= 8) + ["hadamard"] * (len(widths) < 2)
+        )
         match forms[self.integer(0, len(forms) - 1)]:
             case "hadamard":
                 return hadamard(blocks)
@@ -261,8 +286,10 @@ def _over(maker: Maker, region: Region, depth: int = 2) -> Block:
         block = maker.product([_over(maker, part, depth) for part in region.parts])
     for _ in range(maker.integer(0, 1)):
         block = _summed(maker, [block], maker.integer(1, 4))
-    if depth and maker.chance(25):
-        block = _summed(maker, [block, _over(maker, region, depth - 1)], maker.integer(1, 4))
+    if depth and maker.chance(25 if maker.of.smooth else 50):
+        choices = [region] if maker.of.smooth else [region, *region.parts]
+        other = choices[maker.integer(0, len(choices) - 1)]
+        block = _summed(maker, [block, _over(maker, other, depth - 1)], maker.integer(1, 4))
     region.made.append(block)
     return block
 
@@ -338,7 +365,7 @@ def reordered(draw: Draw, circuit: Circuit, order: Sequence[Variable]) -> Circui
     new: dict[Block, Block] = {}
     for block in circuit.blocks:
         match block:
-            case Input(family, variable, parameters):
+            case Input(variable=variable):
                 new[block] = _shuffled(draw, block, fresh.get(variable) or Variable(variable.name, variable.domain))
             case Product() | Sum():
                 places = draw(st.permutations(range(len(block.children))))
@@ -371,7 +398,7 @@ def _rebuilt(draw: Draw, block: Product | Sum, children: Sequence[Block], order:
             return select(pairs(shown), index)
         case Indexed(offsets, members):
             places = np.argsort(laid)[members] if len(members) else members
-            rows = [draw(st.permutations(places[a:b].tolist())) for a, b in zip(offsets, offsets[1:], strict=False)]
+            rows = [draw(st.permutations(places[a:b].tolist())) for a, b in pairwise(offsets)]
             return indexed(shown, offsets, [place for row in rows for place in row])
 
 

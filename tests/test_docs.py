@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from danaus.compiler import driver
 from danaus.ir.diagnostic import DanausError
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from agreement import (
     TOLERANCE,
     assert_agrees,
@@ -25,9 +26,6 @@ from agreement import (
 )
 from cases import bodies, families, forms, maps, operators, templates
 from cases.case import Case
-from definitions import Definitions
-from oracle import ONE, ZERO, Assignment, Number, values
-
 from danaus.compiler.driver import parse
 from danaus.compiler.properties import check
 from danaus.frontend.spec import Spec
@@ -35,6 +33,8 @@ from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Variable
 from danaus.ir.evaluate import evaluate
 from danaus.ir.semirings import EXACT
+from definitions import Definitions
+from oracle import ONE, ZERO, Assignment, Number, values
 
 LARGEST_SUM = 400
 CASES = [*families.CASES, *forms.CASES, *maps.CASES, *bodies.CASES, *templates.CASES, *operators.CASES]

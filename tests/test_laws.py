@@ -5,30 +5,41 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from agreement import (
     assert_agrees,
     assert_derivatives,
     assert_largest,
     assert_masses_of_ones,
     assert_network_polynomial,
-    has_negative_numbers,
     masses_of_ones,
 )
-from definitions import Definitions
-from hypothesis import given
-from hypothesis import strategies as st
-from oracle import ZERO, Oracle
-from strategies import Ingredients, any_circuits, decomposable_circuits, reordered, value_of
-
-from danaus.compiler.properties import Proved, Refuted, check
+from danaus.compiler.driver import parse
+from danaus.compiler.properties import (
+    DifferentScopes,
+    Mass,
+    NegativeAt,
+    OverlappingScopes,
+    Proved,
+    SharedVariables,
+    Witness,
+    check,
+)
+from danaus.frontend.write import circuit_text
 from danaus.ir.circuit import Circuit
+from danaus.ir.domain import Variable
+from definitions import Definitions
+from oracle import ZERO, Oracle
+from same import assert_same
+from strategies import Ingredients, any_circuits, decomposable_circuits, reordered, value_of
 
 SIGNED, POSITIVE = Ingredients(), Ingredients(signed=False)
 IRRATIONAL = Ingredients(irrational=True)
 INFINITE = Ingredients(infinite=True)
 STRUCTURED = Ingredients(structured=True)
-STRUCTURAL = ("smooth", "decomposable", "structured")
+SPELLED = Ingredients(spelled=True)
 circuits_of_all_kinds = st.one_of(
     any_circuits(), any_circuits(IRRATIONAL), decomposable_circuits(free=True), decomposable_circuits(STRUCTURED)
 )
@@ -103,22 +114,68 @@ def test_scopes_and_what_reaches_the_root_are_as_defined(circuit: Circuit) -> No
 
 
 @given(circuits_of_all_kinds)
-def test_properties_are_their_definitions(circuit: Circuit) -> None:
-    assert_properties(circuit, Definitions(circuit))
+def test_properties_are_their_definitions_and_witnesses_show_why_not(circuit: Circuit) -> None:
+    wanted = Definitions(circuit)
+    for name, result in check(circuit).items():
+        assert result.status == ("proved" if getattr(wanted, name) else "refuted"), name
+        if result.witness is not None:
+            assert_witness(wanted, result.witness)
+
+
+def assert_witness(wanted: Definitions, witness: Witness) -> None:
+    """Asserts that what a witness says is so."""
+    match witness:
+        case DifferentScopes(node, first, second):
+            children = (first, second)
+            assert len({wanted.scope((child.block, child.index)) for child in children}) == 2
+            assert {(child.block, child.index) for child in children} <= set(wanted.below((node.block, node.index)))
+        case SharedVariables(node, first, second, positions, shared):
+            below = wanted.below((node.block, node.index))
+            assert [below[place] for place in positions] == [(first.block, first.index), (second.block, second.index)]
+            scopes = [wanted.scope(below[place]) for place in positions]
+            assert positions[0] != positions[1] and scopes[0] & scopes[1] == set(shared) != set()
+        case OverlappingScopes(nodes, factors):
+            for node, factor in zip(nodes, factors, strict=True):
+                assert (factor.block, factor.index) in wanted.below((node.block, node.index))
+            one, other = (wanted.scope((factor.block, factor.index)) for factor in factors)
+            assert one & other and one - other and other - one
+        case Mass(value):
+            assert abs(Fraction(value) - wanted.total({})) <= 1e-9
+        case NegativeAt(assignment):
+            assert wanted.oracle.value({variable: Fraction(x) for variable, x in assignment}) < 0
 
 
 @given(decomposable_circuits(STRUCTURED))
-def test_circuits_over_a_vtree_are_structured(circuit: Circuit) -> None:
-    found = check(circuit, *STRUCTURAL)
-    assert all(isinstance(result, Proved) for result in found.values())
-    vtree = found["structured"].vtree
-    assert set(vtree.variables) == set(circuit.variables) - set(circuit.free)
+def test_circuits_over_a_vtree_are_structured_by_it(circuit: Circuit) -> None:
+    result = check(circuit, "structured")["structured"]
+    assert isinstance(result, Proved) and result.vtree is not None
+    below: list[frozenset[Variable]] = []
+    for node in result.vtree.nodes:
+        below.append(frozenset([node]) if isinstance(node, Variable) else frozenset().union(*(below[i] for i in node)))
+    assert {scope for scope in Definitions(circuit).factor_scopes if scope} <= set(below)
+    assert set(result.vtree.variables) == set(circuit.variables)
 
 
-def assert_properties(circuit: Circuit, wanted: Definitions) -> None:
-    """Asserts that each property is proved where it holds, and refuted where it does not."""
+@given(st.one_of(any_circuits(SPELLED), decomposable_circuits(SPELLED, free=True)))
+def test_print_and_parse_give_the_same_circuit(circuit: Circuit) -> None:
+    text, tensors = circuit_text({"p": circuit})
+    again = parse(text).circuits["p"]
+    assert not tensors and circuit_text({"p": again})[0] == text
+    assert again.variables == circuit.variables
+    if not circuit.free:  # a free variable is spelled as a table of ones
+        named = [parameter.name for parameter in circuit.parameters]
+        assert_same(circuit, again, [parameter.name for parameter in again.parameters if parameter.name not in named])
+    found, wanted = Definitions(again), Definitions(circuit)
+    assert [value for _, value, _ in found.table] == [value for _, value, _ in wanted.table]
     for name, result in check(circuit).items():
-        assert result.status == ("proved" if getattr(wanted, name) else "refuted"), name
+        assert check(again, name)[name].status == result.status, name
+
+
+@given(circuits_of_all_kinds)
+def test_what_has_no_form_is_printed_in_several_steps_as_the_same_function(circuit: Circuit) -> None:
+    text, _ = circuit_text({"p": circuit})
+    again = Oracle(parse(text).circuits["p"])
+    assert all(again.value(row) == value for row, value, _ in Definitions(circuit).table)
 
 
 @given(st.data(), circuits_of_all_kinds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -180,12 +180,22 @@ def _loads(file: File, context: Context, params: Path | None) -> dict[str, Span 
     return places
 
 
-def _is_part(name: str, circuits: Collection[str]) -> bool:
+def _is_part(name: str, circuits: Mapping[str, Circuit]) -> bool:
     """Whether a circuit is a part of another, which has its name up to a dot: it is not shown beside it.
 
-    `"q.p"` is what an operator makes `q` of, where a file is written that holds `q` alone.
+    `"q.p"` is what an operator makes `q` of, where a file is written that holds `q` alone. A name with a dot that `q`
+    is not made of is a circuit as any other.
     """
-    return any(name[:at] in circuits for at, mark in enumerate(name) if mark == ".")
+    owners = [circuits[name[:at]] for at, mark in enumerate(name) if mark == "." and name[:at] in circuits]
+    seen = set(owners)
+    while owners:
+        origin = owners.pop().origin
+        made_of = set(origin.circuits if origin is not None else ()) - seen
+        if any(given.root is circuits[name].root for given in made_of):
+            return True
+        seen |= made_of
+        owners += made_of
+    return False
 
 
 def _finished(file: File, context: Context, demanded: _Demands, places: Mapping[str, Span | None]) -> Spec:
@@ -208,12 +218,8 @@ def _finished(file: File, context: Context, demanded: _Demands, places: Mapping[
     own = declarations.settle(gatherer, context.seed)
     gatherer.finish()
     store = context.store.merged(own)
-    names = {name for name, found in context.entities.items() if isinstance(found, Circuit)}
-    circuits = {
-        name: found.over(store)
-        for name, found in context.entities.items()
-        if isinstance(found, Circuit) and not _is_part(name, names)
-    }
+    named = {name: found for name, found in context.entities.items() if isinstance(found, Circuit)}
+    circuits = {name: found.over(store) for name, found in named.items() if not _is_part(name, named)}
     return Spec(
         file.source.name,
         context.folder,

@@ -47,6 +47,6 @@ def hamming(circuit: Circuit) -> Floats:
     evidence = Evidence.nothing(circuit.variables)
     weighted = replace(evidence, weights={variable: powers for variable in circuit.variables})
     coefficients = evaluate(circuit, Polynomial(base), weighted)[0]
-    logs, signs = np.full((2, len(circuit.variables) + 1), -np.inf)
+    logs, signs = np.full(len(circuit.variables) + 1, -np.inf), np.zeros(len(circuit.variables) + 1)
     logs[: len(coefficients)], signs[: len(coefficients)] = log_and_sign(coefficients, base)
     return logarithm(logs, signs, f'the mass of "{circuit.name}"', "number of ones")

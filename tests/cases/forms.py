@@ -1,4 +1,4 @@
-"""Products, sums, and picking nodes: all block forms, with repeated, ragged and empty rows, negative and zero weights."""
+"""Products, sums, picked nodes: all block forms, with repeated, ragged and empty rows, negative and zero weights."""
 
 from __future__ import annotations
 

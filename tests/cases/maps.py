@@ -67,11 +67,7 @@ def block_diagonal(x: int) -> Fraction:
 def monarch_of_two(left: Sequence, right: Sequence, b1: int, b2: int, a: Sequence[Fraction]) -> list[Fraction]:
     """Node (i, j) is Σ L[j, i, i′] · R[i′, j, j′] · a(i′, j′), index i · b2 + j."""
     return [
-        sum(
-            Fraction(left[j][i][k]) * Fraction(right[k][j][m]) * a[k * b2 + m]
-            for k in range(b1)
-            for m in range(b2)
-        )
+        sum(Fraction(left[j][i][k]) * Fraction(right[k][j][m]) * a[k * b2 + m] for k in range(b1) for m in range(b2))
         for i in range(b1)
         for j in range(b2)
     ]
