@@ -7,6 +7,7 @@ Each arrow is one call below, in that order; a newcomer starts here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,7 +75,7 @@ def _require_spec(path: Path) -> None:
     suffix = path.suffix if path.suffix != ".gz" else Path(path.stem).suffix
     if suffix in FOREIGN:
         raise error("not-yet", f"files of the format {suffix} are not read yet", hint="Danaus reads .circuit files")
-    if path.exists() and suffix != ".circuit":
+    if os.path.exists(path) and suffix != ".circuit":  # which takes any text, however long
         raise error("unknown-format", f"{path.name} is no .circuit file", hint="specs have the suffix .circuit")
 
 

@@ -64,18 +64,18 @@ class Symbolic(Field):
                 (rate,) = parts
                 return self.divide(rate**points * self.exp(-rate), np.frompyfunc(sympy.factorial, 1, 1)(points))
             case DiscretizedLogistic():
-                return self._logistic_bins(variable, parts, points)
+                return self._logistic_bins(variable, parts, points, x)
             case _:
                 return _rationals(exact_values(family, variable, parameters, x))
 
-    def _logistic_bins(self, variable: Variable, parts: list[Array], points: Array) -> Array:
+    def _logistic_bins(self, variable: Variable, parts: list[Array], points: Array, x: Array) -> Array:
         m, s = parts
         half = sympy.Rational(1, 2)
         ends = domain_values(variable)
         upper = 1 / (1 + self.exp(-(points + half - m) / s))
         lower = 1 / (1 + self.exp(-(points - half - m) / s))
-        upper = np.where(points == ends[-1], sympy.Integer(1), upper)
-        return np.asarray(upper - np.where(points == ends[0], sympy.Integer(0), lower), dtype=object)
+        upper = np.where(x == ends[-1], sympy.Integer(1), upper)
+        return np.asarray(upper - np.where(x == ends[0], sympy.Integer(0), lower), dtype=object)
 
 
 def _rationals(values: Any) -> Array:

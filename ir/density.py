@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .counts import log_binomial, log_poisson
 from .diagnostic import error
 from .domain import FiniteDomain, Variable, first_value
 from .expression import Floats, Objects
@@ -31,7 +32,6 @@ from .family import (
 )
 
 _HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
-_EXACT_BINOMIAL = 1000
 
 
 def domain_values(variable: Variable) -> Floats:
@@ -58,10 +58,10 @@ def log_values(family: Family, variable: Variable, parameters: list[Floats], x: 
                 logs = -0.5 * ((x - m) / s) ** 2 - np.log(s) - _HALF_LOG_TWO_PI
             case Poisson():
                 (rate,) = (part[:, None] for part in parameters)
-                logs = x * np.log(rate) - rate - _log_factorial(x)
+                logs = log_poisson(x, rate)
             case Binomial(n):
                 (p,) = (part[:, None] for part in parameters)
-                logs = binomial_logs(n, x, np.log(p), np.log1p(-p))
+                logs = log_binomial(n, x, p, p)
             case DiscretizedLogistic():
                 logs = _log_logistic_bins(variable, parameters, x)
             case Indicator(value):
@@ -124,7 +124,7 @@ def error_terms(family: Family, variable: Variable, parameters: list[Floats], x:
                 terms = ((x - m) / s) ** 2 + np.abs((x - m) * m / s**2) + np.abs(np.log(s)) + 1
             case Poisson():
                 (rate,) = (part[:, None] for part in parameters)
-                terms = np.abs(x * np.log(rate)) + rate + _log_factorial(x) + 1
+                terms = np.abs(log_poisson(x, rate)) + np.abs(x - rate) + 1
             case DiscretizedLogistic():
                 m, s = (part[:, None] for part in parameters)
                 terms = 2 * (np.abs(x - m) + np.abs(m)) / s + 2 / s + np.abs(np.log(s)) + 2
@@ -174,27 +174,6 @@ def mode(family: Family, parameters: list[Floats]) -> Floats:
             return np.array([float(value)])
         case _:
             return np.zeros(1)
-
-
-def binomial_logs(n: int, x: Floats, log_p: Floats | float, log_q: Floats | float) -> Floats:
-    """log C(n, x) pˣ qⁿ⁻ˣ from the logarithms of p and q."""
-    return _log_binomial(n, x) + _times_log(x, log_p) + _times_log(n - x, log_q)
-
-
-def _times_log(count: Floats, logs: Floats | float) -> Floats:
-    """count · logs, with 0 · −inf = 0."""
-    with np.errstate(invalid="ignore"):
-        return np.where(count == 0, 0.0, count * logs)
-
-
-def _log_factorial(x: Floats) -> Floats:
-    return np.array([math.lgamma(v + 1) for v in x.tolist()])
-
-
-def _log_binomial(n: int, x: Floats) -> Floats:
-    if n <= _EXACT_BINOMIAL:
-        return np.array([math.log(math.comb(n, int(v))) for v in x])
-    return math.lgamma(n + 1) - _log_factorial(x) - _log_factorial(n - x)
 
 
 def _log_sigmoid(z: Floats) -> Floats:

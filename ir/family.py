@@ -105,11 +105,6 @@ def _size(domain: Domain) -> int:
     return domain.size
 
 
-def is_normalized(family: Family) -> bool:
-    """Whether every function of the family sums or integrates to 1 for all its parameters."""
-    return not isinstance(family, Table | One)
-
-
 _DOMAINS: dict[type[Family], tuple[type[Domain], ...]] = {
     Bernoulli: (Bool,),
     Categorical: (Bool, Cat, Int),

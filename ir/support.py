@@ -141,7 +141,7 @@ class Support:
 
     def mark(self, linear: LinearMap, markers: Booleans, transposed: bool = False) -> Booleans:
         """Which rows have a non-zero entry at a marked input, for each column of markers [inputs, kinds]."""
-        if isinstance(linear, Compose) and self._cancels(linear):
+        if _is_composed(linear) and self._cancels(linear):
             try:
                 return self._mark_modular(linear, markers, transposed)
             except DanausError:
@@ -195,6 +195,13 @@ class Support:
                     row, label = np.nonzero(self.mark(linear, classes[:, None] == labels))
                     found.append(row * count + labels[label])
                 return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+
+
+def _is_composed(linear: LinearMap) -> bool:
+    """Whether a map, or a factor of it, is a product of maps, whose terms may cancel."""
+    if isinstance(linear, Kronecker):
+        return any(_is_composed(factor) for factor in linear.factors)
+    return isinstance(linear, Compose)
 
 
 def _randomised(store: Store, generator: np.random.Generator) -> Store:

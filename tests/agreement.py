@@ -22,7 +22,8 @@ from danaus.ir.family import DiscretizedLogistic, Gaussian, Poisson, Table
 from danaus.ir.linear import expressions
 from danaus.ir.semirings import BOOLEAN, DUAL, EXACT, INTERVAL, LINEAR, LOG, MAX, SIGNED_LOG, Modular, Polynomial
 from definitions import Definitions
-from oracle import ZERO, Assignment, Number, Oracle, assignments, logarithm, values
+from exact import ONE, ZERO, Assignment, Number, assignments, logarithm, values
+from oracle import Oracle
 
 TOLERANCE = Fraction(1, 10**12)
 # Intervals grow with each operation, and those of families leave room for 16 roundings of logarithms up to hundreds.
@@ -120,6 +121,12 @@ def assert_largest(circuit: Circuit, rows: Sequence[Assignment], wanted: Sequenc
     assert all(log_close(log, value) for log, value in zip(found, wanted, strict=True))
 
 
+def assert_symbolic(circuit: Circuit, row: Assignment, wanted: Fraction, magnitude: Fraction) -> None:
+    """Asserts that the circuit's value at a row, as a sympy expression, is this."""
+    found = evaluate(circuit, SYMBOLIC, evidence(circuit, [row]))[0]
+    _assert_number(circuit, found, wanted, magnitude)
+
+
 def assert_network_polynomial(circuit: Circuit, rows: Sequence[Assignment], wanted: Sequence[Fraction]) -> None:
     """Asserts that the network polynomial has these values at the indicators of complete assignments."""
     symbols = indicators(circuit.variables)
@@ -128,13 +135,16 @@ def assert_network_polynomial(circuit: Circuit, rows: Sequence[Assignment], want
         indicated = {
             symbol: int(x == row[variable])
             for variable, names in symbols.items()
-            for symbol, x in zip(names, values(variable.domain), strict=True)  # type: ignore[call-overload]
+            for symbol, x in zip(np.asarray(names), values(variable.domain), strict=True)
         }
-        got = polynomial.subs(indicated)
-        if is_rational(circuit):
-            assert got == sympy.Rational(value.numerator, value.denominator)
-        else:
-            assert abs(Fraction(str(sympy.N(got, 40))) - value) <= Fraction(1, 10**30) * max(1, abs(value))
+        _assert_number(circuit, polynomial.subs(indicated), value, max(ONE, abs(value)))
+
+
+def _assert_number(circuit: Circuit, found: Any, wanted: Fraction, magnitude: Fraction) -> None:
+    if is_rational(circuit):
+        assert found == sympy.Rational(wanted.numerator, wanted.denominator)
+    else:
+        assert abs(Fraction(str(sympy.N(found, 50))) - wanted) <= Fraction(1, 10**30) * magnitude
 
 
 def assert_derivatives(definitions: Definitions, row: Assignment) -> None:

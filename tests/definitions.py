@@ -28,7 +28,8 @@ from danaus.ir.expression import (
     Total,
     operands,
 )
-from oracle import ZERO, Assignment, Index, Number, Oracle, entry_of_operand, factors_of, laid_end_to_end, written_out
+from exact import ZERO, Assignment, Number
+from oracle import Index, Oracle, entry_of_operand, factors_of, laid_end_to_end, written_out
 
 Symbol = tuple[int, Index]
 Node = tuple[Block, int]

@@ -2,8 +2,7 @@
 
 What enters is a circuit, read as the dataclasses that it is; what leaves are fractions. Each linear map is written out
 as the matrix that the language defines, each node is computed for one assignment at a time, each sum over a variable is
-a sum over its values. Irrational numbers are taken to 80 digits, so that fractions hold them too; a real variable is
-summed over points so close that the trapezoid rule errs by less than 1e-17.
+a sum over its values. A real variable is summed over points so close that the trapezoid rule errs by less than 1e-17.
 """
 
 from __future__ import annotations
@@ -11,15 +10,14 @@ from __future__ import annotations
 import itertools
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from decimal import Context, Decimal
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, Literal
 
 from danaus.ir.block import Block, Hadamard, Indexed, Input, Pairs, Product
 from danaus.ir.circuit import Circuit
-from danaus.ir.domain import Bool, Count, Domain, Int, Real, Variable
+from danaus.ir.domain import Count, Real, Variable
 from danaus.ir.expression import (
     Broadcast,
     Constant,
@@ -36,100 +34,13 @@ from danaus.ir.expression import (
     Times,
     Total,
 )
-from danaus.ir.family import (
-    Bernoulli,
-    Binomial,
-    Categorical,
-    DiscretizedLogistic,
-    Family,
-    Gaussian,
-    Indicator,
-    One,
-    Poisson,
-    Table,
-)
+from danaus.ir.family import Family, Indicator
 from danaus.ir.linear import BlockDiagonal, Compose, Dense, Diagonal, Kronecker, LinearMap, Selection, Sparse
+from exact import ONE, ZERO, Assignment, Number, density, exponential, logarithm, values
 
-Number = int | Fraction
-Assignment = Mapping[Variable, Number]
 Index = tuple[int, ...]
 Add = Callable[[Any, Any], Any]
 Sign = Literal["value", "magnitude", "support"]
-
-ZERO, ONE, HALF = Fraction(0), Fraction(1), Fraction(1, 2)
-
-_DIGITS = Context(prec=80)
-_PI = Fraction("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803482534")
-
-
-def decimal(number: Number) -> Decimal:
-    """The number to 80 digits."""
-    exact = Fraction(number)
-    return _DIGITS.divide(Decimal(exact.numerator), Decimal(exact.denominator))
-
-
-def exponential(number: Number) -> Fraction:
-    """e to a power, to 80 digits."""
-    return Fraction(_DIGITS.exp(decimal(number)))
-
-
-def logarithm(number: Number) -> Fraction:
-    """The natural logarithm of a positive number, to 80 digits."""
-    return Fraction(_DIGITS.ln(decimal(number)))
-
-
-def square_root(number: Number) -> Fraction:
-    """The square root, to 80 digits."""
-    return Fraction(_DIGITS.sqrt(decimal(number)))
-
-
-def sigmoid(number: Number) -> Fraction:
-    """1 / (1 + e⁻ᶻ)."""
-    return 1 / (1 + exponential(-number))
-
-
-def values(domain: Domain) -> range:
-    """The values of a finite domain, in order."""
-    match domain:
-        case Bool():
-            return range(2)
-        case Int(lo, hi):
-            return range(lo, hi + 1)
-        case Count() | Real():
-            raise ValueError(f"{domain} has no end of values")
-        case _:
-            return range(domain.n)
-
-
-def assignments(variables: Sequence[Variable]) -> Iterator[dict[Variable, Number]]:
-    """All assignments of finite variables, the last variable's value changing fastest."""
-    for row in itertools.product(*(values(variable.domain) for variable in variables)):
-        yield dict(zip(variables, row, strict=True))
-
-
-def density(family: Family, domain: Domain, parameters: Sequence[Any], x: Number) -> Fraction:
-    """f(x) for one node of a family; of a family with rows, the parameter is the node's row."""
-    match family, parameters:
-        case Bernoulli(), (p,):
-            return p if x == 1 else 1 - p
-        case ((Categorical() | Table()), (row,)):
-            return row[values(domain).index(int(x))]
-        case Binomial(n), (p,):
-            return math.comb(n, int(x)) * p ** int(x) * (1 - p) ** (n - int(x))
-        case Gaussian(), (m, s):
-            return exponential(-(((Fraction(x) - m) / s) ** 2) / 2) / (s * square_root(2 * _PI))
-        case Poisson(), (rate,):
-            return rate ** int(x) * exponential(-rate) / math.factorial(int(x))
-        case DiscretizedLogistic(), (m, s):
-            first, last = values(domain)[0], values(domain)[-1]
-            upper = ONE if x == last else sigmoid((x + HALF - m) / s)
-            return upper - (ZERO if x == first else sigmoid((x - HALF - m) / s))
-        case Indicator(value), ():
-            return ONE if x == value else ZERO
-        case One(), ():
-            return ONE
-        case _:
-            raise TypeError(f"{family} of {parameters}")
 
 
 def written_out(linear: LinearMap, entry: Callable[[Expression, Index], Any], zero: Any, one: Any, add: Add) -> Any:
@@ -298,22 +209,22 @@ class Oracle:
             self._densities[key] = found
         return self._densities[key]
 
-    def matrix(self, linear: LinearMap, add: Add, of: Sign) -> list[list[Fraction]]:
+    def matrix(self, linear: LinearMap, add: Add, kind: Sign) -> list[list[Fraction]]:
         """A map written out; a composed one multiplied with the given addition."""
-        key = (linear, add, of)
+        key = (linear, add, kind)
         if key not in self._matrices:
 
             def entry(expression: Expression, index: Index) -> Fraction:
-                if of == "magnitude":
+                if kind == "magnitude":
                     return self.entry_magnitude(expression, index)
                 found = self.entry(expression, index)
-                return abs(found) if of == "support" else found
+                return abs(found) if kind == "support" else found
 
             self._matrices[key] = written_out(linear, entry, ZERO, ONE, add)
         return self._matrices[key]
 
     def nodes(
-        self, inputs: Callable[[Input, int], Fraction], add: Add = operator.add, of: Sign = "value"
+        self, inputs: Callable[[Input, int], Fraction], add: Add = operator.add, kind: Sign = "value"
     ) -> dict[Block, list[Fraction]]:
         """Every node's number, from the numbers of the input nodes."""
         found: dict[Block, list[Fraction]] = {}
@@ -322,7 +233,7 @@ class Oracle:
             if block not in found:
                 if isinstance(block, Input):
                     raw = [inputs(block, node) for node in range(block.width)]
-                    found[block] = raw if of == "value" else [abs(number) for number in raw]
+                    found[block] = raw if kind == "value" else [abs(number) for number in raw]
                 elif isinstance(block, Product):
                     found[block] = [
                         math.prod((of(child)[node] for child, node in factors), start=ONE)
@@ -330,7 +241,7 @@ class Oracle:
                     ]
                 else:
                     laid = [number for child in block.children for number in of(child)]
-                    found[block] = [_dot(row, laid, ZERO, add) for row in self.matrix(block.map, add, of)]
+                    found[block] = [_dot(row, laid, ZERO, add) for row in self.matrix(block.map, add, kind)]
             return found[block]
 
         of(self.circuit.root)
@@ -351,11 +262,11 @@ class Oracle:
 
     def magnitude(self, assignment: Assignment) -> Fraction:
         """The same with every weight and input without its sign: what rounding errors are relative to."""
-        return self.nodes(self._at(assignment), of="magnitude")[self.circuit.root][0]
+        return self.nodes(self._at(assignment), kind="magnitude")[self.circuit.root][0]
 
     def supported(self, assignment: Assignment) -> bool:
         """Whether it is not zero where nothing cancels but within the numbers themselves."""
-        return self.nodes(self._at(assignment), of="support")[self.circuit.root][0] != 0
+        return self.nodes(self._at(assignment), kind="support")[self.circuit.root][0] != 0
 
     def largest(self, assignment: Assignment) -> Fraction:
         """The same with every sum replaced by its largest term, and inputs without a value by their largest."""

@@ -14,6 +14,7 @@ from agreement import (
     assert_largest,
     assert_masses_of_ones,
     assert_network_polynomial,
+    assert_symbolic,
     masses_of_ones,
 )
 from danaus.compiler.driver import parse
@@ -31,9 +32,11 @@ from danaus.frontend.write import circuit_text
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Variable
 from definitions import Definitions
-from oracle import ZERO, Oracle
+from exact import ZERO
+from oracle import Oracle
+from reordering import reordered
 from same import assert_same
-from strategies import Ingredients, any_circuits, decomposable_circuits, reordered, value_of
+from strategies import Ingredients, any_circuits, decomposable_circuits, value_of
 
 SIGNED, POSITIVE = Ingredients(), Ingredients(signed=False)
 IRRATIONAL = Ingredients(irrational=True)
@@ -53,11 +56,12 @@ def test_the_evaluator_is_enumeration_at_complete_assignments(circuit: Circuit) 
     assert_agrees(circuit, rows, wanted, [found.oracle.magnitude(row) for row in rows])
 
 
-@given(st.data(), any_circuits(INFINITE))
-def test_the_evaluator_is_the_definition_on_infinite_domains(data: Any, circuit: Circuit) -> None:
+@given(st.data(), st.one_of(any_circuits(INFINITE), any_circuits(IRRATIONAL)))
+def test_the_evaluator_is_the_definition_for_irrational_families(data: Any, circuit: Circuit) -> None:
     oracle = Oracle(circuit)
     row = {variable: Fraction(data.draw(value_of(variable))) for variable in circuit.variables}
     assert_agrees(circuit, [row], [oracle.value(row)], [oracle.magnitude(row)])
+    assert_symbolic(circuit, row, oracle.value(row), oracle.magnitude(row))
 
 
 @given(st.data(), decomposable_circuits(IRRATIONAL, free=True))

@@ -19,7 +19,7 @@ from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import Refused
 from danaus.ir.domain import Variable
 from definitions import Definitions
-from oracle import Assignment, assignments, values
+from exact import Assignment, assignments, values
 from strategies import Ingredients, any_circuits, decomposable_circuits, value_of
 
 SPELLED = Ingredients(spelled=True)

@@ -14,9 +14,9 @@ from agreement import TOLERANCE, close, log_close, masses_of_ones
 from danaus.ir import query as ask
 from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import DanausWarning
-from danaus.ir.domain import Variable
+from danaus.ir.domain import Count, Variable
 from definitions import Definitions
-from oracle import ZERO, Assignment
+from exact import ZERO, Assignment
 from strategies import Ingredients, decomposable_circuits, rows
 
 SIGNED, POSITIVE = Ingredients(), Ingredients(signed=False)
@@ -132,16 +132,34 @@ def test_moments_are_sums_of_powers(data: Any, circuit: Circuit) -> None:
 @given(decomposable_circuits(INFINITE, most=2))
 def test_conditionals_on_infinite_domains_have_the_moments_of_the_density(circuit: Circuit) -> None:
     found = Definitions(circuit)
-    assume(found.total({}) > 0)
+    total = found.total({})
+    assume(total > 0)
     (variable,) = [variable for variable in circuit.variables if variable.size is None]
     nothing = np.zeros((1, len(circuit.variables)))
     mixture = ask.conditional(circuit, nothing, nothing.astype(bool))[variable]
     moments = [
-        sum((Fraction(at[variable]) ** k * value * weight for at, value, weight in found.table), ZERO) / found.total({})
+        sum((Fraction(at[variable]) ** k * value * weight for at, value, weight in found.table), ZERO) / total
         for k in range(3)
     ]
     assert close(mixture.mean[0], moments[1], abs(moments[1]) + 1)
     assert close(mixture.variance[0], moments[2] - moments[1] ** 2, moments[2] + 1)
+    if isinstance(variable.domain, Count):
+        below = sum((value for at, value, _ in found.table if at[variable] <= 2), ZERO) / total
+        assert close(mixture.cdf(2.5)[0], below, Fraction(1))
+
+
+@given(decomposable_circuits(INFINITE, most=2))
+def test_what_is_said_to_be_the_most_probable_is_beaten_nowhere(circuit: Circuit) -> None:
+    found = Definitions(circuit)
+    nothing = np.zeros((1, len(circuit.variables)))
+    answer = ask.most_probable(circuit, nothing, nothing.astype(bool))
+    highest = max(value for _, value, _ in found.table)
+    if np.isnan(answer.values).any():
+        assert not highest
+        return
+    best = found.oracle.value({v: Fraction(x) for v, x in zip(circuit.variables, answer.values[0], strict=True)})
+    assert log_close(answer.log_probability[0], best)
+    assert not answer.exact or highest <= best * (1 + TOLERANCE)
 
 
 @given(st.data(), decomposable_circuits(SIGNED, free=True))

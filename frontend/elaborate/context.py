@@ -82,8 +82,9 @@ class Context:
     places: dict[str, Span] = field(default_factory=dict[str, Span])
     columns: dict[str, Variable] = field(default_factory=dict[str, Variable])
     store: Store = field(default_factory=Store)
+    imported: dict[str, Parameter] = field(default_factory=dict[str, Parameter])
     steps: int = 0
-    _snapshot: tuple[int, Store] | None = None
+    _snapshot: tuple[tuple[int, int], Store] | None = None
 
     def declare(self, name: Name, entity: Entity) -> None:
         """Gives a name its meaning.
@@ -117,9 +118,9 @@ class Context:
 
     def snapshot(self) -> Store:
         """The values known by now, for operators whose needs are about values."""
-        count = len(self.declarations.parameters)
-        if self._snapshot is None or self._snapshot[0] != count:
-            self._snapshot = (count, self.store.merged(self.declarations.settle(Gatherer(), self.seed)))
+        state = (len(self.declarations.parameters), self.store.version)
+        if self._snapshot is None or self._snapshot[0] != state:
+            self._snapshot = (state, self.store.merged(self.declarations.settle(Gatherer(), self.seed)))
         return self._snapshot[1]
 
     def step(self, span: Span, count: int = 1) -> None:

@@ -144,7 +144,11 @@ def _import(statement: ImportStatement, context: Context, load_import: Import) -
                 raise error("duplicate-name", f'the import declares a variable "{variable.name}", which is taken')
             context.columns[variable.name] = variable
     _declare_arrays(spec.variables, context, statement.span)
-    context.store = context.store.merged(spec.store)
+    found = {f"{statement.name.text}.{name}": parameter for name, parameter in spec.parameters.items()}
+    loaded = context.declarations.loaded
+    values = {parameter: settle(parameter, loaded[name])[0] for name, parameter in found.items() if name in loaded}
+    context.store = spec.store.updated(context.store).updated(values)
+    context.imported.update(found)
     context.declare(statement.name, Imported(statement.name.text, spec))
 
 
@@ -210,8 +214,12 @@ def _finished(file: File, context: Context, demanded: _Demands, places: Mapping[
                 notes += [note] if note else []
             if len(gatherer.errors) > mistakes:
                 declarations.values[parameter] = initial_value(parameter)  # so that it is reported once
+        elif name in context.imported:
+            note = settle(context.imported[name], declarations.loaded[name])[1]
+            notes += [note] if note else []
         elif not isinstance(context.entities.get(name), Index | Broken) and not gatherer.errors:
-            hint = nearest(name, declarations.parameters) or "a file may hold only what the spec names"
+            hint = nearest(name, (*declarations.parameters, *context.imported))
+            hint = hint or "a file may hold only what the spec names"
             gatherer.add(
                 Diagnostic("unknown-name", f'the loaded file has a "{name}", which is not declared', span, hint)
             )
@@ -225,7 +233,7 @@ def _finished(file: File, context: Context, demanded: _Demands, places: Mapping[
         context.folder,
         tuple(context.columns.values()),
         circuits,
-        dict(declarations.parameters),
+        {**declarations.parameters, **context.imported},
         store,
         [replace(found, predicate=over(found.predicate, store)) for found in demanded.assertions],
         {

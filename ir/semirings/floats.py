@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..density import binomial_logs, error_terms, float_values, log_values
+from ..counts import log_binomial
+from ..density import error_terms, float_values, log_values
 from ..diagnostic import error
 from ..domain import Variable
 from ..expression import Value, fractions
@@ -153,14 +154,11 @@ class Interval(Field):
                 p = parameters[0][:, None]
                 return np.where((x == 1)[:, None], p, _complement(p))
             case Binomial(n):
-                p = parameters[0][:, None]
-                q = _complement(p)
-                with np.errstate(divide="ignore"):
-                    ends = [binomial_logs(n, x, np.log(p[..., end]), np.log(q[..., end])) for end in (0, 1)]
-                terms = [
-                    np.where(np.isneginf(logs), 0.0, np.abs(logs)) + 2 * binomial_logs(n, x, 0.0, 0.0) for logs in ends
-                ]
-                out = _exponentials(ends[0], ends[1], 16 * (terms[0] + 1) * _ULP, 16 * (terms[1] + 1) * _ULP)
+                low, high = parameters[0][:, None, 0], parameters[0][:, None, 1]
+                ends = log_binomial(n, x, low, high), log_binomial(n, x, high, low)
+                shift = np.abs(x - n * low) + 1
+                margins = [16 * _ULP * (np.where(np.isneginf(logs), 0.0, np.abs(logs)) + shift) for logs in ends]
+                out = _exponentials(ends[0], ends[1], margins[0], margins[1])
                 return np.where(np.isneginf(ends[1])[..., None], 0.0, out)
             case _:
                 middles = [part.mean(axis=-1) for part in parameters]
@@ -188,7 +186,7 @@ def _exponentials(low: Array, high: Array, below: Array, above: Array) -> Array:
     """Intervals around the exponentials of logarithms that may be off by so much; the upper end is never zero."""
     with np.errstate(invalid="ignore", over="ignore"):
         lo, hi = np.exp(low - below) * (1 - 8 * _ULP), np.exp(high + above) * (1 + 8 * _ULP)
-    return np.stack(np.broadcast_arrays(lo, np.maximum(hi, np.nextafter(0, 1))), axis=-1)
+    return np.stack(np.broadcast_arrays(np.nextafter(lo, 0.0), np.nextafter(hi, np.inf)), axis=-1)
 
 
 def _is_zero(a: Array) -> Array:

@@ -46,6 +46,16 @@ _NAMED: dict[str, Semiring] = {
 _KINDS = (*_NAMED, "sympy")
 
 
+def _wants(kind: type | tuple[type, ...], wanted: str, *given: object) -> None:
+    for each in given:
+        if not isinstance(each, kind):
+            raise error("wrong-arguments", f"{type(each).__name__} where {wanted} is expected", caller())
+
+
+def _wants_circuit(given: object) -> None:
+    _wants(Circuit, "a circuit", given)
+
+
 def load(
     path: str | Path,
     *,
@@ -62,6 +72,7 @@ def load(
 
     Raises: DanausError with all mistakes of the file, each with its place.
     """
+    _wants((str, Path), "a path", path, path if params is None else params)
     path = Path(path)
     given = {"variables": variables, "vtree": vtree, "evidence": evidence}
     if path.suffix == ".circuit" and (names := [name for name, value in given.items() if value is not None]):
@@ -78,6 +89,8 @@ def parse(text: str, *, name: str = "<text>", params: str | Path | None = None, 
 
     Raises: DanausError with all mistakes of the text, each with its place.
     """
+    _wants(str, "text", text, name)
+    _wants((str, Path), "a path", "" if params is None else params)
     options = driver.Options(seed, None if params is None else Path(params))
     return driver.parse(text, name, options=options)
 
@@ -89,6 +102,8 @@ def save(circuit: Circuit, path: str | Path) -> None:
 
     Raises: DanausError `unwritable-file`, or `unknown-format` where the suffix is not `.circuit`.
     """
+    _wants_circuit(circuit)
+    _wants((str, Path), "a path", path)
     if Path(path).suffix != ".circuit":
         raise error(
             "unknown-format", f"{path} has not the suffix .circuit", caller(), hint="circuits are saved as .circuit"
@@ -107,6 +122,8 @@ def check(target: Circuit | Spec, *names: str) -> Any:
     """
     if isinstance(target, Spec):
         return judge(target)
+    _wants(Circuit, "a circuit or a spec", target)
+    _wants(str, "the name of a property", *names)
     results: dict[str, Result] = check_circuit(target, *names)
     return results
 
@@ -128,11 +145,12 @@ def evaluate(
     elements. Without x, "polynomial" gives the mass of each number of ones and "sympy" the network polynomial.
 
     >>> p = parse("var x : bool; circuit p { return bernoulli(x, [0.25]) }").circuit
-    >>> evaluate(p, [1]), evaluate(p, [[0], [1]], semiring="exact").tolist()
+    >>> float(evaluate(p, [1])), evaluate(p, [[0], [1]], semiring="exact").tolist()
     (0.25, [Fraction(3, 4), Fraction(1, 4)])
 
     Raises: DanausError `unknown-semiring`, `needs-data`, and for values outside their variable's domain.
     """
+    _wants_circuit(circuit)
     over = _semiring(semiring)
     weights = {
         circuit.variable(name): _weights(circuit.variable(name), given) for name, given in (evidence or {}).items()
@@ -159,6 +177,7 @@ def _log(circuit: Circuit, evidence: Evidence) -> Any:
 def _semiring(semiring: str | Semiring) -> Semiring:
     if isinstance(semiring, Semiring):
         return semiring
+    _wants(str, "a semiring", semiring)
     if semiring == "sympy":
         try:
             from .compiler.symbolic import SYMBOLIC
@@ -173,6 +192,8 @@ def _semiring(semiring: str | Semiring) -> Semiring:
 
 def _weights(variable: Variable, given: ArrayLike) -> Any:
     weights = np.asarray(given)
+    if weights.dtype.kind not in "biufO":
+        raise error("wrong-dtype", f'the weights on "{variable}" have dtype {weights.dtype}', caller())
     if not isinstance(variable.domain, FiniteDomain) or weights.shape[:1] != (variable.domain.size,):
         raise error(
             "wrong-shape", f'"{variable}" is {variable.domain}; its weights have shape {list(weights.shape)}', caller()
@@ -208,11 +229,13 @@ def _without_data(circuit: Circuit, over: Semiring, weights: dict[Variable, Any]
 
 
 def _ready(kind: str, circuit: Circuit) -> None:
+    _wants_circuit(circuit)
     require(Query(kind, kind, (circuit,), span=caller()))
 
 
 def likelihood(circuit: Circuit, x: ArrayLike) -> Any:
     """log p(x): [batch, variables] → [batch], or [variables] → a number; −inf is exact."""
+    _wants_circuit(circuit)
     values, _ = validate_array(x, circuit.variables)
     return _shaped(x, ask.log_likelihood(circuit, values))
 
@@ -247,6 +270,7 @@ def sample(circuit: Circuit, x: int | ArrayLike = 1, observed: ArrayLike | None 
     Row i of a seed does not depend on how many rows there are.
     """
     _ready("sample", circuit)
+    _wants((int, np.integer), "a seed", seed)
     if isinstance(x, int | np.integer):
         if x < 0:
             raise error("wrong-value", f"the number of samples is {x}", caller(), hint="it is at least 0")
@@ -264,6 +288,8 @@ def partition(circuit: Circuit) -> float:
 def moment(circuit: Circuit, variable: Variable | str, order: int) -> float:
     """E[xᵏ] of a variable under p/Z."""
     _ready("moment", circuit)
+    _wants((str, Variable), "a variable", variable)
+    _wants((int, np.integer), "an order, a natural number,", order)
     name = variable if isinstance(variable, str) else variable.name
     return ask.moment(circuit, circuit.variable(name), order)
 

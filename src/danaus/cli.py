@@ -138,6 +138,9 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         status = 0
+    except OSError as failure:  # of the output: files that are read or written have diagnostics of their own
+        click.echo(f"error[unwritable-file]: the output cannot be written: {failure.strerror}", err=True)
+        status = 2
     except MemoryError:
         click.echo("error[too-large]: there is not enough memory for this", err=True)
         status = 2

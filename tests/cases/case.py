@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import cache
 from typing import Any
 
-from oracle import ONE, ZERO, exponential, square_root
+from exact import ONE, ZERO, exponential, square_root
 
 Row = tuple[Any, ...]
 Numbers = Mapping[str, Any]
@@ -21,7 +21,7 @@ Numbers = Mapping[str, Any]
 PI = Fraction("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803482534")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """One circuit. `holds` names the properties that it has; `selective`: at most one child of a sum is not zero.
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 from math import comb
 from typing import Any
 
-from oracle import ONE, ZERO, sigmoid
+from exact import ONE, ZERO, sigmoid
 
 from .case import DISTRIBUTION, STRUCTURED, F, Numbers, coin, dot, normal, product, rare, registry, row
 

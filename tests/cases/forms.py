@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from oracle import ONE, ZERO
+from exact import ONE, ZERO
 
 from .case import DISTRIBUTION, STRUCTURED, F, coin, dot, each, every, registry, row, times
 

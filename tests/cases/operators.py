@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from oracle import ONE
+from exact import ONE
 
 from .case import DISTRIBUTION, STRUCTURED, F, Numbers, coin, normal, rare, registry, row
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from oracle import ONE, ZERO, logarithm
+from exact import ONE, ZERO, logarithm
 
 from .case import DISTRIBUTION, F, Numbers, Row, coin, dot, each, every, normal, product, rare, registry, times
 from .maps import monarch_of_two

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ from ..ir.data import Data, read_data, write_columns
 from ..ir.data.container import write_bytes
 from ..ir.diagnostic import Diagnostic, error, nearest
 from .options import read_spec, say, working
+
+# A name or a value in double quotes may hold commas and equals signs.
+_COMMA = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')
+_ASSIGNMENT = re.compile(r'(?P<name>"[^"]+"|[^"=]*[^"=\s])\s*=\s*(?P<value>"[^"]*"|.*\S)')
 
 
 def run(file: Path, query: str, **options: Any) -> int:
@@ -63,13 +68,13 @@ def assignments(text: str) -> list[tuple[str, str]]:
     Raises: DanausError `wrong-option`.
     """
     found: list[tuple[str, str]] = []
-    for item in text.split(",") if text.strip() else []:
-        name, equals, value = item.partition("=")
-        if not equals or not name.strip() or not value.strip():
+    for item in _COMMA.split(text) if text.strip() else []:
+        parts = _ASSIGNMENT.fullmatch(item.strip())
+        if parts is None:
             raise error(
                 "wrong-option", f'--given "{text}": "{item.strip()}" gives no value', hint='write "rain=1, wet=2"'
             )
-        found.append((name.strip().strip('"'), value.strip().strip('"')))
+        found.append((parts["name"].strip('"'), parts["value"].strip('"')))
     return found
 
 
