@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.numpy import save_file
 
 from agreement import (
     TOLERANCE,
@@ -47,6 +48,8 @@ class Written:
     def __init__(self, case: Case, folder: Path) -> None:
         for name, text in case.files.items():
             (folder / name).write_text(text)
+        for name, arrays in case.tensors.items():
+            save_file({key: np.array(value, dtype=np.float64) for key, value in arrays.items()}, folder / name)
         self.case = case
         self.spec: Spec = parse(case.text, case.name, folder)
         self.circuit: Circuit = self.spec.circuits[case.circuit]

@@ -174,6 +174,25 @@ def chow_liu_with_missing_values(*xs: int) -> Fraction:
     return tree_of(GAPS, F(1, 10))(xs)
 
 
+@case(
+    """
+    var x : bool
+    circuit a { return bernoulli(x, [0.25]) }
+    circuit b { return [x = 1] }
+    circuit q = mixture([a, b], [0.5, 0.5])
+    load "weights.safetensors"
+    circuit p = mixture([q, a], [0, 1])
+    """,
+    DISTRIBUTION,
+    drawn=True,
+    tensors={"weights.safetensors": {"q.weights": [[0.125, 0.875]], "p.weights": [[0.75, 0.25]]}},
+)
+def mixtures_with_loaded_weights(numbers: Numbers, x: int) -> Fraction:
+    assert numbers == {"q.weights": [[F(1, 8), F(7, 8)]], "p.weights": [[F(3, 4), F(1, 4)]]}
+    q = F(1, 8) * coin(x, "0.25") + F(7, 8) * x
+    return F(3, 4) * q + F(1, 4) * coin(x, "0.25")
+
+
 @case(THREE + 'circuit p = hclt("data.csv", states=2)', DISTRIBUTION, files={"data.csv": DATA}, drawn=True)
 def hclt(numbers: Numbers, *xs: int) -> Fraction:
     x, y, z = xs
@@ -226,26 +245,76 @@ def quad_graph(numbers: Numbers, *xs: int) -> Fraction:
     return dot(numbers["p.root"][0], every(upper, lower) + every(left, right))
 
 
+class Sums:
+    """The dense sums of a region by name: of one name they are numbered, in the order in which they are asked for."""
+
+    def __init__(self, numbers: Numbers) -> None:
+        self.numbers = numbers
+        self.taken: dict[str, int] = {}
+
+    def of(self, region: str, nodes: Sequence[Fraction]) -> list[Fraction]:
+        number = self.taken.get(region, 0)
+        self.taken[region] = number + 1
+        return times(self.numbers[f"p.{region}" + (f"#{number}" if number else "")], nodes)
+
+
 @case(
-    "var x[3] : bool; circuit p = poon_domingos(x, shape=[1, 3], delta=1, states=2)",
+    "var x[4] : bool; circuit p = quad_graph(x, shape=[2, 2], states=2)",
+    "smooth decomposable normalized nonnegative",
+    drawn=True,
+)
+def quad_graph_of_elementwise_products(numbers: Numbers, *xs: int) -> Fraction:
+    a, b, c, d = ([coin(x, p) for p in numbers[f"p.x[{i}]"]] for i, x in enumerate(xs))
+    sums = Sums(numbers)
+    pixels = {"0..1,0..1": a, "0..1,1..2": b, "1..2,0..1": c, "1..2,1..2": d}
+
+    def half(first: str, second: str) -> list[Fraction]:
+        return each(sums.of(first, pixels[first]), sums.of(second, pixels[second]))
+
+    # From the small regions to the large: by their size, then their top, bottom, left and right.
+    upper = half("0..1,0..1", "0..1,1..2")
+    left = half("0..1,0..1", "1..2,0..1")
+    right = half("0..1,1..2", "1..2,1..2")
+    lower = half("1..2,0..1", "1..2,1..2")
+    rows = each(sums.of("0..1,0..2", upper), sums.of("1..2,0..2", lower))
+    columns = each(sums.of("0..2,0..1", left), sums.of("0..2,1..2", right))
+    return dot(numbers["p.root"][0], rows + columns)
+
+
+@case(
+    "var x[4] : bool; circuit p = poon_domingos(x, shape=[1, 4], delta=1, states=2)",
     "smooth decomposable normalized nonnegative",
     drawn=True,
 )
 def poon_domingos(numbers: Numbers, *xs: int) -> Fraction:
-    a, b, c = ([coin(x, p) for p in numbers[f"p.x[{i}]"]] for i, x in enumerate(xs))
-    taken: dict[str, int] = {}
+    nodes = {(i, i + 1): [coin(x, p) for p in numbers[f"p.x[{i}]"]] for i, x in enumerate(xs)}
+    sums = Sums(numbers)
+    for width in (2, 3, 4):
+        for start in range(5 - width):
+            end = start + width
+            parts = [
+                each(sums.of(f"0..1,{start}..{cut}", nodes[start, cut]), sums.of(f"0..1,{cut}..{end}", nodes[cut, end]))
+                for cut in range(start + 1, end)
+            ]
+            if width == 4:
+                return dot(numbers["p.root"][0], [node for part in parts for node in part])
+            if len(parts) == 1:
+                nodes[start, end] = parts[0]
+            else:
+                mix = numbers[f"p.0..1,{start}..{end}.mix"]
+                nodes[start, end] = [dot(mix[k][0], [part[k] for part in parts]) for k in range(2)]
+    raise AssertionError("the whole comes last")
 
-    def summed(region: str, nodes: Sequence[Fraction]) -> list[Fraction]:
-        """The next dense sum of a region: they are numbered in the order of the regions that they stand in."""
-        number = taken.get(region, 0)
-        taken[region] = number + 1
-        return times(numbers[f"p.{region}" + (f"#{number}" if number else "")], nodes)
 
-    left = each(summed("0..1,0..1", a), summed("0..1,1..2", b))
-    right = each(summed("0..1,1..2", b), summed("0..1,2..3", c))
-    whole = each(summed("0..1,0..1", a), summed("0..1,1..3", right)) + each(
-        summed("0..1,0..2", left), summed("0..1,2..3", c)
-    )
+@case(
+    "var x[6] : bool; circuit p = poon_domingos(x, shape=[2, 3], delta=2, states=2)",
+    "smooth decomposable structured normalized nonnegative",
+    drawn=True,
+)
+def poon_domingos_with_leaves_of_several_pixels(numbers: Numbers, *xs: int) -> Fraction:
+    pixels = [[coin(x, p) for p in numbers[f"p.x[{i}]"]] for i, x in enumerate(xs)]
+    left, right = each(*(pixels[i] for i in (0, 1, 3, 4))), each(pixels[2], pixels[5])
+    whole = each(times(numbers["p.0..2,0..2"], left), times(numbers["p.0..2,2..3"], right))
     return dot(numbers["p.root"][0], whole)
 
 
