@@ -11,6 +11,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
@@ -27,9 +28,10 @@ from agreement import (
 )
 from cases import bodies, families, forms, maps, operators, templates
 from cases.case import Case
-from danaus.compiler.driver import parse
+from danaus.compiler.driver import load, parse
 from danaus.compiler.properties import check
 from danaus.frontend.spec import Spec
+from danaus.frontend.write import write_circuit
 from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import DanausError
 from danaus.ir.domain import Variable
@@ -37,6 +39,8 @@ from danaus.ir.evaluate import evaluate
 from danaus.ir.semirings import EXACT
 from definitions import Definitions
 from exact import ONE, ZERO, Assignment, Number, values
+from oracle import Oracle
+from same import assert_same
 
 LARGEST_SUM = 400
 CASES = [*families.CASES, *forms.CASES, *maps.CASES, *bodies.CASES, *templates.CASES, *operators.CASES]
@@ -206,3 +210,15 @@ def test_it_has_the_properties_stated(written: Written) -> None:
         assert check(written.circuit, name)[name].status == ("proved" if name in written.case.holds else "refuted")
         if name not in ("normalized", "nonnegative") or written.finite:
             assert getattr(written.definitions, name) == (name in written.case.holds), name
+
+
+@every(CASES)
+def test_it_is_written_and_read_back(written: Written, tmp_path: Path) -> None:
+    write_circuit(written.circuit, tmp_path / "again.circuit")
+    again = load(tmp_path / "again.circuit").circuits[written.circuit.name]
+    if written.circuit.origin is None:
+        named = [parameter.name for parameter in written.circuit.parameters]
+        assert_same(written.circuit, again, [p.name for p in again.parameters if p.name not in named])
+    assert again.variables == written.circuit.variables
+    oracle = Oracle(again)
+    assert all(oracle.value(row) == written.definitions.oracle.value(row) for row in written.rows)

@@ -47,7 +47,8 @@ def python(*arguments: str, cwd: Path = ROOT) -> str:
 def sources() -> set[str]:
     """The files that the package consists of, as paths in a wheel, found without following links."""
     package = ROOT / "src" / "danaus"
-    files = {f"danaus/{file.relative_to(package)}" for file in package.glob("*.py")} | {"danaus/py.typed"}
+    files = {f"danaus/{file.name}" for file in package.glob("*.py")} | {"danaus/py.typed"}
+    files |= {f"danaus/commands/{file.name}" for file in (package / "commands").glob("*.py")}
     for room in ROOMS:
         for suffix in ("*.py", "*.lark"):
             files |= {f"danaus/{file.relative_to(ROOT).as_posix()}" for file in (ROOT / room).rglob(suffix)}

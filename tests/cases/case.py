@@ -25,8 +25,8 @@ PI = Fraction("3.141592653589793238462643383279502884197169399375105820974944592
 class Case:
     """One circuit. `holds` names the properties that it has; `selective`: at most one child of a sum is not zero.
 
-    `points` are values to try of count and real variables; `files`, and arrays by file and name, are written beside the text; `drawn` says that the
-    function wants the parameters, `rounded` that they were computed in floats from data.
+    `points` are values to try of count and real variables; `files`, and arrays by file and name, are written beside the
+    text; `drawn` says that the function wants the parameters, `rounded` that they were computed in floats from data.
     """
 
     text: str
