@@ -220,5 +220,5 @@ def test_it_is_written_and_read_back(written: Written, tmp_path: Path) -> None:
         named = [parameter.name for parameter in written.circuit.parameters]
         assert_same(written.circuit, again, [p.name for p in again.parameters if p.name not in named])
     assert again.variables == written.circuit.variables
-    oracle = Oracle(again)
-    assert all(oracle.value(row) == written.definitions.oracle.value(row) for row in written.rows)
+    oracle, definitions = Oracle(again), written.definitions.oracle
+    assert all(abs(oracle.value(row) - definitions.value(row)) <= written.slack for row in written.rows)
