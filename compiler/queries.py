@@ -15,7 +15,7 @@ from ..ir import query as ask
 from ..ir.circuit import Circuit
 from ..ir.data import Column, Data
 from ..ir.data.value import names_of, reader
-from ..ir.diagnostic import error
+from ..ir.diagnostic import error, warn
 from ..ir.domain import Cat, FiniteDomain, Variable
 from .operators import restrict
 
@@ -134,6 +134,8 @@ def _conditional(circuit: Circuit, data: Data) -> list[Column]:
         else:
             columns.append(Column(f"{variable.name}.mean", posterior.mean, present=missing))
             columns.append(Column(f"{variable.name}.sd", np.sqrt(posterior.variance), present=missing))
+    if not columns:
+        warn("no value is missing in the data: there is nothing to say of the rest of a row")
     return columns
 
 
