@@ -1,7 +1,7 @@
 """Determinism by its definition: every sum node at every assignment, its children counted.
 
-What enters is a circuit of finite domains; what leaves are overlaps. Learnable numbers are drawn as fractions from a wide
-range, so that what vanishes does so for all of them.
+What enters is a circuit of finite domains; what leaves are overlaps. Learnable numbers are drawn as fractions from
+a wide range, so that what vanishes does so for all of them.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class Domains:
 
     def mask(self, node: int) -> int:
         """The classes of one input node, as the bits of a number."""
-        return self._integers[self.row[node]]
+        return self._integers[int(self.row[node])]
 
     @cached_property
     def _integers(self) -> list[int]:
@@ -185,7 +185,7 @@ def _is_one(expression: Expression, support: Support) -> Booleans:
             pass
         case _:
             try:
-                return found & np.asarray(Numbers(support.store).of(expression, EXACT) == 1, dtype=bool)
+                return np.asarray(found & (Numbers(support.store).of(expression, EXACT) == 1), dtype=bool)
             except DanausError:  # it is irrational, and may be near 1 only
                 return np.zeros(expression.shape, dtype=bool)
     if value.rationals is not None:

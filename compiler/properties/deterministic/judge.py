@@ -99,9 +99,10 @@ class Judge:
             found = self._sum(node, planes, questions)
             if isinstance(found, Refuted):
                 return found
-            unknown = unknown or found
-            if isinstance(found, Unknown) and questions.over:
-                break
+            if isinstance(found, Unknown):
+                unknown = unknown or found
+                if questions.over:
+                    break
         return unknown or Proved()
 
     def refuted(self, place: tuple[Sum, int], children: Indices) -> Refuted | None:
@@ -126,7 +127,7 @@ class Judge:
         chosen = [
             isinstance(block, Sum) and self.concerns(block, i) for block, i in map(self.graph.place, sums.tolist())
         ]
-        return sums[np.array(chosen, dtype=bool)]
+        return np.asarray(sums[np.array(chosen, dtype=bool)], dtype=np.int64)
 
     def _structural(self, sums: Indices) -> tuple[Indices, Allowed | None]:
         """The sums that the structure does not prove, and what their children allow."""

@@ -116,4 +116,4 @@ def _ranges(starts: Indices, counts: Indices) -> Indices:
     """The numbers starts[i] … starts[i] + counts[i] - 1, one stretch after the other."""
     bounds = np.cumsum(counts)
     total = int(bounds[-1]) if len(bounds) else 0
-    return np.arange(total) + np.repeat(starts - (bounds - counts), counts)
+    return np.asarray(np.arange(total) + np.repeat(starts - (bounds - counts), counts), dtype=np.int64)
