@@ -125,6 +125,7 @@ def bench(arguments: tuple[str, ...]) -> int:
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line, and exits with its status."""
+    sys.set_int_max_str_digits(0)  # counts have as many digits as they have
     try:
         status = danaus.main(args=arguments, standalone_mode=False)
     except DanausError as failure:

@@ -16,7 +16,7 @@ from ..frontend.elaborate.demands import AVAILABLE_QUERIES, QUERIES
 from ..frontend.spec import Query, Spec
 from ..ir.data import Data, read_data, write_columns
 from ..ir.data.container import write_bytes
-from ..ir.diagnostic import Diagnostic, error, nearest
+from ..ir.diagnostic import Diagnostic, Refused, error, nearest
 from .options import read_spec, say, working
 
 # A name or a value in double quotes may hold commas and equals signs.
@@ -29,8 +29,7 @@ def run(file: Path, query: str, **options: Any) -> int:
     if options["device"] != "cpu":
         raise error("not-yet", f"the device {options['device']} is not available yet", hint="cpu is")
     spec = read_spec(file, options)
-    asked = given(find(spec, query), assignments(options["given"]))
-    require(asked)
+    asked = _required(find(spec, query), options["given"])
     _require_used(asked, options)
     data = _data(spec, asked, options["data"])
     with warnings.catch_warnings(record=True) as caught, working(f"answering {query}"):
@@ -40,6 +39,21 @@ def run(file: Path, query: str, **options: Any) -> int:
         say(Diagnostic("warning", str(warning.message), severity="warning"))
     _write(found, options["output"])
     return 0
+
+
+def _required(query: Query, fixed: str) -> Query:
+    """The query under `--given`; what it needs is proved of its circuits, or of them as they are restricted.
+
+    A restriction keeps every property that a query needs, and may bring one.
+    """
+    asked = given(query, assignments(fixed))
+    try:
+        require(query)
+    except Refused:
+        if asked is query:
+            raise
+        require(asked)
+    return asked
 
 
 def find(spec: Spec, name: str) -> Query:
