@@ -144,7 +144,8 @@ def _element(
     def element(block: Block, below: list[Array]) -> Array:
         match block:
             case Input(family, variable, parameters):
-                semiring = maximum if picked[evidence.positions[variable]] else LOG
+                position = evidence.positions.get(variable)  # none of what stands under zero weights alone
+                semiring = maximum if position is not None and picked[position] else LOG
                 return input_elements(family, variable, parameters, semiring, evidence, numbers)
             case Product(_, form):
                 return multiply(below, form, evidence.rows, LOG)
