@@ -16,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ...ir.block import Block, Indexed, Product, Sum, select
+from ...ir.block import Block, Indexed, Product, Sum, indexed, select
 from ...ir.expression import Constraint, Expression, Floats, Parameter, Value, constant
 from ...ir.linear import Indices, Sparse
 from ...ir.span import Span
@@ -81,7 +81,7 @@ def _leaf(inputs: Sequence[Block], node: int) -> tuple[Block, int]:
 
 
 def _reached(offsets: Indices, members: Indices, leaves: int, root: int) -> Booleans:
-    """Which nodes the root stands on: what is left when nodes without a parent are taken away until only it has none."""
+    """Which nodes the root stands on: those that are left when nodes without a parent are taken away in turn."""
     count = len(offsets) - 1
     parents = np.bincount(members, minlength=leaves + count)[leaves:]
     live = np.ones(count, dtype=bool)
@@ -100,7 +100,7 @@ def _settled(nodes: Indices, counts: Indices, place: Indices) -> Indices:
     np.subtract.at(counts, nodes, 1)
     ready = nodes[counts[nodes] == 0]
     place[ready] = np.arange(len(ready))
-    return ready[place[ready] == np.arange(len(ready))]  # of equal ones that whose place was written last
+    return np.asarray(ready[place[ready] == np.arange(len(ready))])  # of equal ones that whose place was written last
 
 
 def _stretches(offsets: Indices, nodes: Indices) -> Indices:
@@ -108,7 +108,7 @@ def _stretches(offsets: Indices, nodes: Indices) -> Indices:
     starts, lengths = offsets[nodes], offsets[nodes + 1] - offsets[nodes]
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total) + np.repeat(starts - ends + lengths, lengths)
+    return np.asarray(np.arange(total) + np.repeat(starts - ends + lengths, lengths))
 
 
 def _kept(
@@ -188,7 +188,8 @@ class _Layout:
         # Which blocks stand in which: a pair once, but where a sum names one node twice.
         span = len(widths) * (int(again.max(initial=0)) + 1)
         keys = (block_of[leaves + owner] - len(inputs)) * span + again * len(widths) + block_of[below]
-        pairs = np.unique(keys) if len(keys) else keys
+        pairs = np.sort(keys)  # by sorting: there may be as many different ones as edges
+        pairs = pairs[np.concatenate([[True], pairs[1:] != pairs[:-1]])[: len(pairs)]]
         self.children = pairs % len(widths)
         holder = pairs // span
         self.pairs = np.searchsorted(holder, np.arange(len(self.starts)))
@@ -197,7 +198,6 @@ class _Layout:
         shift = before - before[self.pairs[holder]] if len(pairs) else before
         self.columns = shift[np.searchsorted(pairs, keys)] + place[below]
         self.rows = owner - self.starts[:-1][block_of[leaves + owner] - len(inputs)]
-        self.sizes = sizes
         for array in (self.columns, self.rows):
             array.flags.writeable = False
 
@@ -208,7 +208,7 @@ class _Layout:
         made = list(self.inputs)
         values: dict[str, tuple[Parameter, Value]] = {}
         starts, pairs, kinds = self.starts.tolist(), self.pairs.tolist(), self.is_sum.tolist()
-        edges, below, sizes = self.offsets[self.starts].tolist(), self.children.tolist(), self.sizes.tolist()
+        edges, below = self.offsets[self.starts].tolist(), self.children.tolist()
         longest = max((b - a for a, b in pairwise(edges)), default=0)
         order, ones = np.arange(longest), np.ones(longest)
         order.flags.writeable = False
@@ -231,14 +231,15 @@ class _Layout:
                 constraint: Constraint = "positive" if bool((numbers > 0).all()) else "real"
                 expression = Parameter(called, numbers.shape, constraint, True, span)
                 values[called] = expression, Value.of(numbers)
-            inputs = sum(sizes[mine])
+            children = children or (indexed([], [0, 0], []),)  # a block of sums of nothing stands on something
+            inputs = sum(child.width for child in children)
             linear = Sparse(self.rows[here], self.columns[here], expression, width, inputs, order[:length], bounds)
             made.append(Sum(children, linear, width, span))
         return made[-1], values
 
 
 def _repeats(owner: Indices, below: Indices, sums: Booleans) -> Indices:
-    """How often the same child has stood before in the same sum, per edge; products may name one as often as they do."""
+    """How often the same child has stood before in the same sum, per edge; of products it does not matter."""
     none = np.zeros(len(below), dtype=np.int64)
     of_sums = sums[owner]
     longest = int(np.bincount(owner[of_sums]).max(initial=0)) if len(owner) else 0
