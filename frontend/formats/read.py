@@ -46,6 +46,10 @@ def read_foreign(path: Path, options: ForeignOptions, known: Mapping[str, Variab
             takes = ", ".join((*_OPTIONS[form], "over"))
             raise error("wrong-option", f"a {form} file is read without {field.name}", hint=f"it takes {takes}")
     match form:
+        case ".nnf":
+            from .nnf import read_nnf
+
+            return read_nnf(path, options, known)
         case _:
             raise error("not-yet", f"files of the format {form} are not read yet", hint="Danaus reads .circuit files")
 
