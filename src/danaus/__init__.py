@@ -52,7 +52,6 @@ _LATER = frozenset(
         "divide",
         "normalize",
         "differentiate",
-        "compatible",
         "equal",
         "flows",
         "decode",
