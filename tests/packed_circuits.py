@@ -1,8 +1,8 @@
 """Large circuits of single nodes, packed level by level into few blocks: deterministic decompositions, generated.
 
-What enters is a size and a seed; what leaves is a circuit as a reader of compiled logic would build it. Each sum decides
-a variable that it has not decided above; its children are products of a literal on it, literals that follow, and nodes
-over parts of the rest. All are smooth, decomposable and deterministic.
+What enters is a size and a seed; what leaves is a circuit as a reader of compiled logic would build it. Each sum
+decides a variable; its children are products of a literal on it, further literals, and nodes over parts of the rest.
+All are smooth, decomposable and deterministic.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class Nodes:
         literals = 2 * self.variables
         counts = np.array([len(row) for row in self.below], dtype=np.int64)
         members = np.array([node for row in self.below for node in row], dtype=np.int64)
-        return pack(self.variables, np.array(self.sums), np.concatenate([[0], np.cumsum(counts)]), members, root - literals)
+        return pack(
+            self.variables, np.array(self.sums), np.concatenate([[0], np.cumsum(counts)]), members, root - literals
+        )
 
 
 def pack(variables: int, sums: Indices, offsets: Indices, members: Indices, root: int) -> Circuit:
@@ -91,7 +93,10 @@ def bushy(size: int, variables: int, seed: int, extra: int = 1, tops: int = 6) -
     random = np.random.default_rng(seed)
     nodes = Nodes(variables)
     pool = max(1, size // ((1 << tops) * variables * 3 // (1 + extra)))
-    roots = [_over(nodes, random, list(random.permutation(np.arange(tops, variables))), pool, extra) for _ in range(1 << tops)]
+    roots = [
+        _over(nodes, random, list(random.permutation(np.arange(tops, variables))), pool, extra)
+        for _ in range(1 << tops)
+    ]
     leaves = [found[0] for found in roots]
     for v in reversed(range(tops)):
         leaves = [
