@@ -56,7 +56,6 @@ _LATER = frozenset(
         "flows",
         "decode",
         "posterior",
-        "count",
         "expectation",
         "entropy",
         "cross_entropy",
