@@ -1,4 +1,4 @@
-"""Large circuits of single nodes, packed level by level into few blocks: deterministic decompositions, generated.
+"""Large circuits of single nodes, packed level by level into few blocks.
 
 What enters is a size and a seed; what leaves is a circuit as a reader of compiled logic would build it. Each sum
 decides a variable; its children are products of a literal on it, further literals, and nodes over parts of the rest.
@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from danaus.ir.block import Block, concat, indexed, input_block, weighted
+from danaus.frontend.formats.pack import pack
+from danaus.ir.block import input_block
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Bool, Variable
-from danaus.ir.expression import constant
 from danaus.ir.family import Indicator
-from danaus.ir.linear import sparse
 from danaus.ir.store import Store
 
 Indices = np.ndarray
@@ -38,54 +37,17 @@ class Nodes:
 
     def circuit(self, root: int) -> Circuit:
         """The nodes below a root, packed: all sums of a level are one block, and all products."""
-        literals = 2 * self.variables
         counts = np.array([len(row) for row in self.below], dtype=np.int64)
         members = np.array([node for row in self.below for node in row], dtype=np.int64)
-        return pack(
-            self.variables, np.array(self.sums), np.concatenate([[0], np.cumsum(counts)]), members, root - literals
-        )
+        offsets = np.concatenate([[0], np.cumsum(counts)])
+        return packed(self.variables, np.array(self.sums, dtype=bool), offsets, members, root)
 
 
-def pack(variables: int, sums: Indices, offsets: Indices, members: Indices, root: int) -> Circuit:
-    """A circuit of single nodes that stand children first, by levels; members below 2 · variables are literals."""
-    literals, size = 2 * variables, len(sums)
-    levels = np.zeros(literals + size, dtype=np.int64)
-    bounds, named = offsets.tolist(), members.tolist()
-    found = levels.tolist()
-    for node in range(size):
-        found[literals + node] = 1 + max((found[child] for child in named[bounds[node] : bounds[node + 1]]), default=0)
-    levels = np.array(found[literals:])
-    named_variables = [Variable(f"x{v}", Bool()) for v in range(variables)]
-    leaves = concat([input_block(Indicator(value), variable) for variable in named_variables for value in (0, 1)])
-    blocks: list[Block] = [leaves]
-    place = np.zeros(literals + size, dtype=np.int64)  # the block of each node, and its index there
-    index = np.concatenate([np.arange(literals), np.zeros(size, dtype=np.int64)])
-    order = np.lexsort((np.arange(size), sums, levels))
-    keys = levels[order] * 2 + sums[order]
-    cuts = np.concatenate([[0], np.flatnonzero(np.diff(keys)) + 1, [size]])
-    counts = np.diff(offsets)
-    for start, stop in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
-        own = order[start:stop]
-        each = counts[own]
-        ends = np.cumsum(each)
-        edges = np.repeat(offsets[own] - (ends - each), each) + np.arange(ends[-1] if len(ends) else 0)
-        below = members[edges]
-        used, which = np.unique(place[below], return_inverse=True)
-        children = [blocks[each] for each in used.tolist()]
-        starts = np.concatenate([[0], np.cumsum([child.width for child in children])])
-        positions = starts[:-1][which] + index[below]
-        if sums[own[0]]:
-            rows = np.repeat(np.arange(len(own)), each)
-            ones = constant(np.ones(len(positions)))
-            block = weighted(children, sparse(rows, positions, ones, len(own), int(starts[-1])))
-        else:
-            block = indexed(children, np.concatenate([[0], ends]), positions)
-        place[literals + own], index[literals + own] = len(blocks), np.arange(len(own))
-        blocks.append(block)
-    last = blocks[place[literals + root]]
-    if last.width > 1:
-        last = weighted([last], sparse([0], [int(index[literals + root])], constant(np.ones(1)), 1, last.width))
-    return Circuit(last, Store())
+def packed(variables: int, sums: Indices, offsets: Indices, members: Indices, root: int) -> Circuit:
+    """A circuit of single nodes, the literals of some variables first."""
+    named = [Variable(f"x{v}", Bool()) for v in range(variables)]
+    inputs = [input_block(Indicator(value), variable) for variable in named for value in (0, 1)]
+    return Circuit(pack(inputs, sums, offsets, members, None, root).root, Store())
 
 
 def bushy(size: int, variables: int, seed: int, extra: int = 1, tops: int = 6) -> Circuit:
