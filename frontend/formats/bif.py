@@ -16,6 +16,7 @@ import numpy as np
 from ...ir.diagnostic import error, nearest
 from ...ir.domain import Cat
 from ...ir.span import Note, Source
+from ...ir.store import TEXT_TOLERANCE
 from .bif_rows import Rows
 from .lexemes import Lexemes
 from .network import Factor, Network, normalised
@@ -146,7 +147,7 @@ class _Reader:
             )
         table = Rows(words, [self.states[other] for other in scope], f'the probability of "{name}"', child).read()
         rows, _ = normalised(table)
-        if not np.array_equal(rows, table):
+        if np.any(np.abs(table.sum(axis=-1) - 1) > TEXT_TOLERANCE):
             self.renormalised.append(name)
         order = {known: number for number, known in enumerate(self.places)}
         self.tables[name] = (child, Factor(tuple(order[other] for other in [*scope[1:], name]), rows))

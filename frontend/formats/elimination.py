@@ -16,8 +16,8 @@ import numpy as np
 
 from ...ir.diagnostic import DanausError, error
 
-_WORK = 3_000_000
-"""Pairs of neighbours that all tries together may look at; one try on a 20 × 20 grid looks at 50,000."""
+_WORK = 20_000_000
+"""Neighbours that all tries together may look at, about a second; one try on a 20 × 20 grid looks at 1,000,000."""
 
 _TRIES = 32
 _SMALL = 16.0
@@ -42,6 +42,12 @@ class Order:
         """The entries of all tables together; infinite where no float holds it."""
         return sum(2.0**log if log < 1000 else float("inf") for log in self.logs)
 
+
+_HOPELESS = 62.0
+"""Planning ends at a table of 2⁶² entries, which no memory holds: what remains would only take time."""
+
+_CROWDED = 250
+"""With more neighbours than this a variable waits until it has fewer; looking at their pairs takes time in squares."""
 
 BYTES = 120
 """Memory per table entry while a circuit is built and packed."""
@@ -82,6 +88,8 @@ def min_fill(sizes: Sequence[int], scopes: Iterable[Sequence[int]]) -> Order:
         others.discard(variable)
     logs = {variable: log2(sizes[variable]) for variable in graph}
     best, work = _eliminate(graph, logs, {variable: variable for variable in graph})
+    if best.logs and max(best.logs) > _HOPELESS:
+        return best
     random = np.random.default_rng(0)
     spent, tries = work, 1
     while best.logs and max(best.logs) > _SMALL and spent + work < _WORK and tries < _TRIES:
@@ -113,14 +121,16 @@ def _eliminate(graph: dict[int, set[int]], logs: dict[int, float], ranks: dict[i
             continue
         order.append(variable)
         sizes.append(weight)
+        if weight > _HOPELESS or work > 50 * _WORK:
+            break
         others = near.pop(variable)
         touched = set(others)
         for other in others:
             near[other].discard(variable)
         if fill:
             for left, right in combinations(sorted(others), 2):
-                work += 1
                 if right not in near[left]:
+                    work += len(near[left])
                     for third in near[left] & near[right]:
                         if third not in others:
                             fills[third] -= 1
@@ -128,7 +138,7 @@ def _eliminate(graph: dict[int, set[int]], logs: dict[int, float], ranks: dict[i
                     near[left].add(right)
                     near[right].add(left)
         for other in others:
-            work += len(near[other])
+            work += min(len(near[other]), _CROWDED) ** 2
             fills[other] = _fill(near, other)
             weights[other] = logs[other] + sum(logs[third] for third in near[other])
         for other in touched:
@@ -138,4 +148,6 @@ def _eliminate(graph: dict[int, set[int]], logs: dict[int, float], ranks: dict[i
 
 def _fill(near: dict[int, set[int]], variable: int) -> int:
     others = near[variable]
+    if len(others) > _CROWDED:
+        return len(others) ** 2
     return sum(len(others) - 1 - len(others & near[other]) for other in others) // 2

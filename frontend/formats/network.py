@@ -12,7 +12,7 @@ import numpy as np
 
 from ...ir.domain import FiniteDomain
 from ...ir.expression import Floats
-from ...ir.store import LOADED_TOLERANCE, TEXT_TOLERANCE
+from ...ir.store import LOADED_TOLERANCE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,4 +53,8 @@ def normalised(table: Floats) -> tuple[Floats, int | None]:
     wrong = np.flatnonzero(np.abs(sums - 1) > LOADED_TOLERANCE)
     if len(wrong):
         return table, int(wrong[0])
-    return np.where(np.abs(sums - 1) > TEXT_TOLERANCE, table / sums, table), None
+    return np.where(np.abs(sums - 1) > _ROUNDING, table / sums, table), None
+
+
+_ROUNDING = 1e-14
+"""Sums nearer to 1 than this are 1: what is left are the roundings of adding up."""

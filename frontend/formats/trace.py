@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import log2
 
 import numpy as np
@@ -35,6 +36,13 @@ class Scalars:
     weights: Floats
     root: int
     """-1 where the function is zero everywhere."""
+    stretches: Indices
+    """Where stretches of nodes of one kind begin that were made together, and the number of nodes."""
+
+    def bounds(self, most: int = 1 << 22) -> Indices:
+        """The stretches, none of them longer than `most`."""
+        parts = [np.arange(a, b, most) for a, b in pairwise(self.stretches.tolist())]
+        return np.concatenate([*parts, self.stretches[-1:]])
 
 
 def trace(network: Network, order: Order, memory: int) -> Scalars:
@@ -205,6 +213,7 @@ class _Trace:
             names[np.concatenate([np.zeros(0, np.int64), *picked])],
             np.concatenate([np.zeros(0), *weights]),
             int(names[root]) if root >= 0 else -1,
+            np.unique(np.concatenate([[0], names[ends[1:] - 1] + 1 - self.inputs])).astype(np.int64),
         )
 
 
@@ -229,7 +238,7 @@ def _relation(layout: Layout, scope: Sequence[int], table: Floats, places: dict[
     mine = [places[scope[axis]] for axis in wide]
     order = sorted(range(len(mine)), key=lambda axis: mine[axis])
     # The first to be eliminated has the lowest bits, hence is the last axis.
-    turned = np.ascontiguousarray(table.transpose(order[::-1]))
+    turned = table.transpose(order[::-1])
     named = tuple(mine[axis] for axis in order)
     flat = turned.reshape(-1)
     found = np.flatnonzero(flat)

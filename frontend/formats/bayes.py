@@ -1,0 +1,79 @@
+"""Bayesian and Markov networks to specs: `.bif` and `.uai`, with `.evid` where it is given.
+
+The circuit is the product of all tables as a function of the variables, without those that the evidence fixes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from ...ir.diagnostic import Diagnostic
+from ...ir.domain import Variable
+from ...ir.span import Source, Span
+from ..spec import Spec
+from .bif import parse_bif
+from .compiled import compiled
+from .declared import declared
+from .elimination import BYTES, min_fill, too_large
+from .evid import parse_evidence
+from .network import Network, restricted
+from .options import ForeignOptions
+from .text import foreign_source
+from .trace import trace
+from .uai import parse_uai
+
+
+def read_bif(path: Path, options: ForeignOptions, known: Mapping[str, Variable]) -> Spec:
+    """The Bayesian network of a `.bif` or `.bif.gz` file, as the circuit "circuit".
+
+    Raises: DanausError with the place of a mistake, or `too-large`.
+    """
+    source = foreign_source(path)
+    network, renormalised = parse_bif(source)
+    notes = [
+        Diagnostic("renormalised", f'rows of "{name}" were renormalised', Span(source, 1), severity="note")
+        for name in renormalised
+    ]
+    return _spec(path, source, network, options, known, notes)
+
+
+def read_uai(path: Path, options: ForeignOptions, known: Mapping[str, Variable]) -> Spec:
+    """The network of a `.uai` or `.uai.gz` file, as the circuit "circuit".
+
+    Raises: DanausError with the place of a mistake, or `too-large`.
+    """
+    source = foreign_source(path)
+    return _spec(path, source, parse_uai(source), options, known, [])
+
+
+def _spec(
+    path: Path,
+    source: Source,
+    network: Network,
+    options: ForeignOptions,
+    known: Mapping[str, Variable],
+    notes: list[Diagnostic],
+) -> Spec:
+    variables = declared(network.names, network.domains, options.over, known)
+    network = replace(network, names=tuple(variable.name for variable in variables))
+    fixed = {} if options.evidence is None else parse_evidence(foreign_source(options.evidence), network)
+    network = restricted(network, fixed)
+    order = min_fill(network.sizes, [factor.scope for factor in network.factors])
+    if order.variables:
+        variable, log = order.largest
+        # Zeros may make the tables far smaller than their assignments are many; without them it is certain.
+        sure = all((factor.table > 0).all() for factor in network.factors)
+        if log > MOST_LOG or (sure and order.entries * BYTES > options.memory):
+            raise too_large(network.names[variable], log, options.memory)
+    scalars = trace(network, order, options.memory)
+    left = [variable for place, variable in enumerate(variables) if place not in fixed]
+    circuit = compiled(scalars, [*variables], Span(source, 1))
+    circuit = replace(circuit, free=tuple(variable for variable in circuit.free if variable in left))
+    parameters = {parameter.name: parameter for parameter in circuit.store}
+    return Spec(path.name, path, tuple(left), {"circuit": circuit}, parameters, circuit.store, diagnostics=notes)
+
+
+MOST_LOG = 62.0
+"""An assignment of a table's variables must fit into 62 bits."""
