@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 from ...ir.circuit import Circuit
 from ...ir.diagnostic import Diagnostic
 from ...ir.span import Note
+from .matching import Matching
 from .vtree import Vtree
 from .witness import Witness
 
@@ -28,9 +29,10 @@ class _Ternary:
 
 @dataclass(frozen=True, slots=True)
 class Proved(_Ternary):
-    """The property holds; of `structured`, with the vtree that was found."""
+    """The property holds; of `structured`, with the vtree that was found, of `compatible`, with the matching."""
 
     vtree: Vtree | None = None
+    matching: Matching | None = None
 
     @property
     def status(self) -> Status:

@@ -58,11 +58,11 @@ def _root(circuit: Circuit) -> Bits:
 
 
 def _witness(circuit: Circuit, first: Bits, second: Bits) -> OverlappingScopes:
-    one, other = _found(circuit, first), _found(circuit, second)
+    one, other = factor_of_scope(circuit, first), factor_of_scope(circuit, second)
     return OverlappingScopes((one[0], other[0]), (one[1], other[1]))
 
 
-def _found(circuit: Circuit, scope: Bits) -> tuple[Node, Node]:
+def factor_of_scope(circuit: Circuit, scope: Bits) -> tuple[Node, Node]:
     """A product node that reaches the root and has a factor of this scope, and that factor."""
     for block in circuit.blocks:
         if isinstance(block, Product) and (live := circuit.live[block]).any():

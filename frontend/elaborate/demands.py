@@ -37,6 +37,7 @@ QUERIES: dict[str, tuple[int, str]] = {
     "conditional": (1, ""),
     "moment": (1, "vn"),
     "map": (1, ""),
+    "marginal_map": (1, "l"),
     "sample": (1, ""),
     "flows": (1, ""),
     "decode": (1, ""),
@@ -54,7 +55,18 @@ QUERIES: dict[str, tuple[int, str]] = {
     "mutual_information": (1, "ll"),
 }
 AVAILABLE_PROPERTIES = ("smooth", "decomposable", "structured", "normalized", "nonnegative", "near")
-AVAILABLE_QUERIES = ("likelihood", "marginal", "partition", "hamming", "conditional", "moment", "map", "sample")
+AVAILABLE_QUERIES = (
+    "likelihood",
+    "marginal",
+    "partition",
+    "hamming",
+    "conditional",
+    "moment",
+    "map",
+    "marginal_map",
+    "sample",
+    "count",
+)
 
 
 def predicate(expression: Expression, context: Context) -> Predicate:

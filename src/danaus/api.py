@@ -5,16 +5,17 @@ Queries here are the reference evaluator's answers, in float64 unless a semiring
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .compiler import driver
+from .compiler import driver, queries
 from .compiler.judge import Verdict, judge
 from .compiler.needs import require
+from .compiler.operators.operands import variable_of, variables_of
 from .compiler.properties import Result
 from .compiler.properties import check as check_circuit
 from .frontend.spec import Query, Spec
@@ -27,6 +28,7 @@ from .ir.diagnostic import DanausError, error, nearest
 from .ir.domain import Bool, FiniteDomain, Variable
 from .ir.evaluate import Evidence
 from .ir.evaluate import evaluate as evaluate_over
+from .ir.expression import Value
 from .ir.semirings import Semiring
 from .ir.span import caller
 
@@ -261,7 +263,37 @@ def map(circuit: Circuit, x: ArrayLike, observed: ArrayLike | None = None) -> as
     """The most probable completion of each row: values, log_probability, and whether it is proved exact."""
     _ready("map", circuit)
     values, mask = validate_array(x, circuit.variables, observed, missing="nan")
-    return ask.most_probable(circuit, values, mask)
+    return queries.most_probable(circuit, values, mask)
+
+
+def marginal_map(
+    circuit: Circuit, variables: Iterable[Variable | str], x: ArrayLike, observed: ArrayLike | None = None
+) -> ask.MostProbable:
+    """The most probable values of some variables in each row, with the other missing ones summed out.
+
+    Like `map`: values [batch, variables], NaN where neither chosen nor observed; log_probability, of the marginal;
+    and whether it is proved exact, as it is where the circuit is marginally deterministic for them.
+    """
+    _ready("marginal_map", circuit)
+    chosen = variables_of(circuit, variables)
+    values, mask = validate_array(x, circuit.variables, observed, missing="nan")
+    return queries.most_probable_marginal(circuit, chosen, values, mask)
+
+
+def count(circuit: Circuit, weights: Mapping[str | Variable, ArrayLike] | None = None) -> Any:
+    """The number of assignments on which a deterministic circuit is not zero: an exact Python integer.
+
+    With weights, [n] per variable in domain order (1 without), the exact total of the products of weights, a fraction.
+
+    >>> p = parse("var x : bool; var y : cat(3); circuit p { return [x = 1] * [y = 2] }").circuit
+    >>> count(p), count(p, {"x": [0.5, 0.25]})
+    (1, Fraction(1, 4))
+    """
+    _ready("count", circuit)
+    given = {variable_of(circuit, name): Value.of(weight) for name, weight in (weights or {}).items()}
+    for variable, value in given.items():
+        _weights(variable, value.floats)
+    return queries.model_count(circuit, given)
 
 
 def sample(circuit: Circuit, x: int | ArrayLike = 1, observed: ArrayLike | None = None, *, seed: int = 0) -> Floats:
@@ -319,12 +351,14 @@ __all__ = [
     "Verdict",
     "check",
     "conditional",
+    "count",
     "evaluate",
     "hamming",
     "likelihood",
     "load",
     "map",
     "marginal",
+    "marginal_map",
     "moment",
     "parse",
     "partition",
