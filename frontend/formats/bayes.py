@@ -16,7 +16,7 @@ from ..spec import Spec
 from .bif import parse_bif
 from .compiled import compiled
 from .declared import declared
-from .elimination import BYTES, min_fill, too_large
+from .elimination import min_fill, require_memory
 from .evid import parse_evidence
 from .network import Network, restricted
 from .options import ForeignOptions
@@ -61,19 +61,9 @@ def _spec(
     fixed = {} if options.evidence is None else parse_evidence(foreign_source(options.evidence), network)
     network = restricted(network, fixed)
     order = min_fill(network.sizes, [factor.scope for factor in network.factors])
-    if order.variables:
-        variable, log = order.largest
-        # Zeros may make the tables far smaller than their assignments are many; without them it is certain.
-        sure = all((factor.table > 0).all() for factor in network.factors)
-        if log > MOST_LOG or (sure and order.entries * BYTES > options.memory):
-            raise too_large(network.names[variable], log, options.memory)
+    require_memory(network, order, options.memory)
     scalars = trace(network, order, options.memory)
     left = [variable for place, variable in enumerate(variables) if place not in fixed]
-    circuit = compiled(scalars, [*variables], Span(source, 1))
-    circuit = replace(circuit, free=tuple(variable for variable in circuit.free if variable in left))
+    circuit = compiled(scalars, variables, left, Span(source, 1))
     parameters = {parameter.name: parameter for parameter in circuit.store}
     return Spec(path.name, path, tuple(left), {"circuit": circuit}, parameters, circuit.store, diagnostics=notes)
-
-
-MOST_LOG = 62.0
-"""An assignment of a table's variables must fit into 62 bits."""

@@ -143,7 +143,10 @@ class _Reader:
         if name in self.tables:
             first = words.place(self.tables[name][0])
             raise error(
-                "duplicate-name", f'"{name}" has two probabilities', words.place(child), notes=[Note("first here", first)]
+                "duplicate-name",
+                f'"{name}" has two probabilities',
+                words.place(child),
+                notes=[Note("first here", first)],
             )
         table = Rows(words, [self.states[other] for other in scope], f'the probability of "{name}"', child).read()
         rows, _ = normalised(table)

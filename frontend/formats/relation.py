@@ -142,11 +142,13 @@ def join(layout: Layout, found: Match) -> Relation:
         sort = np.argsort(codes, kind="stable")
         codes = codes[sort]
     rows, others = _picked(rows, sort, len(codes)), others if sort is None else others[sort]
-    nodes = (*(_at(column, rows) for column in left.nodes), *(column[others] for column in right.nodes))
-    weights = None if left.weights is None else _at(left.weights, rows)
+    kept = slice(None) if rows is None else rows
+    nodes = (*(column[kept] for column in left.nodes), *(column[others] for column in right.nodes))
+    weights = None if left.weights is None else left.weights[kept]
     if right.weights is not None:
         theirs = right.weights[others]
-        weights = theirs if weights is None else weights * theirs
+        with np.errstate(over="ignore", under="ignore"):  # who sums them looks
+            weights = theirs if weights is None else weights * theirs
     return Relation(scope, codes, nodes, weights)
 
 
@@ -154,7 +156,3 @@ def _picked(rows: Indices | None, sort: Indices | None, size: int) -> Indices | 
     if sort is None:
         return rows
     return sort if rows is None else rows[sort]
-
-
-def _at(column: Indices | Floats, rows: Indices | None) -> Indices | Floats:
-    return column if rows is None else column[rows]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from math import log2
 
 import numpy as np
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from ...ir.diagnostic import DanausError, error
 from ...ir.expression import Floats
-from .elimination import BYTES, Order, too_large
+from .elimination import BYTES, BYTES_JOINED, Order, too_large
 from .network import Network
 from .relation import MOST_BITS, Layout, Match, Relation, common, join, match, union
 from .unique import Indices, unique_rows, unique_stretches
@@ -36,13 +35,6 @@ class Scalars:
     weights: Floats
     root: int
     """-1 where the function is zero everywhere."""
-    stretches: Indices
-    """Where stretches of nodes of one kind begin that were made together, and the number of nodes."""
-
-    def bounds(self, most: int = 1 << 22) -> Indices:
-        """The stretches, none of them longer than `most`."""
-        parts = [np.arange(a, b, most) for a, b in pairwise(self.stretches.tolist())]
-        return np.concatenate([*parts, self.stretches[-1:]])
 
 
 def trace(network: Network, order: Order, memory: int) -> Scalars:
@@ -98,10 +90,13 @@ class _Trace:
         while len(found) > 1:
             left, right = self.nearest(found)
             pair = match(self.layout, found[left], found[right])
-            wide = self.layout.width(union(pair.left, pair.right)) > MOST_BITS
-            if wide or (self.spent + pair.total) * BYTES > self.memory:
-                logs = [log2(self.sizes[variable]) for variable in union(pair.left, pair.right)]
-                raise too_large(self.name(place), sum(logs), self.memory, None if wide else self.spent + pair.total)
+            scope = union(pair.left, pair.right)
+            needed = self.spent * BYTES + pair.total * BYTES_JOINED
+            if self.layout.width(scope) > MOST_BITS:
+                log = sum(log2(self.sizes[variable]) for variable in scope)
+                raise too_large(self.name(place), log, 2.0**log * BYTES_JOINED, self.memory)
+            if needed > self.memory:
+                raise too_large(self.name(place), 0, needed, self.memory, pair.total)
             if pair.total > len(pair.left) or pair.total > len(pair.right):
                 pair = self.collapsed(pair)
             made = join(self.layout, pair)
@@ -204,17 +199,16 @@ class _Trace:
         names = np.cumsum(live) - 1
         inner = live[self.inputs :]
         counts = np.concatenate([np.zeros(0, np.int64), *self.counts])[inner]
-        picked = [m[k] for m, k in zip(self.members, kept, strict=True)]
-        weights = [w[k] for w, k in zip(self.weights, kept, strict=True)]
-        return Scalars(
-            self.inputs,
-            np.concatenate([np.zeros(0, bool), *self.sums])[inner],
-            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-            names[np.concatenate([np.zeros(0, np.int64), *picked])],
-            np.concatenate([np.zeros(0), *weights]),
-            int(names[root]) if root >= 0 else -1,
-            np.unique(np.concatenate([[0], names[ends[1:] - 1] + 1 - self.inputs])).astype(np.int64),
-        )
+        sums = np.concatenate([np.zeros(0, bool), *self.sums])[inner]
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        members, weights = np.empty(offsets[-1], dtype=np.int64), np.empty(offsets[-1])
+        end = len(members)
+        while kept:  # the stretches go as they are copied: they are most of the memory
+            edges, below, factors = kept.pop(), self.members.pop(), self.weights.pop()
+            start = end - int(edges.sum())
+            members[start:end], weights[start:end] = names[below[edges]], factors[edges]
+            end = start
+        return Scalars(self.inputs, sums, offsets, members, weights, int(names[root]) if root >= 0 else -1)
 
 
 def _out_of_range(what: str) -> DanausError:
@@ -228,7 +222,8 @@ _FEW = 12
 def _stretches(starts: Indices, lengths: Indices) -> Indices:
     """The indices starts[i] … starts[i] + lengths[i] - 1, one stretch after the other."""
     ends = np.cumsum(lengths)
-    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.asarray(np.arange(total) + np.repeat(starts - (ends - lengths), lengths))
 
 
 def _relation(layout: Layout, scope: Sequence[int], table: Floats, places: dict[int, int]) -> Relation:
