@@ -24,7 +24,7 @@ from .dimacs import Cnf, parse_cnf
 from .elimination import min_fill
 from .options import ForeignOptions
 from .text import foreign_source
-from .vtree_text import elimination_vtree, read_vtree_text
+from .vtree_text import balanced_vtree, read_vtree_text
 
 SECONDS = 120.0
 """Time that a compilation may take."""
@@ -105,19 +105,11 @@ def _text(cnf: Cnf) -> str:
 
 
 def _start(cnf: Cnf) -> str:
-    """The vtree of the elimination tree of a min-fill order of the variables that share clauses."""
+    """A balanced vtree over a min-fill order of the variables that share clauses.
+
+    On mc2024_track4_039 that takes 2 s, the order of the file 5 s, the shape of the elimination tree more than 20 s.
+    """
     scopes = [sorted({abs(literal) for literal in clause}) for clause in cnf.clauses if len(clause) <= _LONGEST]
     order = min_fill([2] * (cnf.variables + 1), scopes).variables
-    place = {variable: at for at, variable in enumerate(order)}
-    near: dict[int, set[int]] = {}
-    for scope in scopes:
-        mine = sorted((variable for variable in scope if variable in place), key=place.__getitem__)
-        if mine:
-            near.setdefault(mine[0], set()).update(mine[1:])
-    parents: dict[int, int] = {}
-    for variable in order:
-        others = near.pop(variable, set())
-        if others:
-            parents[variable] = min(others, key=place.__getitem__)
-            near.setdefault(parents[variable], set()).update(others - {parents[variable]})
-    return elimination_vtree(cnf.variables, order, parents)
+    listed = set(order)
+    return balanced_vtree([*order, *(each for each in range(1, cnf.variables + 1) if each not in listed)])
