@@ -20,6 +20,7 @@ from ...ir.block import Block, Indexed, Product, Sum, indexed, select
 from ...ir.expression import Constraint, Expression, Floats, Parameter, Value, constant
 from ...ir.linear import Indices, Sparse
 from ...ir.span import Span
+from .tokens import stretches
 
 Booleans = NDArray[np.bool_]
 
@@ -33,6 +34,14 @@ class Packed:
 
     root: Block
     values: dict[str, tuple[Parameter, Value]] = field(default_factory=dict[str, tuple[Parameter, Value]])
+
+
+class Cyclic(Exception):
+    """A node stands on itself, through others; `node` is its number, without the leaves."""
+
+    def __init__(self, node: int) -> None:
+        self.node = node
+        super().__init__(f"node {node} stands on itself")
 
 
 def pack(
@@ -50,9 +59,11 @@ def pack(
     """The circuit below a node as blocks; nodes that it does not stand on are left out.
 
     The nodes of the input blocks, laid end to end, are 0 … L−1; node L + k is a sum where sums[k], else a product, of
-    the children members[offsets[k] … offsets[k+1]], which come before it. `weights`, one per member (those of products
-    are not read), are 1 if not given. Where they are given, edges of weight zero are left out, and each block of sums
-    has a learnable parameter, `name.first`, `name.first+1`, … from the inputs up, or constants where not `learnable`.
+    the children members[offsets[k] … offsets[k+1]], in any order of the nodes. `weights`, one per member (those of
+    products are not read), are 1 if not given. Where they are, edges of weight zero are left out, and each block of
+    sums has a learnable parameter, `name.first`, `name.first+1`, … from the inputs up, or constants where not `learnable`.
+
+    Raises: Cyclic where a node stands on itself.
     """
     leaves = sum(block.width for block in inputs)
     if root < leaves:
@@ -68,6 +79,8 @@ def pack(
     if not live.all():
         sums, offsets, members, weights, root = _kept(live, sums, offsets, members, weights, leaves, root)
     levels = _levels(offsets, members, leaves)
+    if not levels.all():
+        raise Cyclic(int(np.flatnonzero(live)[levels == 0][0]))
     made = _Layout(inputs, sums, offsets, members, weights, levels).blocks(name, learnable, first, span)
     return Packed(*made)
 
@@ -86,11 +99,11 @@ def _reached(offsets: Indices, members: Indices, leaves: int, root: int) -> Bool
     parents = np.bincount(members, minlength=leaves + count)[leaves:]
     live = np.ones(count, dtype=bool)
     parents[root] += 1
-    place = np.zeros(count, dtype=np.int64)
+    place, lengths = np.zeros(count, dtype=np.int64), np.diff(offsets)
     dead = np.flatnonzero(parents == 0)
     while len(dead):
         live[dead] = False
-        below = members[_stretches(offsets, dead)] - leaves
+        below = members[stretches(offsets[dead], lengths[dead])] - leaves
         dead = _settled(below[below >= 0], parents, place)
     return live
 
@@ -101,14 +114,6 @@ def _settled(nodes: Indices, counts: Indices, place: Indices) -> Indices:
     ready = nodes[counts[nodes] == 0]
     place[ready] = np.arange(len(ready))
     return np.asarray(ready[place[ready] == np.arange(len(ready))])  # of equal ones that whose place was written last
-
-
-def _stretches(offsets: Indices, nodes: Indices) -> Indices:
-    """The places offsets[i] … offsets[i+1] of each node, end to end."""
-    starts, lengths = offsets[nodes], offsets[nodes + 1] - offsets[nodes]
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.asarray(np.arange(total) + np.repeat(starts - ends + lengths, lengths))
 
 
 def _kept(
@@ -142,11 +147,11 @@ def _levels(offsets: Indices, members: Indices, leaves: int) -> Indices:
     parents, bounds = owner[order], np.concatenate([[0], np.cumsum(np.bincount(edges, minlength=count))])
     waiting = np.bincount(owner, minlength=count)
     frontier = np.flatnonzero(waiting == 0)
-    place = np.zeros(count, dtype=np.int64)
+    place, lengths = np.zeros(count, dtype=np.int64), np.diff(bounds)
     level = 1
     while len(frontier):
         levels[frontier] = level
-        frontier = _settled(parents[_stretches(bounds, frontier)], waiting, place)
+        frontier = _settled(parents[stretches(bounds[frontier], lengths[frontier])], waiting, place)
         level += 1
     return levels
 
@@ -179,7 +184,7 @@ class _Layout:
         rank[order] = np.arange(len(order))
         number = np.concatenate([np.arange(leaves), leaves + rank])
         # The edges in the order of the nodes in their blocks.
-        edges = _stretches(offsets, order)
+        edges = stretches(offsets[order], np.diff(offsets)[order])
         self.weights = None if weights is None else weights[edges]
         self.offsets = np.concatenate([[0], np.cumsum((offsets[1:] - offsets[:-1])[order])])
         below = number[members[edges]]

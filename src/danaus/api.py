@@ -18,13 +18,14 @@ from .compiler.needs import require
 from .compiler.operators.operands import variable_of, variables_of
 from .compiler.properties import Result
 from .compiler.properties import check as check_circuit
+from .frontend.formats.options import DEFAULT_MEMORY, ForeignOptions
 from .frontend.spec import Query, Spec
 from .frontend.write import write_circuit
 from .ir import query as ask
 from .ir import semirings
 from .ir.circuit import Circuit
 from .ir.data import validate_array
-from .ir.diagnostic import DanausError, error, nearest
+from .ir.diagnostic import DanausError, error, nearest, placed
 from .ir.domain import Bool, FiniteDomain, Variable
 from .ir.evaluate import Evidence
 from .ir.evaluate import evaluate as evaluate_over
@@ -66,20 +67,23 @@ def load(
     variables: int | None = None,
     vtree: str | Path | None = None,
     evidence: str | Path | None = None,
+    memory: int = DEFAULT_MEMORY,
 ) -> Spec:
     """The spec of a file: its circuits, parameters, assertions and queries. Assertions are not run.
 
     `params` is a .safetensors file of values, as a last `load`; `seed` draws those of params without a value.
-    `variables`, `vtree` and `evidence` are for files of other tools.
+    `variables`, `vtree` and `evidence` are for files of other tools; `memory`, in bytes, is what eliminating the
+    variables of a network may take.
 
     Raises: DanausError with all mistakes of the file, each with its place.
     """
     _wants((str, Path), "a path", path, path if params is None else params)
-    path = Path(path)
-    given = {"variables": variables, "vtree": vtree, "evidence": evidence}
-    if path.suffix == ".circuit" and (names := [name for name, value in given.items() if value is not None]):
-        raise error("wrong-option", f"{names[0]} is for files of other tools; {path.name} is a .circuit file", caller())
-    return driver.load(path, driver.Options(seed, None if params is None else Path(params)))
+    _wants((int, np.integer), "a number", 0 if variables is None else variables, memory)
+    _wants((str, Path), "a path", *(given for given in (vtree, evidence) if given is not None))
+    files = [None if given is None else Path(given) for given in (params, vtree, evidence)]
+    foreign = ForeignOptions(variables, files[1], files[2], memory=memory)
+    with placed(caller()):
+        return driver.load(path, driver.Options(seed, files[0], foreign))
 
 
 def parse(text: str, *, name: str = "<text>", params: str | Path | None = None, seed: int = 0) -> Spec:

@@ -29,6 +29,7 @@ def _spec_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--variables", type=int, metavar="N", help="Other formats: the number of variables."),
             click.option("--vtree", type=_FILE, metavar="FILE", help="Other formats: the vtree."),
             click.option("--evidence", type=_FILE, metavar="FILE", help="Other formats: the evidence."),
+            click.option("--memory", type=float, metavar="GB", help="Networks: what elimination may take; 8 GB."),
         ]
     ):
         function = option(function)
