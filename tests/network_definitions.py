@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from math import prod
 
 import numpy as np
 
@@ -32,19 +33,23 @@ def marginal(sizes: Sequence[int], factors: Sequence[Factor], kept: int, fixed: 
     for scope, table in factors:
         index = tuple(fixed.get(variable, slice(None)) for variable in scope)
         left.append((tuple(variable for variable in scope if variable not in fixed), np.asarray(table[index])))
-    waiting = {variable for scope, _ in left for variable in scope} - {kept}
-    while waiting:
-        scopes = {one: {other for scope, _ in left if one in scope for other in scope} for one in waiting}
-        one = min(waiting, key=lambda variable: (np.prod([sizes[other] for other in scopes[variable]]), variable))
+    near: dict[int, set[int]] = {}
+    for scope, _ in left:
+        for one in scope:
+            near.setdefault(one, set()).update(scope)
+    near.setdefault(kept, {kept})
+    while len(near) > 1:
+        one = min(near, key=lambda each: (each == kept, prod(sizes[other] for other in near[each]), each))
+        scope = tuple(sorted(near.pop(one) - {one}))
+        for other in scope:
+            near[other] = (near[other] | set(scope)) - {one}
         touched = [factor for factor in left if one in factor[0]]
-        scope = tuple(sorted(scopes[one] - {one}))
         letters = {variable: number for number, variable in enumerate((*scope, one))}
-        operands: list[object] = []
+        whole = np.ones([sizes[name] for name in letters])
         for names, table in touched:
-            operands += [table, [letters[name] for name in names]]
-        summed = np.einsum(*operands, [letters[name] for name in scope], optimize=True)
+            whole = np.einsum(whole, [*letters.values()], table, [letters[name] for name in names], [*letters.values()])
+        summed = whole.sum(axis=-1)
         left = [factor for factor in left if one not in factor[0]] + [(scope, summed)]
-        waiting.remove(one)
     out = np.ones(sizes[kept])
     for _, table in left:
         out = out * table

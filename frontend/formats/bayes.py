@@ -15,11 +15,11 @@ from ...ir.span import Source, Span
 from ..spec import Spec
 from .bif import parse_bif
 from .compiled import compiled
-from .declared import declared
 from .elimination import min_fill, require_memory
 from .evid import parse_evidence
 from .network import Network, restricted
 from .options import ForeignOptions
+from .single import file_variables, single
 from .text import foreign_source
 from .trace import trace
 from .uai import parse_uai
@@ -56,14 +56,12 @@ def _spec(
     known: Mapping[str, Variable],
     notes: list[Diagnostic],
 ) -> Spec:
-    variables = declared(network.names, network.domains, options.over, known)
+    variables = file_variables(list(zip(network.names, network.domains, strict=True)), options, known)
     network = replace(network, names=tuple(variable.name for variable in variables))
     fixed = {} if options.evidence is None else parse_evidence(foreign_source(options.evidence), network)
     network = restricted(network, fixed)
     order = min_fill(network.sizes, [factor.scope for factor in network.factors])
     require_memory(network, order, options.memory)
-    scalars = trace(network, order, options.memory)
-    left = [variable for place, variable in enumerate(variables) if place not in fixed]
-    circuit = compiled(scalars, variables, left, Span(source, 1))
-    parameters = {parameter.name: parameter for parameter in circuit.store}
-    return Spec(path.name, path, tuple(left), {"circuit": circuit}, parameters, circuit.store, diagnostics=notes)
+    packed = compiled(trace(network, order, options.memory), variables, Span(source, 1))
+    left = tuple(variable for place, variable in enumerate(variables) if place not in fixed)
+    return single(path, left, packed.root, packed.values, notes)

@@ -15,14 +15,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...ir.diagnostic import DanausError, error
-from ...ir.domain import Bool, Variable
+from ...ir.domain import Variable
 from ...ir.span import Span
 from ..spec import Spec
 from .cnf_circuit import circuit_of
-from .declared import declared
 from .dimacs import Cnf, parse_cnf
 from .elimination import min_fill
 from .options import ForeignOptions
+from .single import boolean_variables, single, variable_count
 from .text import foreign_source
 from .vtree_text import balanced_vtree, read_vtree_text
 
@@ -41,11 +41,8 @@ def read_cnf(path: Path, options: ForeignOptions, known: Mapping[str, Variable],
     """
     source = foreign_source(path)
     cnf = parse_cnf(source)
-    count = _variables(cnf, options)
-    names = [f"x{number}" for number in range(1, count + 1)]
-    variables = declared(names, [Bool()] * count, options.over, known)
-    if options.evidence is not None:
-        raise error("wrong-arguments", "a .cnf file is read without evidence", hint="restrict the circuit instead")
+    count = variable_count(cnf.variables, cnf.variables, options)
+    variables = boolean_variables(count, options, known)
     span = Span(source, 1)
     if not all(cnf.clauses):
         sdd, vtree = "F 0", ""
@@ -53,19 +50,8 @@ def read_cnf(path: Path, options: ForeignOptions, known: Mapping[str, Variable],
         sdd, vtree = "T 0", ""
     else:
         sdd, vtree = _compiled(cnf, options, span, seconds)
-    circuit = circuit_of(sdd, read_vtree_text(vtree), cnf.weights, variables, span)
-    parameters = {parameter.name: parameter for parameter in circuit.store}
-    made = {"circuit": circuit}
-    return Spec(path.name, path, variables, made, parameters, circuit.store, diagnostics=cnf.warnings)
-
-
-def _variables(cnf: Cnf, options: ForeignOptions) -> int:
-    if options.variables is None:
-        return cnf.variables
-    if options.variables < cnf.variables:
-        message = f"the file has {cnf.variables} variables, not {options.variables}"
-        raise error("wrong-arguments", message, hint="leave `variables` out")
-    return options.variables
+    packed = circuit_of(sdd, read_vtree_text(vtree), cnf.weights, variables, span)
+    return single(path, variables, packed.root, packed.values, cnf.warnings)
 
 
 def _compiled(cnf: Cnf, options: ForeignOptions, span: Span, seconds: float) -> tuple[str, str]:

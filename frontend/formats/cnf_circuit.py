@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...ir.block import Block, Sum, constant_block, input_block
-from ...ir.circuit import Circuit
 from ...ir.domain import Variable
 from ...ir.expression import Floats, Parameter, Value, constant
 from ...ir.family import Table
 from ...ir.linear import sparse
 from ...ir.span import Span
-from ...ir.store import Store
-from .pack import pack
+from .pack import Packed, pack
 from .vtree_text import VtreeNodes
 
 _TRUE, _FALSE = -1, -2
@@ -42,31 +40,29 @@ class _Nodes:
 
 def circuit_of(
     sdd: str, vtree: VtreeNodes, weights: Floats | None, variables: Sequence[Variable], span: Span
-) -> Circuit:
-    """The circuit of an SDD over x1 … xn. With weights [n, 2], all variables of the file are in every branch."""
+) -> Packed:
+    """The blocks of an SDD over x1 … xn. With weights [n, 2], all variables of the file are in every branch."""
     count = len(variables)
     tables: list[Block] = [input_block(Table(), each, [constant(np.eye(2))], span) for each in variables]
-    store = Store()
+    values: dict[str, tuple[Parameter, Value]] = {}
     inputs = tables
     if weights is not None and count:
         weights = np.concatenate([weights, np.ones((count - len(weights), 2))])
-        block, store = _weighed(tables, weights, span)
+        block, values = _weighed(tables, weights, span)
         inputs = [block]
     nodes = _Nodes(sum(block.width for block in inputs))
     root = _root(sdd, vtree, nodes, None if weights is None else _Gaps(vtree, nodes, count))
     if root == _FALSE:
-        return Circuit(constant_block(constant([[0.0]]), span), Store(), free=tuple(variables), span=span)
+        return Packed(constant_block(constant([[0.0]]), span))
     if root == _TRUE:
         root = nodes.add(False, [])
     sums, offsets, members = (np.array(each, dtype=np.int64) for each in (nodes.sums, nodes.offsets, nodes.members))
     made = pack(inputs, sums.astype(bool), offsets, members, None, root, span=span)
-    used = set(Circuit(made.root, store).variables)
-    free = tuple(variable for variable in variables if variable not in used)
-    return Circuit(made.root, store, free=free, span=span)
+    return Packed(made.root, values)
 
 
-def _weighed(tables: list[Block], weights: Floats, span: Span) -> tuple[Block, Store]:
-    """Nodes 2i and 2i + 1 are the values of variable i by their weights, node 2n + i the sum of both; and the store."""
+def _weighed(tables: list[Block], weights: Floats, span: Span) -> tuple[Block, dict[str, tuple[Parameter, Value]]]:
+    """Nodes 2i and 2i + 1 are the values of variable i by their weights, node 2n + i the sum of both."""
     flat = weights.reshape(-1)
     count = len(weights)
     used = np.flatnonzero(flat)
@@ -75,7 +71,7 @@ def _weighed(tables: list[Block], weights: Floats, span: Span) -> tuple[Block, S
     rows = np.concatenate([np.arange(2 * count), 2 * count + used // 2])
     columns = np.concatenate([np.arange(2 * count), used])
     both = sparse(rows, columns, constant(np.ones(len(rows))), 3 * count, 2 * count)
-    return Sum((literals,), both, 3 * count, span), Store({each: Value.of(flat[used])})
+    return Sum((literals,), both, 3 * count, span), {each.name: (each, Value.of(flat[used]))}
 
 
 class _Gaps:

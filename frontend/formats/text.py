@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from pathlib import Path
 
 from ...ir.diagnostic import error
 from ...ir.span import Source, Span
+from .tokens import read_whole
 
-MOST_BYTES = 1 << 30
+MOST_BYTES = 1 << 28
 
 
 def foreign_source(path: Path) -> Source:
@@ -18,18 +17,9 @@ def foreign_source(path: Path) -> Source:
     Raises: DanausError `unreadable-file`, `too-large`, or `not-utf8` with the place of the byte.
     """
     name = str(path)
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-    except FileNotFoundError:
-        raise error("unreadable-file", f'there is no file "{name}"') from None
-    except IsADirectoryError:
-        raise error("unreadable-file", f'"{name}" is a folder, not a file') from None
-    except (OSError, EOFError, ValueError, zlib.error) as failure:
-        reason = failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)
-        raise error("unreadable-file", f'"{name}" cannot be read: {reason.lower()}') from None
+    data = read_whole(path)
     if len(data) > MOST_BYTES:
-        raise error("too-large", f'"{name}" has more than {MOST_BYTES >> 30} GB')
+        raise error("too-large", f'"{name}" has more than {MOST_BYTES >> 20} MB')
     try:
         return Source(name, data.decode("utf-8-sig"))
     except UnicodeDecodeError as failure:
