@@ -46,12 +46,16 @@ def circuit_of(
     tables: list[Block] = [input_block(Table(), each, [constant(np.eye(2))], span) for each in variables]
     values: dict[str, tuple[Parameter, Value]] = {}
     inputs = tables
+    never: set[int] = set()
     if weights is not None and count:
         weights = np.concatenate([weights, np.ones((count - len(weights), 2))])
+        never = set(np.flatnonzero(weights.reshape(-1) == 0).tolist())
+        if not weights.any(axis=1).all():
+            return Packed(constant_block(constant([[0.0]]), span))
         block, values = _weighed(tables, weights, span)
         inputs = [block]
     nodes = _Nodes(sum(block.width for block in inputs))
-    root = _root(sdd, vtree, nodes, None if weights is None else _Gaps(vtree, nodes, count))
+    root = _root(sdd, vtree, nodes, never, None if weights is None else _Gaps(vtree, nodes, count))
     if root == _FALSE:
         return Packed(constant_block(constant([[0.0]]), span))
     if root == _TRUE:
@@ -108,8 +112,8 @@ class _Gaps:
         return out
 
 
-def _root(sdd: str, vtree: VtreeNodes, nodes: _Nodes, gaps: _Gaps | None) -> int:
-    """The node of the SDD's root, which is the last that libsdd writes."""
+def _root(sdd: str, vtree: VtreeNodes, nodes: _Nodes, never: set[int], gaps: _Gaps | None) -> int:
+    """The node of the SDD's root, which is the last that libsdd writes; literals of weight zero are never true."""
     made: dict[str, tuple[int, int | None]] = {}
     last = "0"
     for line in sdd.split("\n"):
@@ -124,7 +128,8 @@ def _root(sdd: str, vtree: VtreeNodes, nodes: _Nodes, gaps: _Gaps | None) -> int
                 made[last] = _TRUE, None
             case "L":
                 literal = int(words[3])
-                made[last] = 2 * abs(literal) - 2 + (literal > 0), int(words[2])
+                value = 2 * abs(literal) - 2 + (literal > 0)
+                made[last] = _FALSE if value in never else value, int(words[2])
             case _:
                 place = int(words[2])
                 made[last] = _decision(words[4:], place, made, vtree, nodes, gaps), place
@@ -155,4 +160,4 @@ def _decision(
         else:
             factors = [*gaps.filled(first, where, left), *gaps.filled(second, there, right)]
         products.append(nodes.add(False, factors))
-    return nodes.add(True, products)
+    return nodes.add(True, products) if products else _FALSE
