@@ -52,7 +52,7 @@ def overlaps(circuit: Circuit, subset: Collection[Variable] | None = None) -> se
     kept = [v for v in nodes.variables if subset is None or v in subset]
     for row in itertools.product(*(values(variable.domain) for variable in nodes.variables)):
         assignment = dict(zip(nodes.variables, row, strict=True))
-        numbers = oracle.nodes(oracle._at(assignment))
+        numbers = oracle.nodes(oracle.at(assignment))
         key = tuple(assignment[variable] for variable in kept)
         for node in sums:
             for place, (block, index) in enumerate(nodes.below(node)):

@@ -3,6 +3,7 @@
 from .check import PROPERTIES, check
 from .compatible import compatible
 from .deterministic import Budget, deterministic, marginally_deterministic
+from .marginalisation import PROGRAMS, Program, marginalisation
 from .matching import Matching
 from .omni_compatible import omni_compatible
 from .result import Proved, Refuted, Result, Unknown, explained, refusal
@@ -18,9 +19,11 @@ from .witness import (
     SharedVariables,
     WideFactor,
     Witness,
+    WrongSum,
 )
 
 __all__ = [
+    "PROGRAMS",
     "PROPERTIES",
     "Budget",
     "CommonSupport",
@@ -31,6 +34,7 @@ __all__ = [
     "NegativeAt",
     "Node",
     "OverlappingScopes",
+    "Program",
     "Proved",
     "Refuted",
     "Result",
@@ -39,10 +43,12 @@ __all__ = [
     "Vtree",
     "WideFactor",
     "Witness",
+    "WrongSum",
     "check",
     "compatible",
     "deterministic",
     "explained",
+    "marginalisation",
     "marginally_deterministic",
     "omni_compatible",
     "refusal",

@@ -12,7 +12,6 @@ from ...ir.block import Product
 from ...ir.circuit import Circuit
 from .decomposable import decomposable
 from .factors import factors, node, node_at
-from .laminar import sizes_of
 from .result import Proved, Refuted, Result, remembered
 from .smooth import smooth
 from .witness import WideFactor
@@ -30,7 +29,7 @@ def omni_compatible(circuit: Circuit) -> Result:
     for block in circuit.blocks:
         if isinstance(block, Product) and (live := circuit.live[block]).any():
             groups = circuit.scopes.groups(block)
-            wide = np.append(sizes_of(groups.rows) > 1, False)[groups.members]
+            wide = circuit.scopes.sizes[groups.members] > 1
             running = np.concatenate([[0], np.cumsum(wide)])
             several = running[groups.offsets[1:]] > running[groups.offsets[:-1]]
             found = np.flatnonzero(live & several[groups.index])

@@ -29,10 +29,14 @@ class _Ternary:
 
 @dataclass(frozen=True, slots=True)
 class Proved(_Ternary):
-    """The property holds; of `structured`, with the vtree that was found, of `compatible`, with the matching."""
+    """The property holds; of `structured`, with the vtree that was found, of `compatible`, with the matching.
+
+    `because` says what the proof rests on, where that is not the circuit alone.
+    """
 
     vtree: Vtree | None = None
     matching: Matching | None = None
+    because: str = ""
 
     @property
     def status(self) -> Status:
@@ -44,7 +48,7 @@ class Proved(_Ternary):
 
     @property
     def reason(self) -> str:
-        return ""
+        return self.because
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...ir.block import Block, Input
-from ...ir.domain import Cat, Variable
+from ...ir.domain import Cat, Variable, first_value
 from ...ir.family import name_of
 from ...ir.span import Span
 
@@ -346,6 +346,41 @@ class CrossingScopes:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class WrongSum:
+    """Refutes the exactness of a marginalisation program: weights on the values of each variable, and the two sums.
+
+    `computed` is what the circuit gives when each input is summed under the weights, `true` the sum of its values.
+    """
+
+    program: str
+    weights: tuple[tuple[Variable, tuple[float, ...]], ...]
+    computed: float
+    true: float
+
+    def __str__(self) -> str:
+        parts = [_weighed(variable, weights) for variable, weights in self.weights]
+        more = len(parts) - _SHOWN
+        text = ", ".join(parts[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+        where = f" with {text}" if text else ""
+        return f"fed forward, the sum{where} is {self.computed!r}, but it is {self.true!r}"
+
+    def notes(self) -> Places:
+        """A sum has no place."""
+        return []
+
+    def to_json(self) -> Json:
+        """The program, the weights by names, and the two sums."""
+        return {
+            "type": "wrong-sum",
+            "text": str(self),
+            "program": self.program,
+            "weights": {variable.name: list(weights) for variable, weights in self.weights},
+            "computed": self.computed,
+            "true": self.true,
+        }
+
+
 Witness = (
     DifferentScopes
     | SharedVariables
@@ -355,6 +390,7 @@ Witness = (
     | CommonSupport
     | WideFactor
     | CrossingScopes
+    | WrongSum
 )
 
 
@@ -391,6 +427,15 @@ def _assigned(assignment: Sequence[tuple[Variable, float]]) -> str:
     shown = [f"{variable} = {_value(variable, value)}" for variable, value in assignment[:_SHOWN]]
     more = len(assignment) - _SHOWN
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
+def _weighed(variable: Variable, weights: tuple[float, ...]) -> str:
+    """A variable that is summed, that has a value, or whose values have weights."""
+    if all(weight == 1 for weight in weights):
+        return f"{variable} summed out"
+    if sorted(weights)[-2:-1] == [0.0] and max(weights) == 1:
+        return f"{variable} = {_value(variable, first_value(variable.domain) + weights.index(1.0))}"
+    return f"{variable} weighed [{', '.join(format(weight, 'g') for weight in weights)}]"
 
 
 def _value(variable: Variable, value: float) -> str:

@@ -132,8 +132,8 @@ def _maximal(circuit: Circuit, picked: Booleans) -> Sums:
     for position, variable in enumerate(scopes.variables):
         bits[position] = variable in chosen
     row = np.packbits(bits, bitorder="little").view(np.uint64)
-    found = {block: scopes.of[block] for block in circuit.blocks}
-    return {block: np.any(scope.rows & row, axis=1)[scope.index] for block, scope in found.items()}
+    meets = np.any(scopes.table & row, axis=1)
+    return {block: meets[scopes.ids[block]] for block in circuit.blocks}
 
 
 def _element(

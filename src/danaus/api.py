@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import NoneType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -16,8 +17,11 @@ from .compiler import driver, queries
 from .compiler.judge import Verdict, judge
 from .compiler.needs import require
 from .compiler.operators.operands import variable_of, variables_of
-from .compiler.properties import Result
+from .compiler.properties import Budget, Result
 from .compiler.properties import check as check_circuit
+from .compiler.properties import compatible as are_compatible
+from .compiler.properties import marginalisation as exact_programs
+from .compiler.properties import marginally_deterministic as is_marginally_deterministic
 from .frontend.formats.options import DEFAULT_MEMORY, ForeignOptions
 from .frontend.spec import Query, Spec
 from .frontend.write import write_circuit
@@ -117,21 +121,71 @@ def save(circuit: Circuit, path: str | Path) -> None:
     write_circuit(circuit, Path(path))
 
 
-def check(target: Circuit | Spec, *names: str) -> Any:
+def check(target: Circuit | Spec, *names: str, budget: Budget | int | None = None) -> Any:
     """Properties of a circuit by name (all that there are, unless named), or a verdict for each assertion of a spec.
+
+    `budget` is what a search may spend on a property: steps, or a `Budget` of steps and seconds.
 
     >>> p = parse("var x : bool; circuit p { return bernoulli(x, [0.3]) }").circuit
     >>> check(p, "smooth")["smooth"].status
     'proved'
 
-    Raises: DanausError `unknown-property`, `not-yet`.
+    Raises: DanausError `unknown-property`.
     """
     if isinstance(target, Spec):
         return judge(target)
     _wants(Circuit, "a circuit or a spec", target)
     _wants(str, "the name of a property", *names)
-    results: dict[str, Result] = check_circuit(target, *names)
+    results: dict[str, Result] = check_circuit(target, *names, budget=_budget(budget))
     return results
+
+
+def _budget(given: Budget | int | None) -> Budget | None:
+    _wants((Budget, int, NoneType), "a budget, in steps,", given)
+    return Budget(given) if isinstance(given, int) else given
+
+
+def compatible(first: Circuit, second: Circuit) -> Result:
+    """Whether two circuits can be multiplied: proved with the matching of their scopes, or refuted with two scopes.
+
+    >>> p = parse("var x : bool; var y : bool; circuit p { return bernoulli(x, [0.3]) * bernoulli(y, [0.5]) }").circuit
+    >>> compatible(p, p).status
+    'proved'
+
+    Raises: DanausError `two-domains` where variables of one name differ in their domains.
+    """
+    _wants_circuit(first)
+    _wants_circuit(second)
+    return are_compatible(first, second)
+
+
+def marginally_deterministic(
+    circuit: Circuit, variables: Iterable[Variable | str], *, budget: Budget | int | None = None
+) -> Result:
+    """Whether a circuit is deterministic for some of its variables, as marginal MAP over these needs.
+
+    >>> p = parse("var x : bool; circuit p { return sum(concat([x = 0], [x = 1]), [[0.3, 0.7]]) }").circuit
+    >>> marginally_deterministic(p, ["x"]).status
+    'proved'
+
+    Raises: DanausError `unknown-variable`.
+    """
+    _wants_circuit(circuit)
+    given = list(variables)
+    _wants((str, Variable), "a variable", *given)
+    named = [circuit.variable(each if isinstance(each, str) else each.name) for each in given]
+    return is_marginally_deterministic(circuit, named, _budget(budget))
+
+
+def marginalisation(circuit: Circuit) -> dict[str, Result]:
+    """Which sums over values feed-forward evaluation gives exactly: "total", "subset", "hamming", "virtual".
+
+    >>> p = parse("var x : bool; circuit p { return bernoulli(x, [0.3]) }").circuit
+    >>> marginalisation(p)["virtual"].status
+    'proved'
+    """
+    _wants_circuit(circuit)
+    return {str(program): result for program, result in exact_programs(circuit).items()}
 
 
 def evaluate(
@@ -352,8 +406,10 @@ def later(name: str) -> Callable[..., NoReturn]:
 
 
 __all__ = [
+    "Budget",
     "Verdict",
     "check",
+    "compatible",
     "conditional",
     "count",
     "evaluate",
@@ -363,6 +419,8 @@ __all__ = [
     "map",
     "marginal",
     "marginal_map",
+    "marginalisation",
+    "marginally_deterministic",
     "moment",
     "parse",
     "partition",

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """So many steps of search, each a few microseconds; and, where given, so many seconds.
+    """So many steps of search, each about 20 µs; and, where given, so many seconds.
 
     Steps are the same on every machine, and so is the answer; seconds are not.
     """
 
-    steps: int = 2_000_000
+    steps: int = 500_000
     seconds: float | None = None
 
     def __str__(self) -> str:

@@ -15,10 +15,9 @@ import numpy as np
 
 from ....ir.block import Block, Indexed, Input, Product, Sum
 from ....ir.circuit import Circuit
-from ....ir.expression import Parameter
+from ....ir.laid import Laid
 from ....ir.linear import BlockDiagonal, Dense, Diagonal, Indices, LinearMap, Selection, Sparse
-from ....ir.semirings import BOOLEAN
-from ....ir.support import Booleans, Support
+from ....ir.support import Booleans
 from ..factors import factors
 
 INPUT, PRODUCT, SUM = 0, 1, 2
@@ -101,12 +100,12 @@ def graph_of(circuit: Circuit, blocks: Sequence[Block]) -> Graph:
         if isinstance(block, Input):
             each, named, kind = np.zeros(block.width, dtype=np.int64), np.zeros(0, dtype=np.int64), INPUT
         else:
-            laid = _laid([ids[child] for child in block.children])
+            laid = Laid([ids[child] for child in block.children])
             if isinstance(block, Sum) and isinstance(block.map, Selection):
-                ids[block] = laid[block.map.index]
+                ids[block] = laid.take(block.map.index)
                 continue
             bounds, places = below(circuit, block)
-            named = laid[places]
+            named = laid.take(places)
             each, kind = np.diff(bounds), PRODUCT if isinstance(block, Product) else SUM
             if len(named) == block.width and (each == 1).all():
                 ids[block] = named
@@ -131,12 +130,6 @@ def graph_of(circuit: Circuit, blocks: Sequence[Block]) -> Graph:
     )
 
 
-def _laid(parts: list[Indices]) -> Indices:
-    if len(parts) == 1:
-        return parts[0]
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
-
-
 def below(circuit: Circuit, block: Product | Sum) -> tuple[Indices, Indices]:
     """What each node of a block stands on: offsets [width + 1] and positions among the children laid end to end."""
     if isinstance(block, Product):
@@ -144,15 +137,9 @@ def below(circuit: Circuit, block: Product | Sum) -> tuple[Indices, Indices]:
             return block.form.offsets, block.form.members
         return factors(block, np.arange(block.width))
     linear = block.map
-    if isinstance(linear, Sparse) and _all_count(linear, circuit.support):
-        return linear.offsets, linear.columns[linear.order]
+    if isinstance(linear, Sparse):
+        return circuit.support.entries(linear)
     return circuit.support.terms(linear, np.arange(linear.inputs), linear.inputs)
-
-
-def _all_count(linear: Sparse, support: Support) -> bool:
-    if isinstance(linear.weights, Parameter) and linear.weights.learnable:
-        return True
-    return bool(support.of(linear.weights, BOOLEAN).all())
 
 
 def edges_of(block: Block) -> int:

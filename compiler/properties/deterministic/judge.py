@@ -100,10 +100,10 @@ class Judge:
             if isinstance(found, Refuted):
                 return found
             if isinstance(found, Unknown):
-                unknown = unknown or found
+                unknown = found if unknown is None else unknown
                 if questions.over:
                     break
-        return unknown or Proved()
+        return Proved() if unknown is None else unknown
 
     def refuted(self, place: tuple[Sum, int], children: Indices) -> Refuted | None:
         """A refutation by two of some children of one sum, if there is one."""

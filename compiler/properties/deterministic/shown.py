@@ -11,6 +11,7 @@ from ....ir.block import Sum
 from ....ir.circuit import Circuit
 from ....ir.domain import Variable, first_value
 from ....ir.expression import Floats
+from ....ir.linear import Sparse
 from ....ir.support import Booleans
 from ..factors import node
 from ..witness import Assignment, CommonSupport, Node
@@ -55,11 +56,20 @@ class Shown:
             node(self.circuit, *self.place),
             self._node(one),
             self._node(other),
-            (one, other),
+            (self._position(one), self._position(other)),
             assignments[0],
             shared,
             () if shared is None else assignments[1],
         )
+
+    def _position(self, child: int) -> int:
+        """The place of a child among all children of the sum, in the order of the circuit."""
+        block, index = self.place
+        if not isinstance(block.map, Sparse):
+            return child
+        offsets, columns = self.circuit.support.entries(block.map)
+        own = columns[offsets[index] : offsets[index + 1]]
+        return int(np.count_nonzero(own < own[child]))
 
     def _node(self, child: int) -> Node:
         return node(self.circuit, *self.graph.place(self.children[child]))
