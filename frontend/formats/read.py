@@ -22,7 +22,6 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     ".uai": ("evidence",),
     ".cnf": ("vtree",),
     ".dimacs": ("vtree",),
-    ".wcnf": ("vtree",),
 }
 FOREIGN = tuple(_OPTIONS)
 
@@ -50,6 +49,14 @@ def read_foreign(path: Path, options: ForeignOptions, known: Mapping[str, Variab
             from .nnf import read_nnf
 
             return read_nnf(path, options, known)
+        case ".bif" | ".uai":
+            from .bayes import read_bif, read_uai
+
+            return (read_bif if form == ".bif" else read_uai)(path, options, known)
+        case ".cnf" | ".dimacs":
+            from .cnf import read_cnf
+
+            return read_cnf(path, options, known)
         case _:
             raise error("not-yet", f"files of the format {form} are not read yet", hint="Danaus reads .circuit files")
 
