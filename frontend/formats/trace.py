@@ -164,23 +164,24 @@ class _Trace:
         self.weights.append(weights)
         return numbers
 
+    def one(self, is_sum: bool, members: Indices, weights: Floats) -> int:
+        """A new node by itself."""
+        return int(self.add(is_sum, np.array([len(members)]), members, weights)[0])
+
     def finished(self) -> Scalars:
         """The product of what is left without variables, as the root, and the nodes that it stands on."""
         rest = self.waiting[-1]
         root = -1
         if all(len(relation) for relation in rest):
-            constants = [float(relation.weights[0]) for relation in rest if relation.weights is not None]
-            factor = float(np.prod(constants)) if constants else 1.0
-            if not (np.isfinite(factor) and factor > 0):
-                raise _out_of_range("the factors without variables multiply")
             nodes = np.array([column[0] for relation in rest for column in relation.nodes], dtype=np.int64)
-            (root,) = (
-                nodes.tolist()
-                if len(nodes) == 1
-                else self.add(False, np.array([len(nodes)]), nodes, np.ones(len(nodes))).tolist()
-            )
+            root = int(nodes[0]) if len(nodes) == 1 else self.one(False, nodes, np.ones(len(nodes)))
+            factor = 1.0
+            for number in [float(relation.weights[0]) for relation in rest if relation.weights is not None] + [1.0]:
+                if not _SMALL < factor * number < _LARGE:  # hundreds of factors may leave the range of float64
+                    root, factor = self.one(True, np.array([root]), np.array([factor])), 1.0
+                factor *= number
             if factor != 1:
-                (root,) = self.add(True, np.array([1]), np.array([root]), np.array([factor])).tolist()
+                root = self.one(True, np.array([root]), np.array([factor]))
         return self.reached(root)
 
     def reached(self, root: int) -> Scalars:
@@ -214,6 +215,8 @@ class _Trace:
 def _out_of_range(what: str) -> DanausError:
     return error("number-range", f"{what} numbers to more or less than float64 holds", hint="scale the tables")
 
+
+_SMALL, _LARGE = 1e-250, 1e250
 
 _FEW = 12
 """Among so many relations all pairs are compared."""

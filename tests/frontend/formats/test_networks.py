@@ -182,7 +182,9 @@ def test_what_takes_too_much_memory_is_refused_with_its_size(tmp_path: Path) -> 
     edges = [(20 * i + j, 20 * i + j + 1) for i in range(20) for j in range(19)]
     edges += [(20 * i + j, 20 * i + j + 20) for i in range(19) for j in range(20)]
     path = uai(tmp_path, sizes, [(edge, np.array([[1.0, 2], [3, 4]])) for edge in edges])
-    with pytest.raises(DanausError, match=r'eliminating "x\d+" needs a table of 2\^\d+ entries(.|\n)*GB(.|\n)*--memory'):
+    with pytest.raises(
+        DanausError, match=r'eliminating "x\d+" needs a table of 2\^\d+ entries(.|\n)*GB(.|\n)*--memory'
+    ):
         read_uai(path, ForeignOptions(memory=1 << 30), {})
     zeros = uai(tmp_path, sizes, [(edge, np.array([[0.0, 2], [3, 4]])) for edge in edges])
     with pytest.raises(DanausError, match="entries that are not zero"):
@@ -215,3 +217,23 @@ def test_bayesian_uai_rows_are_checked(tmp_path: Path) -> None:
 def test_parsed_sizes(shared: Path) -> None:
     made = parse_uai(foreign_source(shared / "uai2014" / "CSP_12.uai.gz"))
     assert (len(made.names), len(made.factors)) == (67, 271)
+
+
+def test_many_constants_do_not_underflow(tmp_path: Path) -> None:
+    factors: list[Factor] = [((), np.array(1e-30)) for _ in range(40)]
+    path = uai(tmp_path, [2], [*factors, ((0,), np.array([1.0, 3.0]))])
+    assert total(read_uai(path, ForeignOptions(), {}).circuit) == pytest.approx(np.log10(4) - 1200, rel=1e-14)
+
+
+def test_numbers_out_of_range_are_refused(tmp_path: Path) -> None:
+    path = uai(tmp_path, [2], [((0,), np.array([1e-200, 1.0])), ((0,), np.array([1e-200, 1.0]))])
+    with pytest.raises(DanausError, match="number-range"):
+        read_uai(path, ForeignOptions(), {})
+
+
+def test_impossible_evidence_is_zero(tmp_path: Path) -> None:
+    path = uai(tmp_path, [2, 2], [((0,), np.array([0.0, 1.0])), ((0, 1), np.ones((2, 2)))])
+    (tmp_path / "e.evid").write_text("1 0 0\n")
+    circuit = read_uai(path, ForeignOptions(evidence=tmp_path / "e.evid"), {}).circuit
+    assert [variable.name for variable in circuit.variables] == ["x2"]
+    assert total(circuit) == -np.inf
