@@ -3,7 +3,7 @@
 ```circuit                a spec without mistakes
 ```circuit name.circuit   the same, and a file of that name for the blocks after it
 ```circuit fails          a spec with a mistake; the next ```text block, if there is one, is what is said of it
-```csv name.csv           a file
+```csv name.csv           a file, and so of the other KINDS
 ```python                 Python; the names of one page are shared
 ```console                lines of `$ danaus …` with what they print, where numbers agree to nine decimals
 """
@@ -27,6 +27,7 @@ from danaus.ir.diagnostic import DanausError
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+KINDS = ("circuit", "csv", "bif", "uai", "evid", "cnf")
 NUMBER = re.compile(r"-?\d+\.\d+(?:e[+-]?\d+)?")
 FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -75,7 +76,7 @@ def test_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     failure = ""
     for block in blocks(page):
         where = f"{page.name}, line {block.line}"
-        if block.kind in ("circuit", "csv") and block.words and block.words[0] != "fails":
+        if block.kind in KINDS and block.words and block.words[0] != "fails":
             (tmp_path / block.words[0]).write_text(block.text)
         match block.kind:
             case "circuit" if "fails" in block.words:

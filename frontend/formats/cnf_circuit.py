@@ -133,11 +133,11 @@ def _root(sdd: str, vtree: VtreeNodes, nodes: _Nodes, never: set[int], gaps: _Ga
             case _:
                 place = int(words[2])
                 made[last] = _decision(words[4:], place, made, vtree, nodes, gaps), place
-    node, place = made[last]
+    node, where = made[last]
     if gaps is None or node == _FALSE:
         return node
     factors = [2 * gaps.count + variable for variable in gaps.rest]
-    return nodes.add(False, [*gaps.filled(node, place, gaps.root), *factors])
+    return nodes.add(False, [*gaps.filled(node, where, gaps.root), *factors])
 
 
 def _decision(

@@ -58,12 +58,14 @@ BYTES_JOINED = 120
 
 
 def too_large(name: str, log: float, needed: float, memory: int, entries: int | None = None) -> DanausError:
-    """The refusal of an elimination that needs a table of 2^log entries, or of `entries` that are not zero."""
-    size = f"2^{log:.0f} entries" if entries is None else f"{entries:,} entries that are not zero"
+    """The refusal of an elimination whose table has 2^log entries, or that brings the circuit to so many `entries`."""
+    if entries is None:
+        what = f'eliminating "{name}" needs a table of 2^{log:.0f} entries; the circuit takes'
+    else:
+        what = f'with the table for "{name}" the circuit has {entries:,} entries that are not zero, which take'
     return error(
         "too-large",
-        f'eliminating "{name}" needs a table of {size}; the circuit takes at least {_bytes(needed)}, '
-        f"and {_bytes(memory)} may be used",
+        f"{what} at least {_bytes(needed)}, and {_bytes(memory)} may be used",
         hint="raise --memory, or fix variables with --evidence",
     )
 

@@ -96,7 +96,7 @@ class _Trace:
                 log = sum(log2(self.sizes[variable]) for variable in scope)
                 raise too_large(self.name(place), log, 2.0**log * BYTES_JOINED, self.memory)
             if needed > self.memory:
-                raise too_large(self.name(place), 0, needed, self.memory, pair.total)
+                raise too_large(self.name(place), 0, needed, self.memory, self.spent + pair.total)
             if pair.total > len(pair.left) or pair.total > len(pair.right):
                 pair = self.collapsed(pair)
             made = join(self.layout, pair)
