@@ -28,7 +28,6 @@ from danaus.ir.diagnostic import DanausError
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-NUMBER = re.compile(r"-?\d+\.\d+(?:e[+-]?\d+)?")
 FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
