@@ -1,0 +1,71 @@
+"""Which files a check reads, and what they held: the cache must know, whichever reader it was.
+
+Python tells its audit hooks of every file that is opened, before it is; what reads files by other means raises the event
+`danaus.read` itself. So no reader, present or future, can forget to say what an answer rests on.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+# Danaus, its libraries and the machine are no inputs of a check: the cache has a stamp of them.
+_CODE = (".py", ".pyc", ".pyi", ".so", ".pyd", ".dll", ".dylib", ".lark", ".pth")
+_MACHINE = ("/proc/", "/sys/", "/dev/")
+
+
+@dataclass(slots=True)
+class _Recorder:
+    """The files read since a recording began, by the path that they were opened under; None without a recording."""
+
+    read: dict[str, str | None] | None = None
+    hooked: bool = False
+    hashing: bool = field(default=False)
+
+
+_recorder = _Recorder()
+
+
+@contextmanager
+def recording() -> Iterator[dict[str, str | None]]:
+    """The files that the body reads, and the digests of what they hold: None for what cannot be read."""
+    if not _recorder.hooked:  # a hook stays for the life of the process
+        sys.addaudithook(_heard)
+        _recorder.hooked = True
+    _recorder.read = found = {}
+    try:
+        yield found
+    finally:
+        _recorder.read = None
+
+
+def digest(path: str) -> str | None:
+    """The digest of a file's content; None where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            content = blake2b(digest_size=20)
+            while chunk := file.read(1 << 20):
+                content.update(chunk)
+            return content.hexdigest()
+    except (OSError, ValueError):
+        return None
+
+
+def _heard(event: str, arguments: tuple[object, ...]) -> None:
+    if _recorder.read is None or _recorder.hashing or event not in ("open", "danaus.read"):
+        return
+    path = arguments[0]
+    if not isinstance(path, str | bytes | os.PathLike):  # a file that is open already
+        return
+    name = os.fsdecode(path)
+    if name in _recorder.read or name.endswith(_CODE) or name.startswith(_MACHINE):
+        return
+    _recorder.hashing = True
+    try:
+        _recorder.read[name] = digest(name)
+    finally:
+        _recorder.hashing = False
