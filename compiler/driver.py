@@ -9,36 +9,46 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..frontend.elaborate import elaborate
+from ..frontend.formats.options import ForeignOptions
+from ..frontend.formats.read import FOREIGN, read_foreign, suffix_of, with_values
 from ..frontend.parse import parse as parse_source
 from ..frontend.read import read_source
 from ..frontend.spec import Spec
-from ..frontend.syntax import File, ImportStatement
+from ..frontend.syntax import File
 from ..ir.diagnostic import Gatherer, error
 from ..ir.domain import Variable
 from ..ir.span import Source
 from .operators import OPERATORS
 
-FOREIGN = (".nnf", ".sdd", ".psdd", ".bif", ".uai", ".cnf", ".dimacs")
-
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a caller may ask of a file: a seed for parameters without a value, and values as a last `load`."""
+    """What a caller may ask of a file: a seed for parameters without a value, values as a last `load`; and what only
+    files of other tools take."""
 
     seed: int = 0
     params: Path | None = None
+    foreign: ForeignOptions = field(default_factory=ForeignOptions)
 
 
 def load(path: str | Path, options: Options | None = None) -> Spec:
     """The spec of a file.
 
-    Raises: DanausError with all mistakes of the file, each with its place.
+    Raises: DanausError with all mistakes of the file, each with its place; `wrong-option` where what is for files of
+    other tools is said of a .circuit file.
     """
-    return _load(Path(path), options or Options(), {}, ())
+    path, options = Path(path), options or Options()
+    if _is_foreign(path):
+        spec = read_foreign(path, options.foreign, {})
+        return spec if options.params is None else with_values(spec, options.params)
+    for name in ("variables", "vtree", "evidence"):
+        if getattr(options.foreign, name) is not None:
+            raise error("wrong-option", f"{name} is for files of other tools; {path.name} is a .circuit file")
+    return _load(path, options, {}, ())
 
 
 def parse(text: str, name: str = "<text>", folder: Path | None = None, options: Options | None = None) -> Spec:
@@ -61,7 +71,6 @@ def syntax(path: str | Path) -> File:
 
 
 def _load(path: Path, options: Options, known: Mapping[str, Variable], chain: tuple[Path, ...]) -> Spec:
-    _require_spec(path)
     real = path.resolve()
     if real in chain:
         names = " → ".join(step.name for step in (*chain[chain.index(real) :], real))
@@ -69,14 +78,22 @@ def _load(path: Path, options: Options, known: Mapping[str, Variable], chain: tu
     return _compile(read_source(path), path.parent, options, known, (*chain, real))
 
 
-def _require_spec(path: Path) -> None:
+def _is_foreign(path: Path) -> bool:
+    """Whether a file is of another tool, by its suffix.
+
+    Raises: DanausError `unreadable-file`, or `unknown-format` for one that is there and of no known format.
+    """
     if "\0" in str(path):
         raise error("unreadable-file", "the path has a NUL character")
-    suffix = path.suffix if path.suffix != ".gz" else Path(path.stem).suffix
+    suffix = suffix_of(path)
     if suffix in FOREIGN:
-        raise error("not-yet", f"files of the format {suffix} are not read yet", hint="Danaus reads .circuit files")
-    if os.path.exists(path) and suffix != ".circuit":  # which takes any text, however long
-        raise error("unknown-format", f"{path.name} is no .circuit file", hint="specs have the suffix .circuit")
+        return True
+    if suffix != ".circuit" and os.path.exists(path):  # which takes any text, however long
+        if os.path.isdir(path):
+            raise error("unreadable-file", f'"{path}" is a folder, not a file')
+        hint = f"specs have the suffix .circuit; other formats are {', '.join(FOREIGN)}"
+        raise error("unknown-format", f'"{path.name}" is no .circuit file', hint=hint)
+    return False
 
 
 def _compile(
@@ -99,16 +116,11 @@ class _Imports:
     chain: tuple[Path, ...]
     read: dict[Path, Spec] = field(default_factory=dict[Path, Spec])
 
-    def load(self, path: Path, statement: ImportStatement, known: Mapping[str, Variable]) -> Spec:
+    def load(self, path: Path, options: ForeignOptions, known: Mapping[str, Variable]) -> Spec:
         """The spec of an import."""
-        _require_spec(path)
-        if statement.options:
-            raise error(
-                "wrong-arguments",
-                "a .circuit file is imported without options",
-                statement.options[0].span,
-                hint="variables=, vtree=, evidence= and over= are for files of other tools",
-            )
+        if _is_foreign(path):
+            memory = self.options.foreign.memory
+            return read_foreign(path, replace(options, memory=memory), known)
         real = path.resolve()
         if real not in self.read:
             self.read[real] = _load(path, Options(self.options.seed), known, self.chain)

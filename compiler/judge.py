@@ -16,7 +16,7 @@ from ..ir.diagnostic import Diagnostic
 from ..ir.evaluate import Evidence, evaluate
 from ..ir.semirings import LINEAR
 from ..ir.span import Note, Span
-from .properties import check, explained
+from .properties import check, compatible, explained
 
 Status = Literal["proved", "refuted", "unknown"]
 
@@ -75,7 +75,7 @@ def _property(name: str, circuits: Sequence[Circuit | Failed]) -> tuple[Status, 
         if isinstance(circuit, Failed):
             return "unknown", _refusal(circuit)
         given.append(circuit)
-    result = check(given[0], name)[name]
+    result = compatible(*given) if name == "compatible" else check(given[0], name)[name]
     return result.status, list(explained(name, result))
 
 

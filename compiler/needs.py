@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from types import UnionType
+
 from ..frontend.spec import Query
 from ..ir.diagnostic import Diagnostic, Refused, error
-from ..ir.domain import Bool
+from ..ir.domain import Bool, FiniteDomain
 from .properties import check, refusal
 
 _NEEDS = {
     "likelihood": (),
     "map": ("smooth", "decomposable", "nonnegative"),
+    "marginal_map": ("smooth", "decomposable", "nonnegative"),
+    "count": ("decomposable", "deterministic"),
     "sample": ("smooth", "decomposable", "nonnegative"),
 }
 _STRUCTURE = ("smooth", "decomposable")
+_DOMAINS: dict[str, tuple[type | UnionType, str]] = {
+    "hamming": (Bool, "bool variables"),
+    "count": (FiniteDomain, "finite domains"),
+}
 
 
 def require(query: Query) -> None:
@@ -28,9 +36,10 @@ def require(query: Query) -> None:
                 refused.append(found.at(query.span))
     if refused:
         raise Refused(*refused)
-    if query.kind == "hamming":
+    wanted = _DOMAINS.get(query.kind)
+    if wanted is not None:
+        domain, name = wanted
         for variable in query.circuits[0].variables:
-            if not isinstance(variable.domain, Bool):
-                raise error(
-                    "wrong-domain", f'hamming needs bool variables; "{variable}" is {variable.domain}', query.span
-                )
+            if not isinstance(variable.domain, domain):
+                message = f'{query.kind} needs {name}; "{variable}" is {variable.domain}'
+                raise error("wrong-domain", message, query.span)

@@ -5,8 +5,9 @@ What enters is a query and the rows of a data file; what leaves is what `danaus 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -15,12 +16,15 @@ from ..ir import query as ask
 from ..ir.circuit import Circuit
 from ..ir.data import Column, Data
 from ..ir.data.value import names_of, reader
-from ..ir.diagnostic import error
+from ..ir.diagnostic import error, warn
 from ..ir.domain import Cat, FiniteDomain, Variable
-from .operators import restrict
+from ..ir.expression import Floats, Value
+from ..ir.query.likelihood import Booleans
+from .operators import restrict, smooth
+from .properties import check, marginally_deterministic
 
 # Queries that take rows of data; the others have one answer, or rows of their own.
-WITH_DATA = ("likelihood", "marginal", "conditional", "map")
+WITH_DATA = ("likelihood", "marginal", "conditional", "map", "marginal_map")
 OPTIONAL_DATA = ("sample",)
 
 
@@ -29,7 +33,7 @@ class Answer:
     """The columns of an answer, or one number alone."""
 
     columns: tuple[Column, ...] = ()
-    number: float | None = None
+    number: float | int | None = None
 
 
 def given(query: Query, values: Sequence[tuple[str, str]]) -> Query:
@@ -37,6 +41,8 @@ def given(query: Query, values: Sequence[tuple[str, str]]) -> Query:
 
     Raises: DanausError `unknown-variable`, `wrong-value`.
     """
+    if not values:
+        return query
     circuits = list(query.circuits)
     for name, text in values:
         found = False
@@ -80,7 +86,11 @@ def answer(query: Query, data: Data | None = None, seed: int = 0, count: int = 1
         case "conditional" if data is not None:
             return Answer(tuple(_conditional(circuit, data)))
         case "map" if data is not None:
-            return Answer(tuple(_map(circuit, data)))
+            return Answer(tuple(_map(circuit, most_probable(circuit, data.values, data.observed), circuit.variables)))
+        case "marginal_map" if data is not None:
+            chosen = query.variables[0]
+            best = most_probable_marginal(circuit, chosen, data.values, data.observed)
+            return Answer(tuple(_map(circuit, best, chosen)))
         case "sample" if data is None:
             values = ask.sample(circuit, count, seed)
             return Answer(tuple(_values(circuit, values)))
@@ -89,6 +99,8 @@ def answer(query: Query, data: Data | None = None, seed: int = 0, count: int = 1
             return Answer(tuple(_values(circuit, ask.sample_given(circuit, data.values, data.observed, seed))))
         case "partition":
             return Answer(number=ask.partition(circuit))
+        case "count":
+            return Answer(number=model_count(circuit))
         case "moment":
             return Answer(number=ask.moment(circuit, query.variables[0][0], _order(query)))
         case "hamming":
@@ -99,6 +111,25 @@ def answer(query: Query, data: Data | None = None, seed: int = 0, count: int = 1
             raise error("needs-data", f"the query {query.kind} needs rows of data", hint="give them with --data FILE")
 
 
+def most_probable(circuit: Circuit, values: Floats, observed: Booleans) -> ask.MostProbable:
+    """The most probable completion of each row, exact with proof where the circuit is deterministic."""
+    proved = check(circuit, "deterministic")["deterministic"].status == "proved"
+    return ask.most_probable(circuit, values, observed, proved)
+
+
+def most_probable_marginal(
+    circuit: Circuit, chosen: Sequence[Variable], values: Floats, observed: Booleans
+) -> ask.MostProbable:
+    """The most probable values of some variables, exact with proof where the circuit is marginally deterministic."""
+    proved = marginally_deterministic(circuit, chosen).status == "proved"
+    return ask.most_probable_marginal(circuit, chosen, values, observed, proved)
+
+
+def model_count(circuit: Circuit, weights: Mapping[Variable, Value] | None = None) -> Any:
+    """The number of assignments on which a decomposable, deterministic circuit is not zero, or their total weight."""
+    return ask.count(smooth(circuit), weights)
+
+
 def _order(query: Query) -> int:
     order = query.numbers[0]
     if order != int(order) or order < 0:
@@ -106,11 +137,11 @@ def _order(query: Query) -> int:
     return int(order)
 
 
-def _logs(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Answer:
+def _logs(values: Floats) -> Answer:
     return Answer((Column("log_probability", values),))
 
 
-def _values(circuit: Circuit, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> list[Column]:
+def _values(circuit: Circuit, values: Floats) -> list[Column]:
     return [
         Column(variable.name, values[:, position], variable.domain)
         for position, variable in enumerate(circuit.variables)
@@ -134,6 +165,8 @@ def _conditional(circuit: Circuit, data: Data) -> list[Column]:
         else:
             columns.append(Column(f"{variable.name}.mean", posterior.mean, present=missing))
             columns.append(Column(f"{variable.name}.sd", np.sqrt(posterior.variance), present=missing))
+    if not columns:
+        warn("no value is missing in the data: there is nothing to say of the rest of a row")
     return columns
 
 
@@ -147,10 +180,13 @@ def value_names(variable: Variable) -> list[str]:
     return [str(low + code) for code in range(domain.size)]
 
 
-def _map(circuit: Circuit, data: Data) -> list[Column]:
-    best = ask.most_probable(circuit, data.values, data.observed)
+def _map(circuit: Circuit, best: ask.MostProbable, chosen: Sequence[Variable]) -> list[Column]:
     return [
-        *_values(circuit, best.values),
+        *(
+            column
+            for column, variable in zip(_values(circuit, best.values), circuit.variables, strict=True)
+            if variable in chosen
+        ),
         Column("log_probability", best.log_probability),
         Column("exact", best.certain),
     ]

@@ -45,7 +45,7 @@ def log_values(family: Family, variable: Variable, parameters: list[Floats], x: 
 
     Sources: `language.md`, *Blocks*; the logistic difference is σ(a)σ(−b)(1 − e^(b−a)), which does not cancel.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         match family:
             case Bernoulli():
                 (p,) = (part[:, None] for part in parameters)
@@ -117,7 +117,7 @@ def error_terms(family: Family, variable: Variable, parameters: list[Floats], x:
 
     It covers parameters that are off by that much relative to themselves.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         match family:
             case Gaussian():
                 m, s = (part[:, None] for part in parameters)
@@ -130,7 +130,7 @@ def error_terms(family: Family, variable: Variable, parameters: list[Floats], x:
                 terms = 2 * (np.abs(x - m) + np.abs(m)) / s + 2 / s + np.abs(np.log(s)) + 2
             case _:
                 raise AssertionError(f"the error of {name_of(family)} is bounded where its interval is computed")
-    return 16 * terms
+    return np.where(np.isnan(terms), np.inf, 16 * terms)
 
 
 def raw_moment(family: Family, variable: Variable, parameters: list[NDArray[Any]], order: int) -> NDArray[Any]:
@@ -145,13 +145,14 @@ def raw_moment(family: Family, variable: Variable, parameters: list[NDArray[Any]
             m, s = parameters
             moments = [np.ones_like(m), m]
             for k in range(2, order + 1):
-                moments.append(m * moments[-1] + (k - 1) * s**2 * moments[-2])
+                moments.append(_finite_product(m, moments[-1]) + (k - 1) * _finite_product(s, s, moments[-2]))
             return moments[order]
         case Poisson():
             (rate,) = parameters
             moments = [np.ones_like(rate)]
             for k in range(order):
-                moments.append(rate * sum(math.comb(k, i) * moment for i, moment in enumerate(moments)))
+                with np.errstate(over="ignore"):
+                    moments.append(rate * sum(math.comb(k, i) * moment for i, moment in enumerate(moments)))
             return moments[order]
         case Indicator(value):
             return np.array([Fraction(value) ** order])
@@ -161,6 +162,14 @@ def raw_moment(family: Family, variable: Variable, parameters: list[NDArray[Any]
                 f'the constant 1 on "{variable.name}" ({variable.domain}) has no finite integral',
                 hint="give that part of the circuit an input on the variable, such as a gaussian",
             )
+
+
+def _finite_product(*factors: NDArray[Any]) -> NDArray[Any]:
+    """A product that may overflow, of finite numbers: nothing times an overflow is nothing."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        product = math.prod(factors[1:], start=factors[0])
+    none = np.any([factor == 0 for factor in factors], axis=0)
+    return np.where(none, np.zeros_like(product), product)
 
 
 def mode(family: Family, parameters: list[Floats]) -> Floats:

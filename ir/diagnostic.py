@@ -7,12 +7,13 @@ place, the line itself with a caret under the mistake, notes and the hint.
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .span import Note, Span
+from .span import Note, Span, depth_of_caller
 
 Severity = Literal["error", "warning", "note"]
 
@@ -58,6 +59,11 @@ class DanausError(Exception):
 
 class DanausWarning(UserWarning):
     """The warning that an answer holds a NaN, and where: impossible evidence, a negative value without a logarithm."""
+
+
+def warn(message: str) -> None:
+    """Warns at the user's line."""
+    warnings.warn(message, DanausWarning, stacklevel=depth_of_caller() + 1)
 
 
 class Refused(DanausError):

@@ -6,7 +6,7 @@ weights on its values. What leaves is the root's element per row, or every block
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
 
@@ -98,20 +98,30 @@ def forward(
     circuit: Circuit, semiring: Semiring, evidence: Evidence, numbers: Numbers, keep: bool = False
 ) -> Iterator[tuple[Block, Array]]:
     """Each block with its elements, children first; unless `keep`, a value goes after its last use."""
+
+    def element(block: Block, below: list[Array]) -> Array:
+        match block:
+            case Input(family, variable, parameters):
+                return input_elements(family, variable, parameters, semiring, evidence, numbers)
+            case Product(_, form):
+                return multiply(below, form, evidence.rows, semiring)
+            case Sum(_, linear):
+                return apply(linear, semiring.concatenate(below), semiring, numbers)
+
+    return forward_by(circuit, element, keep)
+
+
+def forward_by(
+    circuit: Circuit, element: Callable[[Block, list[Array]], Array], keep: bool = False
+) -> Iterator[tuple[Block, Array]]:
+    """The same walk with a rule that gives a block's elements from those of its children."""
     uses: dict[Block, int] = {}
     for block in circuit.blocks:
         for child in children(block):
             uses[child] = uses.get(child, 0) + 1
     values: dict[Block, Array] = {}
     for block in circuit.blocks:
-        match block:
-            case Input(family, variable, parameters):
-                values[block] = input_elements(family, variable, parameters, semiring, evidence, numbers)
-            case Product(blocks, form):
-                values[block] = multiply([values[child] for child in blocks], form, evidence.rows, semiring)
-            case Sum(blocks, linear):
-                laid = semiring.concatenate([values[child] for child in blocks])
-                values[block] = apply(linear, laid, semiring, numbers)
+        values[block] = element(block, [values[child] for child in children(block)])
         yield block, values[block]
         if not keep:
             for child in children(block):

@@ -1,22 +1,23 @@
-"""The scope of every node, and which nodes reach the root.
+"""The scope of every node, and where scopes show that a circuit is not smooth or not decomposable.
 
-Scopes are sets of variables as bits, [scopes, words]. Most blocks have one scope for all nodes; a packed block of a
-million scalar nodes has an index from nodes into its distinct scopes. `groups` says what each node is made of, once
-for all nodes that are made alike, and the structural properties read that.
+Scopes are sets of variables as bits, in one table of distinct ones, [scopes, words]; each node has the number of its
+scope. Most blocks have one scope for all nodes; in a packed block of a million scalar nodes, nodes made of the same
+scopes in the same order are looked at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .block import Block, Hadamard, Indexed, Input, Pairs, Product, Sum
+from .block import Block, Hadamard, Indexed, Input, Product, Sum
 from .domain import Variable
-from .linear import Indices
+from .laid import Laid
+from .linear import Indices, Selection, Sparse
 from .support import Booleans, Support
 
 Bits = NDArray[np.uint64]
@@ -27,64 +28,64 @@ _CHUNK = 1 << 22
 # words: 0.8 s against 4.2 s).
 _HASHED = 256
 
-
-@dataclass(frozen=True, slots=True)
-class NodeScopes:
-    """The distinct scopes of a block's nodes, [scopes, words], and each node's place among them, [width]."""
-
-    rows: Bits
-    index: Indices
+# Blocks of fewer edges are walked node by node: below this a dozen calls of numpy cost more (about 1 µs each).
+_NARROW = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """What nodes are made of: node i is of group index[i], which has the scopes rows[members[offsets[g] … ]]."""
+    """What nodes are made of: node i is of group index[i], which has the scopes members[offsets[g] … offsets[g+1]]."""
 
-    rows: Bits
     offsets: Indices
     members: Indices
     index: Indices
 
-    def unions(self) -> Bits:
-        """The union of each group's scopes, [groups, words]."""
-        if len(self.offsets) == 2 and len(self.members):
-            return np.bitwise_or.reduce(self.rows[self.members], axis=0, keepdims=True)
-        out = np.zeros((len(self.offsets) - 1, self.rows.shape[1]), dtype=np.uint64)
-        for groups, part in self.stretches():
-            filled = np.flatnonzero(np.diff(self.offsets[groups.start : groups.stop + 1]) > 0)
-            if len(filled):
-                starts = self.offsets[groups.start + filled] - part.start
-                gathered = self.rows[self.members[part]]
-                out[groups.start + filled] = np.bitwise_or.reduceat(gathered, starts, axis=0)
-        return out
 
-    def counts(self) -> Indices:
-        """The number of variables of each group's scopes, counted with multiplicity, [groups]."""
-        sizes = np.bitwise_count(self.rows).sum(axis=1, dtype=np.int64)
-        running = np.concatenate([[0], np.cumsum(sizes[self.members])])
-        return np.asarray(running[self.offsets[1:]] - running[self.offsets[:-1]])
-
-    def stretches(self) -> list[tuple[slice, slice]]:
-        """Stretches of groups, with those of their members, small enough to gather at once."""
-        words = max(1, self.rows.shape[1])
-        limit = max(1, _CHUNK // words)
-        if len(self.members) <= limit:
-            return [(slice(0, len(self.offsets) - 1), slice(0, len(self.members)))]
-        bounds = [0]
-        while bounds[-1] < len(self.offsets) - 1:
-            goal = self.offsets[bounds[-1]] + limit
-            bounds.append(max(bounds[-1] + 1, int(np.searchsorted(self.offsets, goal, side="right")) - 1))
-        return [(slice(a, b), slice(int(self.offsets[a]), int(self.offsets[b]))) for a, b in pairwise(bounds)]
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Scopes:
-    """The scopes of a circuit's nodes; bit i stands for variables[i]."""
+    """The scopes of a circuit's nodes; bit i of a scope stands for variables[i].
+
+    `table` [scopes, words] has the distinct scopes, `sizes` their numbers of variables, `ids` the scope of each node.
+    `unsmooth` has the sum nodes whose children differ in scope, `overlapping` the product nodes whose factors share
+    variables, of each block that has such, whether they reach the root or not.
+    """
 
     variables: tuple[Variable, ...]
     blocks: tuple[Block, ...]
-    of: dict[Block, NodeScopes]
     support: Support
+    ids: dict[Block, Indices] = field(default_factory=dict[Block, Indices])
+    unsmooth: dict[Block, Indices] = field(default_factory=dict[Block, Indices])
+    overlapping: dict[Block, Indices] = field(default_factory=dict[Block, Indices])
+    _held: Bits = field(init=False)
+    _sizes: Indices = field(init=False)
+    _count: int = field(init=False, default=0)
+    _numbers: dict[bytes, int] = field(init=False, default_factory=dict[bytes, int])
+    _unions: dict[tuple[int, ...], tuple[int, bool]] = field(
+        init=False, default_factory=dict[tuple[int, ...], tuple[int, bool]]
+    )
+
+    def __post_init__(self) -> None:
+        words = max(1, -(-len(self.variables) // 64))
+        self._held, self._sizes = np.zeros((16, words), dtype=np.uint64), np.zeros(16, dtype=np.int64)
+        self._number(np.zeros((1, words), dtype=np.uint64))
+
+    @property
+    def table(self) -> Bits:
+        """The distinct scopes, [scopes, words]; the first is the empty one."""
+        return self._held[: self._count]
+
+    @property
+    def sizes(self) -> Indices:
+        """The number of variables of each scope of the table."""
+        return self._sizes[: self._count]
+
+    def rows(self, block: Block) -> Bits:
+        """The distinct scopes of a block's nodes, [scopes, words]."""
+        return self.table[np.flatnonzero(np.bincount(self.ids[block]))]
+
+    def row(self, block: Block, node: int) -> Bits:
+        """The scope of one node, [words]."""
+        return np.asarray(self.table[self.ids[block][node]])
 
     def names(self, row: Bits) -> tuple[Variable, ...]:
         """The variables of one scope, in order."""
@@ -93,15 +94,149 @@ class Scopes:
 
     def node(self, block: Block, node: int) -> tuple[Variable, ...]:
         """The scope of one node."""
-        found = self.of[block]
-        return self.names(found.rows[found.index[node]])
+        return self.names(self.row(block, node))
 
     def groups(self, block: Product | Sum) -> Groups:
         """What a block's nodes are made of: a product's factors, or a sum's children of non-zero weight.
 
-        A sum's members are distinct scopes; a product's count by position.
+        A product's members count by position; a sum's may be given once where several children have one scope.
         """
-        return _groups(block, self.of, self.support, _words(self.variables))
+        laid = Laid([self.ids[child] for child in block.children])
+        if isinstance(block, Product):
+            return _factors(block, laid)
+        if (uniform := laid.uniform) is not None and self.support.is_full(block.map):
+            return _alike([uniform], block.width)
+        offsets, members = self._terms(block, laid)
+        return Groups(offsets, members, np.arange(block.width))
+
+    def add(self, block: Block, own: Bits | None = None) -> None:
+        """Finds the scopes of the next block, whose children's are known; of an input, `own` is its scope."""
+        match block:
+            case Input():
+                assert own is not None
+                self.ids[block] = np.full(block.width, self._number(own)[0])
+            case Product():
+                self._product(block)
+            case Sum():
+                self._sum(block)
+
+    def _product(self, block: Product) -> None:
+        groups = _factors(block, Laid([self.ids[child] for child in block.children]))
+        found, overlapping = self._joined(groups.offsets, groups.members)
+        self.ids[block] = found[groups.index]
+        if overlapping.any():
+            self.overlapping[block] = np.flatnonzero(overlapping[groups.index])
+
+    def _sum(self, block: Sum) -> None:
+        laid = Laid([self.ids[child] for child in block.children])
+        if isinstance(block.map, Selection):
+            self.ids[block] = laid.take(block.map.index)
+            return
+        if (uniform := laid.uniform) is not None and self.support.is_full(block.map):
+            self.ids[block] = np.full(block.width, uniform)
+            return
+        offsets, members = self._terms(block, laid)
+        counts = offsets[1:] - offsets[:-1]
+        if len(members) == block.width and (counts == 1).all():
+            self.ids[block] = members
+            return
+        found = np.zeros(block.width, dtype=np.int64)
+        filled = counts > 0
+        found[filled] = members[offsets[:-1][filled]]
+        differing = members != np.repeat(found, counts)
+        if differing.any():
+            running = np.concatenate([[0], np.cumsum(differing)])
+            nodes = np.flatnonzero(running[offsets[1:]] > running[offsets[:-1]])
+            chosen = np.zeros(block.width, dtype=bool)
+            chosen[nodes] = True
+            bounds = np.concatenate([[0], np.cumsum(counts[nodes])])
+            found[nodes] = self._joined(bounds, members[np.repeat(chosen, counts)])[0]
+            self.unsmooth[block] = nodes
+        self.ids[block] = found
+
+    def _terms(self, block: Sum, laid: Laid) -> tuple[Indices, Indices]:
+        """The scopes of each sum node's children: offsets [width + 1] and scopes, some given more than once."""
+        linear = block.map
+        if isinstance(linear, Sparse):
+            offsets, columns = self.support.entries(linear)
+            return offsets, laid.take(columns)
+        kinds, place = np.unique(laid.whole, return_inverse=True)
+        offsets, members = self.support.terms(linear, place.reshape(-1), len(kinds))
+        return offsets, kinds[members]
+
+    def _joined(self, offsets: Indices, members: Indices) -> tuple[Indices, Booleans]:
+        """The scope of each group's union, and whether some of its members share variables."""
+        if len(members) <= _NARROW:
+            return self._walked(offsets.tolist(), members.tolist())
+        counts = offsets[1:] - offsets[:-1]
+        if len(members) == len(counts) and (counts == 1).all():
+            return members, np.zeros(len(counts), dtype=bool)
+        first, place = _alikes(offsets, members)
+        bounds = np.concatenate([[0], np.cumsum(counts[first])])
+        kept = members[np.repeat(offsets[first] - bounds[:-1], counts[first]) + np.arange(bounds[-1])]
+        numbers = self._number(self._union(bounds, kept))
+        running = np.concatenate([[0], np.cumsum(self._sizes[kept])])
+        overlapping = running[bounds[1:]] - running[bounds[:-1]] > self._sizes[numbers]
+        return numbers[place], overlapping[place]
+
+    def _walked(self, offsets: list[int], members: list[int]) -> tuple[Indices, Booleans]:
+        """The same, group by group."""
+        found: list[int] = []
+        overlapping: list[bool] = []
+        for start, stop in pairwise(offsets):
+            key = tuple(members[start:stop])
+            if stop - start == 1:
+                number, shared = key[0], False
+            elif key in self._unions:
+                number, shared = self._unions[key]
+            else:
+                rows = self._held[list(key)]
+                number = int(self._number(np.bitwise_or.reduce(rows, axis=0, keepdims=True))[0])
+                shared = int(self._sizes[list(key)].sum()) > int(self._sizes[number])
+                self._unions[key] = number, shared
+            found.append(number)
+            overlapping.append(shared)
+        return np.array(found, dtype=np.int64), np.array(overlapping, dtype=bool)
+
+    def _union(self, offsets: Indices, members: Indices) -> Bits:
+        """The union of each group's scopes, [groups, words]."""
+        words = self._held.shape[1]
+        out = np.zeros((len(offsets) - 1, words), dtype=np.uint64)
+        limit = max(1, _CHUNK // words)
+        start = 0
+        while start < len(out):
+            goal = offsets[start] + limit
+            stop = max(start + 1, int(np.searchsorted(offsets, goal, side="right")) - 1)
+            filled = start + np.flatnonzero(np.diff(offsets[start : stop + 1]) > 0)
+            if len(filled):
+                gathered = self._held[members[offsets[start] : offsets[stop]]]
+                out[filled] = np.bitwise_or.reduceat(gathered, offsets[filled] - offsets[start], axis=0)
+            start = stop
+        return out
+
+    def _number(self, rows: Bits) -> Indices:
+        """The number of each scope in the table, which takes those that are new."""
+        kinds, place = distinct(rows)
+        width = kinds.shape[1] * 8
+        flat = np.ascontiguousarray(kinds).tobytes()
+        numbers = np.empty(len(kinds), dtype=np.int64)
+        new: list[int] = []
+        for row in range(len(kinds)):
+            key = flat[row * width : (row + 1) * width]
+            number = self._numbers.setdefault(key, self._count + len(new))
+            if number == self._count + len(new):
+                new.append(row)
+            numbers[row] = number
+        if new:
+            end = self._count + len(new)
+            if end > len(self._held):
+                room = max(end, 2 * len(self._held))
+                self._held = np.concatenate([self._held, np.zeros((room - len(self._held), width // 8), np.uint64)])
+                self._sizes = np.concatenate([self._sizes, np.zeros(room - len(self._sizes), np.int64)])
+            self._held[self._count : end] = kinds[new]
+            self._sizes[self._count : end] = np.bitwise_count(kinds[new]).sum(axis=1)
+            self._count = end
+        return numbers[place]
 
 
 def live(blocks: Sequence[Block], support: Support) -> dict[Block, Booleans]:
@@ -109,9 +244,8 @@ def live(blocks: Sequence[Block], support: Support) -> dict[Block, Booleans]:
     live = {block: np.zeros(block.width, dtype=bool) for block in blocks}
     live[blocks[-1]][:] = True
     for block in reversed(blocks):
-        if isinstance(block, Product | Sum) and live[block].any():
-            for child, reached in zip(block.children, _reached(block, live[block], support), strict=True):
-                live[child] |= reached
+        if not isinstance(block, Input) and live[block].any():
+            _reach(block, live, support)
     return live
 
 
@@ -119,21 +253,12 @@ def scopes(blocks: Sequence[Block], support: Support) -> Scopes:
     """The scopes of all nodes of blocks that stand children first."""
     mentioned = {block.variable for block in blocks if isinstance(block, Input)}
     variables = tuple(sorted(mentioned, key=lambda variable: variable.order))
-    words = _words(variables)
+    words = max(1, -(-len(variables) // 64))
     bits = {variable: _bit(position, words) for position, variable in enumerate(variables)}
-    of: dict[Block, NodeScopes] = {}
+    found = Scopes(variables, tuple(blocks), support)
     for block in blocks:
-        if isinstance(block, Input):
-            of[block] = NodeScopes(bits[block.variable], np.zeros(block.width, dtype=np.int64))
-        else:
-            groups = _groups(block, of, support, words)
-            rows, place = distinct(groups.unions())
-            of[block] = NodeScopes(rows, place[groups.index])
-    return Scopes(variables, tuple(blocks), of, support)
-
-
-def _words(variables: Sequence[Variable]) -> int:
-    return max(1, -(-len(variables) // 64))
+        found.add(block, bits[block.variable] if isinstance(block, Input) else None)
+    return found
 
 
 def _bit(position: int, words: int) -> Bits:
@@ -164,89 +289,79 @@ def _hash(rows: Bits) -> Bits:
     return np.asarray(((rows ^ (rows >> np.uint64(32))) * odd).sum(axis=1, dtype=np.uint64))
 
 
-def _groups(block: Product | Sum, of: dict[Block, NodeScopes], support: Support, words: int) -> Groups:
-    if isinstance(block, Sum):
-        return _sum_groups(block, of, support, words)
-    found = [of[child] for child in block.children]
-    rows, starts = _stacked([scope.rows for scope in found], words)
+def _alikes(offsets: Indices, members: Indices) -> tuple[Indices, Indices]:
+    """Groups of equal members in equal order: the first of each kind, and each group's place among the kinds.
+
+    By a hash, and then member by member; where a hash deceives, each group is its own kind.
+    """
+    counts = offsets[1:] - offsets[:-1]
+    position = np.arange(len(members)) - np.repeat(offsets[:-1], counts)
+    mixed = (members.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(29))) * (position.astype(np.uint64) * np.uint64(2) + np.uint64(3))
+    running = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(mixed, dtype=np.uint64)])
+    keys = (running[offsets[1:]] - running[offsets[:-1]]) * np.uint64(0xBF58476D1CE4E5B9) + counts.astype(np.uint64)
+    _, first, place = np.unique(keys, return_index=True, return_inverse=True)
+    chosen = first[place]
+    if np.array_equal(counts[chosen], counts):
+        other = np.repeat(offsets[:-1][chosen] - offsets[:-1], counts) + np.arange(len(members))
+        if np.array_equal(members[other], members):
+            return first, place
+    return np.arange(len(counts)), np.arange(len(counts))
+
+
+def _factors(block: Product, laid: Laid) -> Groups:
     match block.form:
         case Indexed(offsets, members):
-            laid = [scope.index + start for scope, start in zip(found, starts, strict=True)]
-            labels = np.concatenate(laid) if laid else np.zeros(0, dtype=np.int64)
-            return Groups(rows, offsets, labels[members], np.arange(block.width))
+            return Groups(offsets, laid.take(members), np.arange(block.width))
         case Hadamard():
-            if all(len(scope.rows) == 1 for scope in found):
-                return _alike(rows, starts, block.width)
-            columns = [
-                np.broadcast_to(scope.index + start, block.width) for scope, start in zip(found, starts, strict=True)
-            ]
-            return _table(rows, np.stack(columns, axis=1), np.arange(block.width))
-        case Pairs():
-            if all(len(scope.rows) == 1 for scope in found):
-                return _alike(rows, starts, block.width)
-            kinds = [np.arange(len(scope.rows)) + start for scope, start in zip(found, starts, strict=True)]
-            table = np.stack([axis.ravel() for axis in np.meshgrid(*kinds, indexing="ij")], axis=1)
+            if (alike := laid.kinds) is not None:
+                return _alike(alike, block.width)
+            columns = [np.broadcast_to(part, block.width) for part in laid.parts]
+            return _table(np.stack(columns, axis=1), np.arange(block.width))
+        case _:
+            if (alike := laid.kinds) is not None:
+                return _alike(alike, block.width)
+            each = [np.unique(part, return_inverse=True) for part in laid.parts]
+            table = np.stack(
+                [axis.ravel() for axis in np.meshgrid(*(kinds for kinds, _ in each), indexing="ij")], axis=1
+            )
             index = np.zeros(1, dtype=np.int64)
-            for scope in found:
-                index = (index[:, None] * len(scope.rows) + scope.index[None]).ravel()
-            return _table(rows, table, index)
+            for kinds, place in each:
+                index = (index[:, None] * len(kinds) + place.reshape(-1)[None]).ravel()
+            return _table(table, index)
 
 
-def _alike(rows: Bits, starts: Sequence[int], width: int) -> Groups:
-    members = np.array(starts, dtype=np.int64)
-    return Groups(rows, np.array([0, len(members)]), members, np.zeros(width, dtype=np.int64))
+def _alike(members: Sequence[int], width: int) -> Groups:
+    return Groups(np.array([0, len(members)]), np.array(members, dtype=np.int64), np.zeros(width, dtype=np.int64))
 
 
-def _table(rows: Bits, table: Indices, index: Indices) -> Groups:
-    offsets = np.arange(len(table) + 1) * table.shape[1]
-    return Groups(rows, offsets, table.ravel(), index)
+def _table(table: Indices, index: Indices) -> Groups:
+    return Groups(np.arange(len(table) + 1) * table.shape[1], table.ravel(), index)
 
 
-def _stacked(parts: Sequence[Bits], words: int) -> tuple[Bits, list[int]]:
-    starts = [0]
-    for part in parts:
-        starts.append(starts[-1] + len(part))
-    if len(parts) == 1:
-        return parts[0], [0]
-    return np.concatenate([np.zeros((0, words), dtype=np.uint64), *parts]), starts[:-1]
-
-
-def _sum_groups(block: Sum, of: dict[Block, NodeScopes], support: Support, words: int) -> Groups:
-    found = [of[child] for child in block.children]
-    stacked, starts = _stacked([scope.rows for scope in found], words)
-    rows, place = distinct(stacked)
-    if len(rows) == 1 and support.is_full(block.map):
-        return _alike(rows, [0], block.width)
-    laid = [place[scope.index + start] for scope, start in zip(found, starts, strict=True)]
-    offsets, members = support.terms(block.map, np.concatenate(laid), len(rows))
-    return Groups(rows, offsets, members, np.arange(block.width))
-
-
-def _reached(block: Product | Sum, live: Booleans, support: Support) -> list[Booleans]:
-    """Which nodes of each child live nodes of a block stand on."""
+def _reach(block: Product | Sum, live: dict[Block, Booleans], support: Support) -> None:
+    """Marks which nodes of each child live nodes of a block stand on."""
+    own = live[block]
+    laid = Laid([live[child] for child in block.children])
     if isinstance(block, Sum):
-        total = block.map.inputs
-        if live.all() and support.is_full(block.map, transposed=True):
-            return [np.ones(child.width, dtype=bool) for child in block.children]
-        reached = support.mark(block.map, live[:, None], transposed=True)[:, 0]
-        assert len(reached) == total
-        return _parted(reached, block.children)
+        if isinstance(block.map, Sparse):
+            offsets, columns = support.entries(block.map)
+            laid.mark(columns if own.all() else columns[np.repeat(own, offsets[1:] - offsets[:-1])])
+        elif isinstance(block.map, Selection):
+            laid.mark(block.map.index if own.all() else block.map.index[own])
+        elif own.all() and support.is_full(block.map, transposed=True):
+            for part in laid.parts:
+                part[:] = True
+        else:
+            laid.mark(np.flatnonzero(support.mark(block.map, own[:, None], transposed=True)[:, 0]))
+        return
     match block.form:
         case Hadamard():
-            some: Booleans = np.full(1, bool(live.any()))
-            whole: list[Booleans] = [live if child.width == block.width else some for child in block.children]
-            return whole
-        case Pairs():
-            cube = live.reshape([child.width for child in block.children])
-            axes = range(cube.ndim)
-            others = [tuple(other for other in axes if other != axis) for axis in axes]
-            return [np.asarray(cube.any(axis=rest), dtype=bool) for rest in others]
+            for part in laid.parts:
+                part |= own if len(part) == block.width else bool(own.any())
         case Indexed(offsets, members):
-            reached = np.zeros(sum(child.width for child in block.children), dtype=bool)
-            reached[members[np.repeat(live, np.diff(offsets))]] = True
-            return _parted(reached, block.children)
-
-
-def _parted(reached: Booleans, children: Sequence[Block]) -> list[Booleans]:
-    bounds = np.cumsum([child.width for child in children])
-    return np.split(reached, bounds[:-1]) if children else []
+            laid.mark(members if own.all() else members[np.repeat(own, offsets[1:] - offsets[:-1])])
+        case _:
+            cube = own.reshape([child.width for child in block.children])
+            for axis, part in enumerate(laid.parts):
+                part |= cube.any(axis=tuple(other for other in range(cube.ndim) if other != axis))

@@ -66,7 +66,7 @@ def _element(name: str) -> tuple[str, int | None]:
 
 def scope_text(circuit: Circuit, names: ScopeNames, block: Block) -> str:
     """The scope of a block's nodes, or how many scopes they have; `names` are those of the circuit's scopes."""
-    rows = circuit.scopes.of[block].rows
+    rows = circuit.scopes.rows(block)
     if len(rows) > 1:
         sizes = np.bitwise_count(rows).sum(axis=1)
         return f"{len(rows)} scopes of {sizes.min()} to {sizes.max()} variables"

@@ -82,10 +82,16 @@ def caller() -> Span:
     Frames are told by the names of their modules: what dataclasses generate has no file, and a prompt, a notebook or
     `python -c` is `__main__`.
     """
-    frame = sys._getframe(1)
-    while frame.f_back is not None and not _is_users(frame.f_globals.get("__name__", ""), frame.f_code.co_filename):
-        frame = frame.f_back
+    frame = sys._getframe(depth_of_caller())
     return Span(frame.f_code.co_filename, frame.f_lineno)
+
+
+def depth_of_caller() -> int:
+    """How many frames stand between the innermost one outside Danaus and the function that asks, itself included."""
+    frame, depth = sys._getframe(1), 0
+    while frame.f_back is not None and not _is_users(frame.f_globals.get("__name__", ""), frame.f_code.co_filename):
+        frame, depth = frame.f_back, depth + 1
+    return depth
 
 
 @dataclass(frozen=True, slots=True)

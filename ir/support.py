@@ -162,6 +162,15 @@ class Support:
             found |= apply(linear, np.where(markers, noise, 0), field, self._numbers, transposed) != 0
         return found
 
+    def entries(self, linear: Sparse) -> tuple[Indices, Indices]:
+        """The non-zero entries of a sparse map by row: offsets [outputs + 1] and columns."""
+        weights = linear.weights
+        if (isinstance(weights, Parameter) and weights.learnable) or self.of(weights, BOOLEAN).all():
+            return linear.offsets, linear.columns[linear.order]
+        kept = np.asarray(self.of(weights, BOOLEAN), dtype=bool)[linear.order]
+        running = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])
+        return running[linear.offsets], linear.columns[linear.order[kept]]
+
     def terms(self, linear: LinearMap, classes: Indices, count: int) -> tuple[Indices, Indices]:
         """The classes of inputs that each row has a non-zero entry in: offsets [outputs + 1] and classes, ascending."""
         if isinstance(linear, Selection):

@@ -166,6 +166,11 @@ class Definitions:
         return self.smooth and self.decomposable and self.laminar
 
     @property
+    def omni_compatible(self) -> bool:
+        """Smooth, decomposable, and each child of a product has at most one variable."""
+        return self.smooth and self.decomposable and all(len(scope) <= 1 for scope in self.factor_scopes)
+
+    @property
     def normalized(self) -> bool:
         """Smooth, decomposable, and the total mass within 1e-9 of 1."""
         return self.smooth and self.decomposable and abs(self.total({}) - 1) <= Fraction(1, 10**9)

@@ -247,7 +247,9 @@ class Oracle:
         of(self.circuit.root)
         return found
 
-    def _at(self, assignment: Assignment) -> Callable[[Input, int], Fraction]:
+    def at(self, assignment: Assignment) -> Callable[[Input, int], Fraction]:
+        """The numbers of inputs at a complete assignment."""
+
         def at(block: Input, node: int) -> Fraction:
             x = assignment.get(block.variable)
             if x is None:  # it is under zero weights alone
@@ -258,15 +260,15 @@ class Oracle:
 
     def value(self, assignment: Assignment) -> Fraction:
         """The circuit at a complete assignment. A variable under zero weights alone may have any value."""
-        return self.nodes(self._at(assignment))[self.circuit.root][0]
+        return self.nodes(self.at(assignment))[self.circuit.root][0]
 
     def magnitude(self, assignment: Assignment) -> Fraction:
         """The same with every weight and input without its sign: what rounding errors are relative to."""
-        return self.nodes(self._at(assignment), kind="magnitude")[self.circuit.root][0]
+        return self.nodes(self.at(assignment), kind="magnitude")[self.circuit.root][0]
 
     def supported(self, assignment: Assignment) -> bool:
         """Whether it is not zero where nothing cancels but within the numbers themselves."""
-        return self.nodes(self._at(assignment), kind="support")[self.circuit.root][0] != 0
+        return self.nodes(self.at(assignment), kind="support")[self.circuit.root][0] != 0
 
     def largest(self, assignment: Assignment) -> Fraction:
         """The same with every sum replaced by its largest term, and inputs without a value by their largest."""

@@ -58,7 +58,7 @@ def require_smooth_and_decomposable(circuit: Circuit) -> None:
     """Every block has one scope; children of a sum share it, those of a product are disjoint."""
     scopes = circuit.scopes
     for block in circuit.blocks:
-        assert len(scopes.of[block].rows) == 1, block
+        assert len(scopes.rows(block)) == 1, block
         names = [set(scopes.node(child, 0)) for child in getattr(block, "children", ())]
         if isinstance(block, Sum):
             assert all(scope == names[0] for scope in names)

@@ -97,8 +97,7 @@ def test_require(danaus) -> None:
     assert danaus("check", "a.circuit", "--require", "smooth")[0] == 0
     status, _, err = danaus("check", "a.circuit", "--require", "smoth")
     assert status == 2 and 'did you mean "smooth"?' in err
-    status, _, err = danaus("check", "a.circuit", "--require", "deterministic")
-    assert status == 2 and "not available yet" in err
+    assert danaus("check", "a.circuit", "--require", "deterministic,omni_compatible")[0] == 1
 
 
 def test_check_finds_what_a_query_needs(danaus) -> None:

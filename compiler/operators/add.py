@@ -10,6 +10,7 @@ from ...ir.diagnostic import error
 from ...ir.domain import Variable
 from ...ir.expression import constant
 from ...ir.linear import Dense
+from .operands import require_circuits
 
 
 def add(p: Circuit, q: Circuit) -> Circuit:
@@ -19,6 +20,7 @@ def add(p: Circuit, q: Circuit) -> Circuit:
 
     Raises: DanausError `two-domains`, or `two-values` where they hold different values of one parameter.
     """
+    require_circuits("add", p, q)
     names: dict[str, Variable] = {}
     for circuit in (p, q):
         for variable in circuit.variables:

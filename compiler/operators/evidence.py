@@ -16,7 +16,7 @@ from ...ir.expression import InputValue, Value, constant
 from ...ir.family import One
 from ...ir.linear import Dense
 from ..rewrite import rewritten
-from .operands import Name, needs, variable_of
+from .operands import Name, items_of, needs, variable_of
 
 
 def evidence(p: Circuit, weights: Mapping[Name, Any]) -> Circuit:
@@ -29,7 +29,7 @@ def evidence(p: Circuit, weights: Mapping[Name, Any]) -> Circuit:
     """
     needs(p, "evidence", "smooth", "decomposable")
     given: dict[Variable, Value] = {}
-    for name, numbers in weights.items():
+    for name, numbers in items_of("evidence", weights, "weights by variable"):
         variable = variable_of(p, name)
         given[variable] = _weights(variable, numbers)
     replaced: dict[Block, Block] = {}

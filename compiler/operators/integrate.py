@@ -16,7 +16,7 @@ from .operands import Name, needs, variables_of
 from .scale import times
 
 
-def integrate(p: Circuit, variables: Iterable[Name] | None = None) -> Circuit:
+def integrate(p: Circuit, variables: Name | Iterable[Name] | None = None) -> Circuit:
     """Σ or ∫ of p over the named variables, or over all of them: a circuit of the other variables.
 
     Each input on those variables becomes the number that it sums to, as an expression: nothing is computed. Needs p

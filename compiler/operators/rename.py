@@ -9,8 +9,9 @@ from ...ir.block import Block, Input, input_block
 from ...ir.circuit import Circuit, Origin
 from ...ir.diagnostic import error
 from ...ir.domain import Variable
+from ...ir.span import caller
 from ..rewrite import rewritten
-from .operands import Name, variable_of
+from .operands import Name, items_of, require_circuits, variable_of
 
 
 def rename(p: Circuit, names: Mapping[Name, Name]) -> Circuit:
@@ -21,9 +22,14 @@ def rename(p: Circuit, names: Mapping[Name, Name]) -> Circuit:
     Raises: DanausError `unknown-variable`, `wrong-domain` where the domains differ, `duplicate-variable` where two
     variables would become one.
     """
+    require_circuits("rename", p)
     given: dict[Variable, Variable] = {}
-    for old, new in names.items():
+    for old, new in items_of("rename", names, "new names by variable"):
         source = variable_of(p, old)
+        if not isinstance(new, str | Variable):
+            raise error(
+                "wrong-arguments", f"{type(new).__name__} where a variable or its new name is expected", caller()
+            )
         target = Variable(new, source.domain) if isinstance(new, str) else new
         if target.domain != source.domain:
             raise error(

@@ -10,7 +10,7 @@ from ...ir.circuit import Circuit, Origin
 from ...ir.domain import Variable
 from ...ir.expression import InputValue
 from ..rewrite import rewritten
-from .operands import Name, value_of, variable_of
+from .operands import Name, items_of, require_circuits, value_of, variable_of
 
 
 def restrict(p: Circuit, values: Mapping[Name, float | str]) -> Circuit:
@@ -21,8 +21,9 @@ def restrict(p: Circuit, values: Mapping[Name, float | str]) -> Circuit:
 
     Raises: DanausError `unknown-variable`, `wrong-value`.
     """
+    require_circuits("restrict", p)
     given: dict[Variable, float] = {}
-    for name, at in values.items():
+    for name, at in items_of("restrict", values, "values by variable"):
         variable = variable_of(p, name)
         given[variable] = value_of(variable, at)
     replaced: dict[Block, Block] = {}

@@ -10,13 +10,17 @@ from ...ir.circuit import Circuit, Origin
 from ...ir.diagnostic import error
 from ...ir.expression import Value, as_fraction, constant
 from ...ir.linear import Dense
+from .operands import require_circuits
 
 
 def scale(p: Circuit, number: float | Fraction) -> Circuit:
     """number · p, for any rational number; a float is the rational that it is. Needs nothing.
 
+    0 · p is a sum of nothing: the function 0, of no variables but the free ones.
+
     Raises: DanausError `wrong-number`.
     """
+    require_circuits("scale", p)
     try:
         exact = as_fraction(number)
     except (TypeError, ValueError, OverflowError) as failure:

@@ -27,27 +27,15 @@ class ScopeIds:
 
     circuit: Circuit
 
-    @cached_property
-    def _numbered(self) -> tuple[Bits, dict[Block, Indices]]:
-        found = self.circuit.scopes
-        rows, place = distinct(np.concatenate([found.of[block].rows for block in found.blocks]))
-        of: dict[Block, Indices] = {}
-        start = 0
-        for block in found.blocks:
-            scopes = found.of[block]
-            of[block] = place[start + scopes.index]
-            start += len(scopes.rows)
-        return rows, of
-
     @property
     def rows(self) -> Bits:
         """The distinct scopes, [scopes, words]."""
-        return self._numbered[0]
+        return self.circuit.scopes.table
 
     @property
     def of(self) -> dict[Block, Indices]:
         """The number of each node's scope, [width]."""
-        return self._numbered[1]
+        return self.circuit.scopes.ids
 
     @property
     def variables(self) -> tuple[Variable, ...]:
@@ -85,15 +73,14 @@ class ScopeIds:
 
     @property
     def _unsmooth_children(self) -> Indices:
-        found = [self.rows[:0]]
+        found = [np.zeros(0, dtype=np.int64)]
         for block, nodes in self.unsmooth.items():
             assert isinstance(block, Sum)
             groups = self.circuit.scopes.groups(block)
             chosen = np.zeros(len(groups.offsets) - 1, dtype=bool)
             chosen[groups.index[nodes]] = True
-            members = np.unique(groups.members[np.repeat(chosen, np.diff(groups.offsets))])
-            found.append(groups.rows[members])
-        return np.unique(self._numbers_of(np.concatenate(found)))
+            found.append(groups.members[np.repeat(chosen, np.diff(groups.offsets))])
+        return np.unique(np.concatenate(found))
 
     def _numbers_of(self, rows: Bits) -> Indices:
         """The numbers of scopes that some nodes have."""

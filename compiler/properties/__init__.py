@@ -1,25 +1,55 @@
 """Properties of circuits: each an analysis that proves, refutes with a witness, or says why it does not know."""
 
 from .check import PROPERTIES, check
+from .compatible import compatible
+from .deterministic import Budget, deterministic, marginally_deterministic
+from .marginalisation import PROGRAMS, Program, marginalisation
+from .matching import Matching
+from .omni_compatible import omni_compatible
 from .result import Proved, Refuted, Result, Unknown, explained, refusal
 from .vtree import Vtree
-from .witness import DifferentScopes, Mass, NegativeAt, Node, OverlappingScopes, SharedVariables, Witness
+from .witness import (
+    CommonSupport,
+    CrossingScopes,
+    DifferentScopes,
+    Mass,
+    NegativeAt,
+    Node,
+    OverlappingScopes,
+    SharedVariables,
+    WideFactor,
+    Witness,
+    WrongSum,
+)
 
 __all__ = [
+    "PROGRAMS",
     "PROPERTIES",
+    "Budget",
+    "CommonSupport",
+    "CrossingScopes",
     "DifferentScopes",
     "Mass",
+    "Matching",
     "NegativeAt",
     "Node",
     "OverlappingScopes",
+    "Program",
     "Proved",
     "Refuted",
     "Result",
     "SharedVariables",
     "Unknown",
     "Vtree",
+    "WideFactor",
     "Witness",
+    "WrongSum",
     "check",
+    "compatible",
+    "deterministic",
     "explained",
+    "marginalisation",
+    "marginally_deterministic",
+    "omni_compatible",
     "refusal",
 ]

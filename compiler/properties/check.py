@@ -7,40 +7,43 @@ from collections.abc import Mapping
 from ...ir.circuit import Circuit
 from ...ir.diagnostic import error, nearest
 from .decomposable import decomposable
+from .deterministic import Budget, deterministic
 from .nonnegative import nonnegative
 from .normalized import normalized
+from .omni_compatible import omni_compatible
 from .result import Judge, Result
 from .smooth import smooth
 from .structured import structured
 
-# None where a later version brings the property.
+# The properties of one circuit, None where a later version brings one; those of two circuits stand beside.
 PROPERTIES: Mapping[str, Judge | None] = {
     "smooth": smooth,
     "decomposable": decomposable,
     "structured": structured,
-    "deterministic": None,
-    "compatible": None,
-    "omni_compatible": None,
+    "deterministic": deterministic,
+    "omni_compatible": omni_compatible,
     "normalized": normalized,
     "nonnegative": nonnegative,
 }
+OF_TWO = ("compatible",)
 
 
-def check(circuit: Circuit, *names: str) -> dict[str, Result]:
-    """The results of the named properties, or of all that there are.
+def check(circuit: Circuit, *names: str, budget: Budget | None = None) -> dict[str, Result]:
+    """The results of the named properties, or of all of one circuit; `budget` is what a search may spend on each.
 
-    Raises: DanausError `unknown-property`, or `not-yet` for one that a later version brings.
+    Raises: DanausError `unknown-property`, or `wrong-arguments` for a property of two circuits.
     """
-    wanted = names or tuple(name for name, judge in PROPERTIES.items() if judge is not None)
-    return {name: _judge(name)(circuit) for name in dict.fromkeys(wanted)}
+    return {name: _result(name, circuit, budget) for name in dict.fromkeys(names or PROPERTIES)}
 
 
-def _judge(name: str) -> Judge:
+def _result(name: str, circuit: Circuit, budget: Budget | None) -> Result:
+    if name in OF_TWO:
+        raise error("wrong-arguments", f"{name} is a property of two circuits", hint=f"ask for {name}(p, q)")
     if name not in PROPERTIES:
-        hint = nearest(name, PROPERTIES) or f"properties are {', '.join(PROPERTIES)}"
+        hint = nearest(name, (*PROPERTIES, *OF_TWO)) or f"properties are {', '.join((*PROPERTIES, *OF_TWO))}"
         raise error("unknown-property", f'there is no property "{name}"', hint=hint)
+    if name == "deterministic":
+        return deterministic(circuit, budget)
     judge = PROPERTIES[name]
-    if judge is None:
-        available = ", ".join(known for known, found in PROPERTIES.items() if found is not None)
-        raise error("not-yet", f"the property {name} is not available yet", hint=f"there are {available}")
-    return judge
+    assert judge is not None
+    return judge(circuit)

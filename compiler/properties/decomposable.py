@@ -10,7 +10,6 @@ import numpy as np
 from ...ir.block import Product
 from ...ir.circuit import Circuit
 from .factors import factors, node, node_at
-from .laminar import sizes_of
 from .result import Proved, Refuted, Result, remembered
 from .witness import Node, SharedVariables
 
@@ -22,15 +21,9 @@ def decomposable(circuit: Circuit) -> Result:
     Factors count by position; a constant has the empty scope, which is disjoint from all. Scopes are disjoint where
     their sizes add up to that of their union: linear in the edges, times variables / 64.
     """
-    for block in circuit.blocks:
-        if isinstance(block, Product) and (live := circuit.live[block]).any():
-            groups = circuit.scopes.groups(block)
-            whole = circuit.scopes.of[block]
-            sizes = np.zeros(len(groups.offsets) - 1, dtype=np.int64)
-            sizes[groups.index] = sizes_of(whole.rows)[whole.index]
-            overlapping = groups.counts() > sizes
-            if overlapping.any() and len(found := np.flatnonzero(live & overlapping[groups.index])):
-                return Refuted(_witness(circuit, block, int(found[0])))
+    for block, nodes in circuit.scopes.overlapping.items():
+        if isinstance(block, Product) and len(found := nodes[circuit.live[block][nodes]]):
+            return Refuted(_witness(circuit, block, int(found[0])))
     return Proved()
 
 

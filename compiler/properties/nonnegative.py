@@ -47,7 +47,7 @@ def nonnegative(circuit: Circuit) -> Result:
     where it is small, by its product. Otherwise, on finite domains with at most 65,536 assignments, all of them are
     tried; where there are more, 4,096 drawn ones, which can only refute.
     """
-    if _all_positive(circuit):
+    if all_positive(circuit):
         return Proved()
     search = _Search(circuit)
     try:
@@ -57,7 +57,8 @@ def nonnegative(circuit: Circuit) -> Result:
         return Unknown(f"it cannot be evaluated: {failure.diagnostics[0].message}")
 
 
-def _all_positive(circuit: Circuit) -> bool:
+def all_positive(circuit: Circuit) -> bool:
+    """Whether no weight and no input that reaches the root is negative."""
     signs = Signs(circuit.store)
     for block in circuit.blocks:
         live = circuit.live[block]

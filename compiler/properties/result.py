@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 from ...ir.circuit import Circuit
 from ...ir.diagnostic import Diagnostic
 from ...ir.span import Note
+from .matching import Matching
 from .vtree import Vtree
 from .witness import Witness
 
@@ -28,9 +29,14 @@ class _Ternary:
 
 @dataclass(frozen=True, slots=True)
 class Proved(_Ternary):
-    """The property holds; of `structured`, with the vtree that was found."""
+    """The property holds; of `structured`, with the vtree that was found, of `compatible`, with the matching.
+
+    `because` says what the proof rests on, where that is not the circuit alone.
+    """
 
     vtree: Vtree | None = None
+    matching: Matching | None = None
+    because: str = ""
 
     @property
     def status(self) -> Status:
@@ -42,7 +48,7 @@ class Proved(_Ternary):
 
     @property
     def reason(self) -> str:
-        return ""
+        return self.because
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ def smooth(circuit: Circuit) -> Result:
     A sum's children are the nodes of non-zero weight in its whole map; learnable numbers count as non-zero. Linear in
     the edges, with scopes as bits: times variables / 64.
     """
-    for block in circuit.blocks:
+    for block in circuit.scopes.unsmooth:
         if isinstance(block, Sum) and len(found := unsmooth(circuit, block)):
             return Refuted(_witness(circuit, block, int(found[0])))
     return Proved()
@@ -30,12 +30,8 @@ def smooth(circuit: Circuit) -> Result:
 
 def unsmooth(circuit: Circuit, block: Sum) -> Indices:
     """The nodes of a sum block that reach the root and have children of different scopes, ascending."""
-    live = circuit.live[block]
-    if not live.any():
-        return np.zeros(0, dtype=np.int64)
-    groups = circuit.scopes.groups(block)
-    several = np.diff(groups.offsets) > 1
-    return np.flatnonzero(live & several[groups.index]) if several.any() else np.zeros(0, dtype=np.int64)
+    found = circuit.scopes.unsmooth.get(block)
+    return np.zeros(0, dtype=np.int64) if found is None else found[circuit.live[block][found]]
 
 
 def _witness(circuit: Circuit, block: Sum, index: int) -> DifferentScopes:

@@ -11,7 +11,7 @@ import numpy as np
 from ...ir.block import Product
 from ...ir.circuit import Circuit
 from ...ir.linear import Indices
-from ...ir.scope import Bits, distinct
+from ...ir.scope import Bits
 from .decomposable import decomposable
 from .factors import factors, node, node_at
 from .laminar import Overlap, bits_of, nest
@@ -39,7 +39,8 @@ def structured(circuit: Circuit) -> Result:
 
 def factor_scopes(circuit: Circuit) -> Bits:
     """The distinct scopes of the factors of all product nodes that reach the root, and of the root: [scopes, words]."""
-    found = [_root(circuit)[None]]
+    found = np.zeros(len(circuit.scopes.table), dtype=bool)
+    found[circuit.scopes.ids[circuit.root]] = True
     for block in circuit.blocks:
         if isinstance(block, Product) and (live := circuit.live[block]).any():
             groups = circuit.scopes.groups(block)
@@ -49,28 +50,28 @@ def factor_scopes(circuit: Circuit) -> Bits:
                 alive = np.zeros(len(groups.offsets) - 1, dtype=bool)
                 alive[groups.index[live]] = True
                 members = groups.members[np.repeat(alive, np.diff(groups.offsets))]
-            found.append(groups.rows[np.flatnonzero(np.bincount(members))])
-    return distinct(np.concatenate(found))[0]
+            found[members] = True
+    return circuit.scopes.table[found]
 
 
 def _root(circuit: Circuit) -> Bits:
-    return np.asarray(circuit.scopes.of[circuit.root].rows[0])
+    return circuit.scopes.row(circuit.root, 0)
 
 
 def _witness(circuit: Circuit, first: Bits, second: Bits) -> OverlappingScopes:
-    one, other = _found(circuit, first), _found(circuit, second)
+    one, other = factor_of_scope(circuit, first), factor_of_scope(circuit, second)
     return OverlappingScopes((one[0], other[0]), (one[1], other[1]))
 
 
-def _found(circuit: Circuit, scope: Bits) -> tuple[Node, Node]:
+def factor_of_scope(circuit: Circuit, scope: Bits) -> tuple[Node, Node]:
     """A product node that reaches the root and has a factor of this scope, and that factor."""
+    (wanted,) = np.flatnonzero((circuit.scopes.table == scope).all(axis=1))
     for block in circuit.blocks:
         if isinstance(block, Product) and (live := circuit.live[block]).any():
             groups = circuit.scopes.groups(block)
-            wanted = np.flatnonzero((groups.rows == scope).all(axis=1))
             owners = np.repeat(np.arange(len(groups.offsets) - 1), np.diff(groups.offsets))
             having = np.zeros(len(groups.offsets) - 1, dtype=bool)
-            having[owners[np.isin(groups.members, wanted)]] = True
+            having[owners[groups.members == wanted]] = True
             places = np.flatnonzero(live & having[groups.index])
             if len(places):
                 index = int(places[0])

@@ -193,8 +193,8 @@ def family_name(given: object) -> str | None:
 
     Raises: DanausError `unknown-family`.
     """
-    if given is None or given in FAMILY_NAMES:
-        return None if given is None else str(given)
+    if given is None or (isinstance(given, str) and given in FAMILY_NAMES):
+        return given
     for function in (bernoulli, categorical, table, gaussian, poisson, binomial, discretized_logistic):
         if given is function:
             return function.__name__

@@ -117,11 +117,11 @@ def _fitting(name: str, value: Value, shape: Shape) -> Value:
 def _constraint(given: object) -> Constraint | None:
     if given is None:
         return None
+    if not isinstance(given, str):
+        raise error("unknown-constraint", f"{describe(given)} is not a constraint", hint="a value is given as value=…")
     for constraint in CONSTRAINTS:
         if given == constraint:
             return constraint
-    if not isinstance(given, str):
-        raise error("unknown-constraint", f"{describe(given)} is not a constraint", hint="a value is given as value=…")
     hint = nearest(given, CONSTRAINTS) or f"constraints are {', '.join(CONSTRAINTS)}"
     raise error("unknown-constraint", f'there is no constraint "{given}"', hint=hint)
 

@@ -37,6 +37,7 @@ QUERIES: dict[str, tuple[int, str]] = {
     "conditional": (1, ""),
     "moment": (1, "vn"),
     "map": (1, ""),
+    "marginal_map": (1, "l"),
     "sample": (1, ""),
     "flows": (1, ""),
     "decode": (1, ""),
@@ -53,8 +54,19 @@ QUERIES: dict[str, tuple[int, str]] = {
     "squared_loss": (2, ""),
     "mutual_information": (1, "ll"),
 }
-AVAILABLE_PROPERTIES = ("smooth", "decomposable", "structured", "normalized", "nonnegative", "near")
-AVAILABLE_QUERIES = ("likelihood", "marginal", "partition", "hamming", "conditional", "moment", "map", "sample")
+AVAILABLE_PROPERTIES = (*PROPERTIES, "near")
+AVAILABLE_QUERIES = (
+    "likelihood",
+    "marginal",
+    "partition",
+    "hamming",
+    "conditional",
+    "moment",
+    "map",
+    "marginal_map",
+    "sample",
+    "count",
+)
 
 
 def predicate(expression: Expression, context: Context) -> Predicate:
@@ -77,14 +89,15 @@ def predicate(expression: Expression, context: Context) -> Predicate:
         case Call(Name(name, place)) | Name(name, place):
             hint = nearest(name, (*PROPERTIES, *COMPARISONS)) or f"properties are {', '.join(PROPERTIES)}"
             if name in PROPERTIES:
-                hint = f"write {name}(p)"
+                hint = f"write {name}(p, q)" if name == "compatible" else f"write {name}(p)"
             raise error("unknown-property", f'there is no property "{name}"', place, hint=hint)
         case _:
             raise error("wrong-predicate", f"{describe(expression)} is not a property", expression.span)
 
 
 def _property(call: Call, context: Context) -> PropertyOf:
-    given = arguments(call, 1, 1).positional
+    count = 2 if call.name.text == "compatible" else 1
+    given = arguments(call, count, count).positional
     return PropertyOf(call.name.text, tuple(_operand(item, context) for item in given), call.span)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...ir.circuit import Circuit, built_from
-from ...ir.diagnostic import Diagnostic, Gatherer, error, nearest, placed
+from ...ir.diagnostic import Diagnostic, Gatherer, error, nearest
 from ...ir.domain import Variable
 from ...ir.span import Span
 from ...ir.store import initial_value, settle
@@ -31,11 +31,10 @@ from ..tensors import read_tensors
 from .bodies import run
 from .body import Body
 from .circuits import circuit
-from .context import Broken, Context, Imported, Index, Poisoned, VariableArray
+from .context import Broken, Context, Index, Poisoned
 from .declarations import declare_array, declare_index, declare_variable
 from .demands import predicate, query
-
-Import = Callable[[Path, ImportStatement, Mapping[str, Variable]], Spec]
+from .imports import Import, import_file
 
 
 def elaborate(
@@ -110,7 +109,7 @@ def _statement(
                 context.declare(name, found)
                 demanded.queries[name.text] = found
             case ImportStatement():
-                _import(statement, context, load_import)
+                import_file(statement, context, load_import)
             case LoadStatement():
                 pass
             case BrokenStatement():
@@ -129,41 +128,6 @@ def _circuit(name: Name, body: Expression | tuple[Item, ...], span: Span, contex
     state = Body(context, name.text)
     root = run(state, body, span)
     return Circuit(root, context.snapshot(), name.text, tuple(state.free), built_from(state.circuits), name.span)
-
-
-def _import(statement: ImportStatement, context: Context, load_import: Import) -> None:
-    path = context.folder / statement.path.text
-    with placed(statement.path.span):
-        spec = load_import(path, statement, context.columns)
-    for variable in spec.variables:
-        mine = context.columns.get(variable.name)
-        if mine is not None and mine != variable:
-            raise error("two-domains", f'"{variable.name}" is {mine.domain} here, but {variable.domain} in the import')
-        if mine is None:
-            if variable.name in context.entities:
-                raise error("duplicate-name", f'the import declares a variable "{variable.name}", which is taken')
-            context.columns[variable.name] = variable
-    _declare_arrays(spec.variables, context, statement.span)
-    found = {f"{statement.name.text}.{name}": parameter for name, parameter in spec.parameters.items()}
-    loaded = context.declarations.loaded
-    values = {parameter: settle(parameter, loaded[name])[0] for name, parameter in found.items() if name in loaded}
-    context.store = spec.store.updated(context.store).updated(values)
-    context.imported.update(found)
-    context.declare(statement.name, Imported(statement.name.text, spec))
-
-
-def _declare_arrays(found: tuple[Variable, ...], context: Context, span: Span) -> None:
-    """Declares imported variables: single ones by name, elements of an array under the array's."""
-    arrays: dict[str, list[Variable]] = {}
-    for variable in found:
-        stem, bracket, rest = variable.name.partition("[")
-        if bracket and rest == f"{len(arrays.get(stem, []))}]":
-            arrays.setdefault(stem, []).append(variable)
-        elif variable.name not in context.entities:
-            context.declare(Name(variable.name, span), variable)
-    for stem, elements in arrays.items():
-        if stem not in context.entities:
-            context.declare(Name(stem, span), VariableArray(stem, tuple(elements)))
 
 
 def _loads(file: File, context: Context, params: Path | None) -> dict[str, Span | None]:

@@ -77,8 +77,10 @@ def write_columns(target: str | Path | TextIO, columns: Sequence[Column]) -> Non
 
 
 def _write_text(stream: TextIO, columns: Sequence[Column]) -> None:
+    if not columns:
+        return
     stream.write(",".join(_quoted(column.name) for column in columns) + "\n")
-    rows = len(columns[0].values) if columns else 0
+    rows = len(columns[0].values)
     for start in range(0, rows, _ROWS):
         fields = [_fields(column, slice(start, start + _ROWS)) for column in columns]
         stream.write("\n".join(map(",".join, zip(*fields, strict=True))) + "\n")

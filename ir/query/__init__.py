@@ -5,9 +5,11 @@ probabilities, values. The needs of a query (smooth, decomposable, …) are chec
 """
 
 from .conditional import Answer, conditional
+from .count import count
 from .derivative import backward, derivatives
 from .hamming import hamming
 from .likelihood import log_likelihood, marginal, partition, signed_log_value, signed_partition
+from .marginal_maximum import most_probable_marginal
 from .maximum import MostProbable, most_probable
 from .mixture import Mixture
 from .moment import moment
@@ -19,12 +21,14 @@ __all__ = [
     "MostProbable",
     "backward",
     "conditional",
+    "count",
     "derivatives",
     "hamming",
     "log_likelihood",
     "marginal",
     "moment",
     "most_probable",
+    "most_probable_marginal",
     "partition",
     "sample",
     "sample_given",

@@ -6,7 +6,6 @@ table of probabilities per row, or, on infinite domains, a mixture of the input 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 from ..block import Block, Input
 from ..circuit import Circuit
 from ..density import domain_values
-from ..diagnostic import DanausWarning
+from ..diagnostic import warn
 from ..domain import FiniteDomain, Variable
 from ..evaluate import Evidence, free_elements, rows_at_once, values_of
 from ..expression import Floats
@@ -137,10 +136,8 @@ def _shares(joint: Array, semiring: Log | SignedLog, impossible: Booleans) -> Fl
 
 
 def _warn(circuit: Circuit, impossible: Booleans) -> None:
-    warnings.warn(
+    warn(
         f'"{circuit.name}" is zero at the evidence of {int(impossible.sum())} of {len(impossible)} rows, first row '
         f"{int(np.flatnonzero(impossible)[0])} (from 0): nothing has a distribution given what is impossible, and NaN "
-        "stands there",
-        DanausWarning,
-        stacklevel=3,
+        "stands there"
     )

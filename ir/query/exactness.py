@@ -62,17 +62,21 @@ def upper_bound(circuit: Circuit, evidence: Evidence) -> Floats:
     return evaluate(circuit, BOUND, evidence)
 
 
-def enumerated(circuit: Circuit, values: Floats, observed: Booleans) -> tuple[Indices, Floats, Floats]:
+def enumerated(
+    circuit: Circuit, values: Floats, observed: Booleans, chosen: Booleans | None = None
+) -> tuple[Indices, Floats, Floats]:
     """The best completion of each row of which all can be tried, by value, the first of equals in domain order.
 
-    Returns the rows that were tried, their best completions [tried, variables], and the logarithms of their values.
+    Of the missing variables only the `chosen` ones are completed, [variables]; the others are summed out. Returns the
+    rows that were tried, their best completions [tried, variables], and the logarithms of their values.
     """
     domains = [variable.domain for variable in circuit.variables]
     free = np.array([variable in circuit.free for variable in circuit.variables], dtype=bool)
     most = _COMPLETIONS + 1
     sizes = np.array([min(d.size, most) if isinstance(d, FiniteDomain) else most for d in domains], dtype=np.int64)
     first = np.array([float(first_value(domain)) for domain in domains])
-    radix = np.where(observed | free, 1, sizes)
+    mask = np.ones_like(observed) if chosen is None else observed | chosen
+    radix = np.where(observed | free | ~mask, 1, sizes)
     counts = np.ones(len(values), dtype=np.int64)
     for column in radix.T:
         counts = np.minimum(counts * column, most)
@@ -80,13 +84,17 @@ def enumerated(circuit: Circuit, values: Floats, observed: Booleans) -> tuple[In
     rows = np.where(observed, values, first)[tried]
     if not len(tried):
         return tried, rows, np.zeros(0)
-    _, some, place = np.unique(np.hstack([rows, radix[tried]]), axis=0, return_index=True, return_inverse=True)
-    best, scores = _try_all(circuit, rows[some], radix[tried[some]], first)
+    kinds = np.hstack([rows, radix[tried], mask[tried]])
+    _, some, place = np.unique(kinds, axis=0, return_index=True, return_inverse=True)
+    best, scores = _try_all(circuit, rows[some], mask[tried[some]], radix[tried[some]], first)
     return tried, best[place.reshape(-1)], scores[place.reshape(-1)]
 
 
-def _try_all(circuit: Circuit, rows: Floats, radix: Indices, first: Floats) -> tuple[Floats, Floats]:
-    """The best of all completions of each row, where a variable takes `radix` values from `first` on, and its score."""
+def _try_all(circuit: Circuit, rows: Floats, mask: Booleans, radix: Indices, first: Floats) -> tuple[Floats, Floats]:
+    """The best of all completions of each row, where a variable takes `radix` values from `first` on, and its score.
+
+    What the mask leaves out is summed out.
+    """
     best, scores = rows.copy(), np.full(len(rows), -np.inf)
     counts = radix.prod(axis=1)
     step = max(1, _CHUNK // (int(counts.max()) * max(1, radix.shape[1])))
@@ -97,7 +105,7 @@ def _try_all(circuit: Circuit, rows: Floats, radix: Indices, first: Floats) -> t
         sizes = radix[some][owner]
         digits = _digits(np.arange(len(owner)) - offsets[owner], sizes)
         completions = np.where(sizes > 1, first + digits, rows[some][owner])
-        logs, signs = signed_log_value(circuit, completions)
+        logs, signs = signed_log_value(circuit, completions, mask[some][owner])
         logs = np.where(signs > 0, logs, -np.inf)
         scores[some] = np.maximum.reduceat(logs, offsets[:-1])
         hits = np.flatnonzero(logs == scores[some][owner])

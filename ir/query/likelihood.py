@@ -6,14 +6,12 @@ mask of what is observed. The circuit is evaluated over logarithms, with signs o
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ..block import Input, Sum
 from ..circuit import Circuit
-from ..diagnostic import DanausWarning, error
+from ..diagnostic import error, warn
 from ..evaluate import Evidence, evaluate
 from ..expression import Floats
 from ..family import Table
@@ -110,5 +108,5 @@ def logarithm(logs: Floats, signs: Floats, what: str, place: str = "row") -> Flo
     negative = np.flatnonzero(signs < 0)
     if len(negative):
         where = f" at {place} {negative[0]}" + (f" and {len(negative) - 1} more" if len(negative) > 1 else "")
-        warnings.warn(f"{what} is negative{where}: it has no logarithm, and is NaN", DanausWarning, stacklevel=3)
+        warn(f"{what} is negative{where}: it has no logarithm, and is NaN")
     return np.where(signs < 0, np.nan, logs)

@@ -28,7 +28,7 @@ from .mixture import Mixture
 from .stepwise import Choose, complete
 
 # Two values are the same where their logarithms agree to this, relative or absolute: rounding over long circuits.
-_TOLERANCE = 1e-12
+TOLERANCE = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def _prove(circuit: Circuit, evidence: Evidence, found: Floats, logs: Floats, ce
     if not len(rows):
         return
     bound = upper_bound(circuit, evidence_of(circuit, evidence.values[rows], evidence.observed[rows]))
-    certain[rows] = bound - logs[rows] <= _TOLERANCE * np.maximum(1.0, np.abs(bound))
+    certain[rows] = bound - logs[rows] <= TOLERANCE * np.maximum(1.0, np.abs(bound))
     rows = np.flatnonzero(~certain)
     tried, best, scores = enumerated(circuit, evidence.values[rows], evidence.observed[rows])
     rows = rows[tried]
@@ -117,20 +117,20 @@ def _decoded(circuit: Circuit, evidence: Evidence) -> tuple[Floats, Booleans]:
         values = values_of(circuit, MAGNITUDE, part, numbers)
         columns = np.flatnonzero(~np.isneginf(values[circuit.root][0]))
         possible[start + columns] = True
-        for block, reached in Descent(MAGNITUDE, numbers, _largest).inputs(circuit, values, columns):
+        for block, reached in Descent(MAGNITUDE, numbers, largest).inputs(circuit, values, columns):
             position = part.positions[block.variable]
             missing = ~part.observed[columns[reached.rows], position]
-            best = _modes(block, numbers)[reached.nodes[missing]]
+            best = modes(block, numbers)[reached.nodes[missing]]
             found[start + columns[reached.rows[missing]], position] = best
     return found, possible
 
 
-def _largest(terms: Floats, reached: Reached, number: int) -> Indices:
+def largest(terms: Floats, reached: Reached, number: int) -> Indices:
     """The first of the largest terms."""
     return np.asarray(terms.argmax(axis=1), dtype=np.int64)
 
 
-def _modes(block: Input, numbers: Numbers) -> Floats:
+def modes(block: Input, numbers: Numbers) -> Floats:
     """The value at which each node of an input has the largest magnitude, the first of equals: [width]."""
     if not isinstance(block.variable.domain, FiniteDomain):
         return np.broadcast_to(mode(block.family, numbers.floats(block.parameters)), block.width)

@@ -1,6 +1,6 @@
 """The semirings that a circuit can be evaluated over: each is a value."""
 
-from .discrete import BOOLEAN, EXACT, Boolean, Exact, Modular
+from .discrete import BOOLEAN, COUNTING, EXACT, Boolean, Counting, Exact, Modular
 from .floats import DUAL, INTERVAL, LINEAR, Dual, Interval, Linear
 from .logarithmic import LOG, MAX, SIGNED_LOG, Log, Max, SignedLog
 from .polynomial import Polynomial
@@ -8,6 +8,7 @@ from .semiring import Array, Field, Semiring
 
 __all__ = [
     "BOOLEAN",
+    "COUNTING",
     "DUAL",
     "EXACT",
     "INTERVAL",
@@ -17,6 +18,7 @@ __all__ = [
     "SIGNED_LOG",
     "Array",
     "Boolean",
+    "Counting",
     "Dual",
     "Exact",
     "Field",

@@ -101,6 +101,40 @@ class Boolean(Semiring):
 BOOLEAN = Boolean()
 
 
+class Counting(Semiring):
+    """Python integers, in object arrays: 1 where a weight or an input is not zero, whatever it is worth."""
+
+    name = "counting"
+
+    @property
+    def field(self) -> Field:
+        return SIGNED_LOG
+
+    def from_field(self, values: Array) -> Array:
+        return np.asarray((values[..., 1] != 0).astype(np.int64), dtype=object)
+
+    def unit(self, one: bool) -> Array:
+        return np.array(int(one), dtype=object)
+
+    def add(self, a: Array, b: Array) -> Array:
+        return np.asarray(a + b, dtype=object)
+
+    def multiply(self, a: Array, b: Array) -> Array:
+        return np.asarray(a * b, dtype=object)
+
+    def matmul(self, scalars: Array, elements: Array) -> Array:
+        return EXACT.matmul(scalars, elements)
+
+    def segment_sum(self, elements: Array, offsets: Array) -> Array:
+        return reduceat(np.add, elements, offsets, 0)
+
+    def segment_product(self, elements: Array, offsets: Array) -> Array:
+        return reduceat(np.multiply, elements, offsets, 1)
+
+
+COUNTING = Counting()
+
+
 class Modular(Field):
     """Integers modulo a prime below 2³¹, so that a product fits in 64 bits."""
 

@@ -183,9 +183,13 @@ def _complement(p: Array) -> Array:
 
 
 def _exponentials(low: Array, high: Array, below: Array, above: Array) -> Array:
-    """Intervals around the exponentials of logarithms that may be off by so much; the upper end is never zero."""
+    """Intervals around the exponentials of logarithms that may be off by so much; the upper end is never zero.
+
+    Where the bound overflows beside the logarithm, nothing is known but that the value is not negative.
+    """
     with np.errstate(invalid="ignore", over="ignore"):
         lo, hi = np.exp(low - below) * (1 - 8 * _ULP), np.exp(high + above) * (1 + 8 * _ULP)
+    lo, hi = np.where(np.isnan(lo), 0.0, lo), np.where(np.isnan(hi), np.inf, hi)
     return np.stack(np.broadcast_arrays(np.nextafter(lo, 0.0), np.nextafter(hi, np.inf)), axis=-1)
 
 

@@ -5,28 +5,35 @@ Queries here are the reference evaluator's answers, in float64 unless a semiring
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import NoneType
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .compiler import driver
+from .compiler import driver, queries
 from .compiler.judge import Verdict, judge
 from .compiler.needs import require
-from .compiler.properties import Result
+from .compiler.operators.operands import variable_of, variables_of
+from .compiler.properties import Budget, Result
 from .compiler.properties import check as check_circuit
+from .compiler.properties import compatible as are_compatible
+from .compiler.properties import marginalisation as exact_programs
+from .compiler.properties import marginally_deterministic as is_marginally_deterministic
+from .frontend.formats.options import DEFAULT_MEMORY, ForeignOptions
 from .frontend.spec import Query, Spec
 from .frontend.write import write_circuit
 from .ir import query as ask
 from .ir import semirings
 from .ir.circuit import Circuit
 from .ir.data import validate_array
-from .ir.diagnostic import DanausError, error, nearest
+from .ir.diagnostic import DanausError, error, nearest, placed
 from .ir.domain import Bool, FiniteDomain, Variable
 from .ir.evaluate import Evidence
 from .ir.evaluate import evaluate as evaluate_over
+from .ir.expression import Value
 from .ir.semirings import Semiring
 from .ir.span import caller
 
@@ -64,20 +71,23 @@ def load(
     variables: int | None = None,
     vtree: str | Path | None = None,
     evidence: str | Path | None = None,
+    memory: int = DEFAULT_MEMORY,
 ) -> Spec:
     """The spec of a file: its circuits, parameters, assertions and queries. Assertions are not run.
 
     `params` is a .safetensors file of values, as a last `load`; `seed` draws those of params without a value.
-    `variables`, `vtree` and `evidence` are for files of other tools.
+    `variables`, `vtree` and `evidence` are for files of other tools; `memory`, in bytes, is what eliminating the
+    variables of a network may take.
 
     Raises: DanausError with all mistakes of the file, each with its place.
     """
     _wants((str, Path), "a path", path, path if params is None else params)
-    path = Path(path)
-    given = {"variables": variables, "vtree": vtree, "evidence": evidence}
-    if path.suffix == ".circuit" and (names := [name for name, value in given.items() if value is not None]):
-        raise error("wrong-option", f"{names[0]} is for files of other tools; {path.name} is a .circuit file", caller())
-    return driver.load(path, driver.Options(seed, None if params is None else Path(params)))
+    _wants((int, np.integer), "a number", 0 if variables is None else variables, memory)
+    _wants((str, Path), "a path", *(given for given in (vtree, evidence) if given is not None))
+    files = [None if given is None else Path(given) for given in (params, vtree, evidence)]
+    foreign = ForeignOptions(variables, files[1], files[2], memory=memory)
+    with placed(caller()):
+        return driver.load(path, driver.Options(seed, files[0], foreign))
 
 
 def parse(text: str, *, name: str = "<text>", params: str | Path | None = None, seed: int = 0) -> Spec:
@@ -111,21 +121,71 @@ def save(circuit: Circuit, path: str | Path) -> None:
     write_circuit(circuit, Path(path))
 
 
-def check(target: Circuit | Spec, *names: str) -> Any:
+def check(target: Circuit | Spec, *names: str, budget: Budget | int | None = None) -> Any:
     """Properties of a circuit by name (all that there are, unless named), or a verdict for each assertion of a spec.
+
+    `budget` is what a search may spend on a property: steps, or a `Budget` of steps and seconds.
 
     >>> p = parse("var x : bool; circuit p { return bernoulli(x, [0.3]) }").circuit
     >>> check(p, "smooth")["smooth"].status
     'proved'
 
-    Raises: DanausError `unknown-property`, `not-yet`.
+    Raises: DanausError `unknown-property`.
     """
     if isinstance(target, Spec):
         return judge(target)
     _wants(Circuit, "a circuit or a spec", target)
     _wants(str, "the name of a property", *names)
-    results: dict[str, Result] = check_circuit(target, *names)
+    results: dict[str, Result] = check_circuit(target, *names, budget=_budget(budget))
     return results
+
+
+def _budget(given: Budget | int | None) -> Budget | None:
+    _wants((Budget, int, NoneType), "a budget, in steps,", given)
+    return Budget(given) if isinstance(given, int) else given
+
+
+def compatible(first: Circuit, second: Circuit) -> Result:
+    """Whether two circuits can be multiplied: proved with the matching of their scopes, or refuted with two scopes.
+
+    >>> p = parse("var x : bool; var y : bool; circuit p { return bernoulli(x, [0.3]) * bernoulli(y, [0.5]) }").circuit
+    >>> compatible(p, p).status
+    'proved'
+
+    Raises: DanausError `two-domains` where variables of one name differ in their domains.
+    """
+    _wants_circuit(first)
+    _wants_circuit(second)
+    return are_compatible(first, second)
+
+
+def marginally_deterministic(
+    circuit: Circuit, variables: Iterable[Variable | str], *, budget: Budget | int | None = None
+) -> Result:
+    """Whether a circuit is deterministic for some of its variables, as marginal MAP over these needs.
+
+    >>> p = parse("var x : bool; circuit p { return sum(concat([x = 0], [x = 1]), [[0.3, 0.7]]) }").circuit
+    >>> marginally_deterministic(p, ["x"]).status
+    'proved'
+
+    Raises: DanausError `unknown-variable`.
+    """
+    _wants_circuit(circuit)
+    given = list(variables)
+    _wants((str, Variable), "a variable", *given)
+    named = [circuit.variable(each if isinstance(each, str) else each.name) for each in given]
+    return is_marginally_deterministic(circuit, named, _budget(budget))
+
+
+def marginalisation(circuit: Circuit) -> dict[str, Result]:
+    """Which sums over values feed-forward evaluation gives exactly: "total", "subset", "hamming", "virtual".
+
+    >>> p = parse("var x : bool; circuit p { return bernoulli(x, [0.3]) }").circuit
+    >>> marginalisation(p)["virtual"].status
+    'proved'
+    """
+    _wants_circuit(circuit)
+    return {str(program): result for program, result in exact_programs(circuit).items()}
 
 
 def evaluate(
@@ -261,7 +321,37 @@ def map(circuit: Circuit, x: ArrayLike, observed: ArrayLike | None = None) -> as
     """The most probable completion of each row: values, log_probability, and whether it is proved exact."""
     _ready("map", circuit)
     values, mask = validate_array(x, circuit.variables, observed, missing="nan")
-    return ask.most_probable(circuit, values, mask)
+    return queries.most_probable(circuit, values, mask)
+
+
+def marginal_map(
+    circuit: Circuit, variables: Iterable[Variable | str], x: ArrayLike, observed: ArrayLike | None = None
+) -> ask.MostProbable:
+    """The most probable values of some variables in each row, with the other missing ones summed out.
+
+    Like `map`: values [batch, variables], NaN where neither chosen nor observed; log_probability, of the marginal;
+    and whether it is proved exact, as it is where the circuit is marginally deterministic for them.
+    """
+    _ready("marginal_map", circuit)
+    chosen = variables_of(circuit, variables)
+    values, mask = validate_array(x, circuit.variables, observed, missing="nan")
+    return queries.most_probable_marginal(circuit, chosen, values, mask)
+
+
+def count(circuit: Circuit, weights: Mapping[str | Variable, ArrayLike] | None = None) -> Any:
+    """The number of assignments on which a deterministic circuit is not zero: an exact Python integer.
+
+    With weights, [n] per variable in domain order (1 without), the exact total of the products of weights, a fraction.
+
+    >>> p = parse("var x : bool; var y : cat(3); circuit p { return [x = 1] * [y = 2] }").circuit
+    >>> count(p), count(p, {"x": [0.5, 0.25]})
+    (1, Fraction(1, 4))
+    """
+    _ready("count", circuit)
+    given = {variable_of(circuit, name): Value.of(weight) for name, weight in (weights or {}).items()}
+    for variable, value in given.items():
+        _weights(variable, value.floats)
+    return queries.model_count(circuit, given)
 
 
 def sample(circuit: Circuit, x: int | ArrayLike = 1, observed: ArrayLike | None = None, *, seed: int = 0) -> Floats:
@@ -316,15 +406,21 @@ def later(name: str) -> Callable[..., NoReturn]:
 
 
 __all__ = [
+    "Budget",
     "Verdict",
     "check",
+    "compatible",
     "conditional",
+    "count",
     "evaluate",
     "hamming",
     "likelihood",
     "load",
     "map",
     "marginal",
+    "marginal_map",
+    "marginalisation",
+    "marginally_deterministic",
     "moment",
     "parse",
     "partition",

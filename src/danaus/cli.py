@@ -29,6 +29,7 @@ def _spec_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--variables", type=int, metavar="N", help="Other formats: the number of variables."),
             click.option("--vtree", type=_FILE, metavar="FILE", help="Other formats: the vtree."),
             click.option("--evidence", type=_FILE, metavar="FILE", help="Other formats: the evidence."),
+            click.option("--memory", type=float, metavar="GB", help="Networks: what elimination may take; 8 GB."),
         ]
     ):
         function = option(function)
@@ -62,7 +63,7 @@ def check(files: tuple[Path, ...], **options: Any) -> int:
     "-o", "--output", type=_FILE, metavar="FILE", help="Write the answer to a file; csv on the output without."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of samples.")
-@click.option("--count", type=click.IntRange(min=0), default=1, show_default=True, help="Number of samples.")
+@click.option("--count", type=click.IntRange(min=0), help="Number of samples; 1 if not given.")
 @click.option("--given", default="", metavar='"x=1, y=2"', help="Fix variables in every circuit of the query.")
 @click.option("--device", default="cpu", show_default=True, help="Where it runs.")
 @_spec_options
@@ -125,6 +126,7 @@ def bench(arguments: tuple[str, ...]) -> int:
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line, and exits with its status."""
+    sys.set_int_max_str_digits(0)  # counts have as many digits as they have
     try:
         status = danaus.main(args=arguments, standalone_mode=False)
     except DanausError as failure:

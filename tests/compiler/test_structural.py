@@ -228,9 +228,10 @@ def test_a_result_is_neither_true_nor_false() -> None:
 
 def test_check_answers_by_name() -> None:
     circuit = Circuit(on(x), Store())
-    assert list(check(circuit)) == ["smooth", "decomposable", "structured", "normalized", "nonnegative"]
+    structural = ["smooth", "decomposable", "structured", "deterministic", "omni_compatible"]
+    assert list(check(circuit)) == [*structural, "normalized", "nonnegative"]
     assert list(check(circuit, "structured", "smooth")) == ["structured", "smooth"]
-    for name, code in (("deterministic", "not-yet"), ("compatible", "not-yet"), ("smoth", "unknown-property")):
+    for name, code in (("compatible", "wrong-arguments"), ("smoth", "unknown-property")):
         with pytest.raises(DanausError) as caught:
             check(circuit, name)
         assert caught.value.diagnostics[0].code == code

@@ -194,11 +194,11 @@ def test_the_fast_way_and_the_careful_way_agree(
         assert found.lines is not None
         return "rows", (rows(found), found.lines.tolist())
 
-    monkeypatch.setattr(text_module, "_PIECE", piece)
-    fast = outcome()
-    monkeypatch.setattr(text_module, "whole_numbers", lambda *_: None)
-    assert outcome() == fast
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(text_module, "_PIECE", piece)
+        fast = outcome()
+        patch.setattr(text_module, "whole_numbers", lambda *_: None)
+        assert outcome() == fast
 
 
 @given(st.lists(st.lists(st.text('01?,"\n .e-xé', max_size=6), min_size=1, max_size=3), max_size=5), st.booleans())

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..compiler.driver import Options, load
+from ..frontend.formats.options import DEFAULT_MEMORY, ForeignOptions
 from ..frontend.spec import Spec
-from ..ir.diagnostic import Diagnostic, error, render
+from ..ir.diagnostic import Diagnostic, render
 
 
 def load_spec(file: Path, options: dict[str, Any]) -> Spec:
@@ -17,10 +18,14 @@ def load_spec(file: Path, options: dict[str, Any]) -> Spec:
 
     Raises: DanausError; `wrong-option` where options for other formats stand beside a .circuit file.
     """
-    for name in ("variables", "vtree", "evidence"):
-        if options.get(name) is not None and file.suffix == ".circuit":
-            raise error("wrong-option", f"--{name} is for files of other tools; {file.name} is a .circuit file")
-    return load(file, Options(options.get("init_seed", 0), options.get("params")))
+    memory = options.get("memory")
+    foreign = ForeignOptions(
+        options.get("variables"),
+        options.get("vtree"),
+        options.get("evidence"),
+        memory=DEFAULT_MEMORY if memory is None else int(memory * (1 << 30)),
+    )
+    return load(file, Options(options.get("init_seed", 0), options.get("params"), foreign))
 
 
 def read_spec(file: Path, options: dict[str, Any]) -> Spec:

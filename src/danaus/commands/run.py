@@ -16,7 +16,7 @@ from ..frontend.elaborate.demands import AVAILABLE_QUERIES, QUERIES
 from ..frontend.spec import Query, Spec
 from ..ir.data import Data, read_data, write_columns
 from ..ir.data.container import write_bytes
-from ..ir.diagnostic import Diagnostic, error, nearest
+from ..ir.diagnostic import Diagnostic, Refused, error, nearest
 from .options import read_spec, say, working
 
 # A name or a value in double quotes may hold commas and equals signs.
@@ -29,16 +29,31 @@ def run(file: Path, query: str, **options: Any) -> int:
     if options["device"] != "cpu":
         raise error("not-yet", f"the device {options['device']} is not available yet", hint="cpu is")
     spec = read_spec(file, options)
-    asked = given(find(spec, query), assignments(options["given"]))
-    require(asked)
+    asked = _required(find(spec, query), options["given"])
+    _require_used(asked, options)
     data = _data(spec, asked, options["data"])
     with warnings.catch_warnings(record=True) as caught, working(f"answering {query}"):
         warnings.simplefilter("always")
-        found = answer(asked, data, options["seed"], options["count"])
+        found = answer(asked, data, options["seed"], 1 if options["count"] is None else options["count"])
     for warning in caught:
         say(Diagnostic("warning", str(warning.message), severity="warning"))
     _write(found, options["output"])
     return 0
+
+
+def _required(query: Query, fixed: str) -> Query:
+    """The query under `--given`; what it needs is proved of its circuits, or of them as they are restricted.
+
+    A restriction keeps every property that a query needs, and may bring one.
+    """
+    asked = given(query, assignments(fixed))
+    try:
+        require(query)
+    except Refused:
+        if asked is query:
+            raise
+        require(asked)
+    return asked
 
 
 def find(spec: Spec, name: str) -> Query:
@@ -74,14 +89,26 @@ def assignments(text: str) -> list[tuple[str, str]]:
             raise error(
                 "wrong-option", f'--given "{text}": "{item.strip()}" gives no value', hint='write "rain=1, wet=2"'
             )
-        found.append((parts["name"].strip('"'), parts["value"].strip('"')))
+        name = parts["name"].strip('"')
+        if name in dict(found):
+            raise error("wrong-option", f'--given "{text}" gives "{name}" twice', hint="one value per variable")
+        found.append((name, parts["value"].strip('"')))
     return found
+
+
+def _require_used(query: Query, options: dict[str, Any]) -> None:
+    """Raises DanausError `wrong-option` for an option that the query would ignore."""
+    if options["count"] is not None and (query.kind != "sample" or options["data"] is not None):
+        hint = "one sample completes each row of the data" if query.kind == "sample" else "--count is for samples"
+        raise error("wrong-option", f"--count has no part in the query {query.kind} here", hint=hint)
+    if options["data"] is not None and query.kind not in (*WITH_DATA, *OPTIONAL_DATA):
+        raise error("wrong-option", f"the query {query.kind} takes no data", hint="leave --data out")
 
 
 def _data(spec: Spec, query: Query, path: Path | None) -> Data | None:
     if query.kind in WITH_DATA and path is None:
         raise error("needs-data", f"the query {query.kind} needs rows of data", hint="give them with --data FILE")
-    if path is None or query.kind not in (*WITH_DATA, *OPTIONAL_DATA):
+    if path is None:
         return None
     return read_data(path, spec.variables, query.circuits[0].variables)
 

@@ -1,0 +1,117 @@
+"""Random primes, and the error of testing an identity modulo them.
+
+A polynomial of degree D that is not zero vanishes at a random point modulo P with a probability of at most D / P
+(Schwartz and Zippel), and all of it vanishes modulo P where P divides its coefficients: of numbers of B bits, at most
+B / 30 primes above 2³⁰ do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import lcm, log2
+
+import numpy as np
+
+from ....ir.block import Indexed, Input, Product
+from ....ir.circuit import Circuit
+from ....ir.expression import Constant, Parameter, Value
+from ....ir.expression import in_order as steps_of
+
+LOW, HIGH = 1 << 30, 1 << 31
+# The primes between 2³⁰ and 2³¹ are 50,697,537 in number.
+_PRIMES = 50_697_537
+_BASES = (2, 3, 5, 7)
+_LARGEST = 1e15
+
+
+def prime(random: np.random.Generator) -> int:
+    """A prime between 2³⁰ and 2³¹, each as likely as any other."""
+    while True:
+        number = int(random.integers(LOW, HIGH)) | 1
+        if _is_prime(number):
+            return number
+
+
+def _is_prime(number: int) -> bool:
+    """Whether an odd number below 3,215,031,751 is prime (Miller and Rabin, with the bases that suffice there)."""
+    odd, twos = number - 1, 0
+    while odd % 2 == 0:
+        odd, twos = odd // 2, twos + 1
+    for base in _BASES:
+        power = pow(base, odd, number)
+        if power in (1, number - 1):
+            continue
+        for _ in range(twos - 1):
+            power = power * power % number
+            if power == number - 1:
+                break
+        else:
+            return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Height:
+    """Bounds of a circuit's polynomial: its degree, and the bits of its coefficients."""
+
+    degree: float
+    bits: float
+
+    @property
+    def error(self) -> float:
+        """The probability that one test, of twice the degree, does not see that the polynomial is not zero."""
+        return min(1.0, (2 * self.degree + 1) / LOW + (self.bits / 30 + 1) / _PRIMES)
+
+
+def height(circuit: Circuit) -> Height:
+    """The degree of the circuit's polynomial in the weights of values, and the size of its coefficients, from above."""
+    number = _bits(circuit)
+    degrees: dict[object, float] = {}
+    bits: dict[object, float] = {}
+    for block in circuit.blocks:
+        match block:
+            case Input():
+                degrees[block], bits[block] = 1.0, number
+            case Product(below, form):
+                most = 1
+                if isinstance(form, Indexed):
+                    most = int(np.diff(form.offsets).max(initial=0))
+                    degrees[block] = min(_LARGEST, most * max((degrees[child] for child in below), default=0.0))
+                    bits[block] = min(_LARGEST, most * max((bits[child] for child in below), default=0.0))
+                else:
+                    degrees[block] = min(_LARGEST, sum(degrees[child] for child in below))
+                    bits[block] = min(_LARGEST, sum(bits[child] for child in below))
+            case _:
+                degrees[block] = max((degrees[child] for child in block.children), default=0.0)
+                most_bits = max((bits[child] for child in block.children), default=0.0)
+                bits[block] = min(_LARGEST, most_bits + number + log2(block.map.inputs + 1))
+    free = len(circuit.free)
+    return Height(degrees[circuit.root] + free, bits[circuit.root] + free)
+
+
+def _bits(circuit: Circuit) -> float:
+    """The bits of the circuit's numbers, as integers over one common denominator."""
+    common, largest, smallest = 1, 1.0, 1.0
+    for step in steps_of(circuit.expressions):
+        match step:
+            case Parameter():
+                value = circuit.store[step]
+            case Constant(value):
+                pass
+            case _:
+                common = 2 * common  # a derived number is of a few others
+                continue
+        common = lcm(common, _denominator(value))
+        sizes = np.abs(value.floats[value.floats != 0])
+        if sizes.size:
+            largest, smallest = max(largest, float(sizes.max())), min(smallest, float(sizes.min()))
+    return float(common.bit_length()) + log2(largest) - log2(smallest) + 53
+
+
+def _denominator(value: Value) -> int:
+    """The common denominator of numbers, but for powers of two, which no prime here divides."""
+    if value.rationals is None:
+        return 1
+    found = {Fraction(number).denominator for number in value.rationals.ravel().tolist()}
+    return lcm(*found) if found else 1

@@ -1,0 +1,1 @@
+"""Circuits of other tools: readers of their files, which make specs of one circuit."""

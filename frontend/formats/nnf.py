@@ -1,0 +1,253 @@
+"""`.nnf`: sentences in negation normal form, as c2d, dsharp and d4 write them. A file becomes a circuit of 0 and 1.
+
+c2d and dsharp: `nnf NODES EDGES VARIABLES`, then a line per node, children first: `L literal`, `A n child …`,
+`O variable n child …`; the last node is the root (A. Darwiche, c2d's manual). d4: a line `o`, `a`, `t` or `f` with the
+node's number, and a line per edge, `from to literal … 0`, whose literals hold beside what it leads to; node 1 is the
+root (J.-M. Lagniez and P. Marquis, d4). The syntax is told by the first line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...ir.block import Block, input_block
+from ...ir.diagnostic import DanausError, Diagnostic, error
+from ...ir.domain import Variable, first_value
+from ...ir.family import Indicator
+from ...ir.linear import Indices
+from ...ir.span import Span
+from ..spec import Spec
+from .options import ForeignOptions
+from .pack import Booleans, Cyclic, pack
+from .single import boolean_variables, single, variable_count
+from .tokens import Bytes, Words, read_whole, stretches
+
+MAX_VARIABLES = 1 << 24
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """Nodes as arrays: literals (±variable) are 0 … L−1, node L + k has sums[k] and members[offsets[k] … ].
+
+    `lines[k]` is the line of the file that node k came from.
+    """
+
+    literals: Indices
+    sums: Booleans
+    offsets: Indices
+    members: Indices
+    root: int
+    variables: int | None
+    lines: Indices
+
+
+def read_nnf(path: Path, options: ForeignOptions, known: Mapping[str, Variable]) -> Spec:
+    """The circuit of a file, over the variables x1 … xn, with no numbers to learn.
+
+    Raises: DanausError with the place of what the file gets wrong.
+    """
+    words = Words.of(str(path), read_whole(path))
+    sentence, comments = _sentence(words)
+    largest = int(np.abs(sentence.literals).max(initial=0))
+    count = variable_count(sentence.variables, largest, options)
+    if count > MAX_VARIABLES:
+        raise error("too-large", f"{path.name} has {count} variables", hint=f"at most {MAX_VARIABLES} are read")
+    variables = boolean_variables(count, options, known)
+    inputs: list[Block] = []
+    for literal in sentence.literals.tolist():
+        variable = variables[abs(literal) - 1]
+        inputs.append(input_block(Indicator(first_value(variable.domain) + (literal > 0)), variable))
+    try:
+        packed = pack(inputs, sentence.sums, sentence.offsets, sentence.members, None, sentence.root)
+    except Cyclic as failure:
+        place = comments.line_span(int(sentence.lines[failure.node]))
+        raise error("cycle", "this node stands on itself, through others", place) from None
+    notes: list[Diagnostic] = []
+    if sentence.variables is None and options.variables is None:
+        hint = "`variables=…` says how many it has; those that it does not mention multiply its count"
+        message = f"{path.name} does not say how many variables it has: {largest}, the largest that it mentions"
+        notes.append(Diagnostic("variables", message, hint=hint, severity="note"))
+    return single(path, variables, packed.root, packed.values, notes)
+
+
+def _sentence(words: Words) -> tuple[Sentence, Words]:
+    """The nodes of a file, and its words without those of comments, to which the nodes' lines refer."""
+    letters = words.letters
+    firsts = words.lines[:-1]
+    comment = (letters == ord("c")) & (words.ends[firsts] - words.starts[firsts] == 1)
+    if comment.any():
+        words = words.without(comment)
+    if not len(words.counts):
+        raise error(
+            "wrong-format", f"{words.name} holds no nodes", hint="a file starts with `nnf` or with a node of d4"
+        )
+    if words.word(0) == "nnf":
+        return _c2d(words), words
+    if words.letters[0] in b"oatf":
+        return _d4(words), words
+    raise error(
+        "wrong-format",
+        f'"{words.word(0)[:40]}" starts no .nnf file',
+        words.span(0),
+        hint="c2d and dsharp start with `nnf NODES EDGES VARIABLES`, d4 with `o 1 0`",
+    )
+
+
+def _c2d(words: Words) -> Sentence:
+    header = _header(words)
+    firsts, counts, letters = words.lines[1:-1], words.counts[1:], words.letters[1:]
+    _require_letters(words, firsts, letters, b"LAO", "L, A or O")
+    is_literal, is_sum = letters == ord("L"), letters == ord("O")
+    skip = np.where(is_literal, 1, np.where(is_sum, 3, 2))  # the words before the first child, or the literal
+    short = np.flatnonzero(counts < np.where(is_literal, 2, skip))
+    if len(short):
+        line = int(short[0])
+        raise error("wrong-node", "this line ends too early", words.line_span(line + 1), hint=_NODES)
+    values = np.zeros(len(words.starts), dtype=np.int64)
+    numeric = np.ones(len(words.starts), dtype=bool)
+    numeric[firsts] = False
+    numeric[: words.lines[1]] = False
+    places = np.flatnonzero(numeric)
+    values[places] = words.integers(places)
+    lengths = np.where(is_literal, 0, values[firsts + skip - 1])
+    wrong = np.flatnonzero(counts != np.where(is_literal, 2, skip + lengths))
+    if len(wrong):
+        line = int(wrong[0])
+        said = "" if is_literal[line] else f", not the {lengths[line]} that it says"
+        message = f"this node has {counts[line] - skip[line]} children{said}"
+        if is_literal[line]:
+            message = "a literal is one number"
+        raise error("wrong-node", message, words.line_span(line + 1), hint=_NODES)
+    total, _, declared = header
+    if total > len(firsts):  # some tools write one less than there are
+        raise error(
+            "wrong-count",
+            f"the header says {total} nodes, but there are {len(firsts)}",
+            words.line_span(0),
+            hint="the file may have been cut short",
+        )
+    _require_nodes(words, len(firsts))
+    given = values[firsts[is_literal] + 1]
+    _require_literals(words, firsts[is_literal] + 1, given, declared)
+    literals, which = np.unique(given, return_inverse=True)
+    number = np.empty(len(firsts), dtype=np.int64)
+    number[is_literal] = which
+    inner = np.flatnonzero(~is_literal)
+    number[inner] = len(literals) + np.arange(len(inner))
+    places = stretches(firsts[inner] + skip[inner], lengths[inner])
+    below, owner = values[places], np.repeat(inner, lengths[inner])
+    late = np.flatnonzero((below < 0) | (below >= owner))
+    if len(late):
+        place = int(places[late[0]])
+        message = f"node {below[late[0]]} does not stand before node {owner[late[0]]}"
+        raise error("wrong-node", message, words.span(place), hint="nodes count from 0, children come first")
+    offsets = np.concatenate([[0], np.cumsum(lengths[inner])])
+    return Sentence(literals, is_sum[inner], offsets, number[below], int(number[-1]), declared, inner + 1)
+
+
+_NODES = "a node is `L literal`, `A n child …` or `O variable n child …`"
+
+
+def _header(words: Words) -> list[int]:
+    if words.counts[0] != 4:
+        raise error("wrong-header", "the header is not whole", words.line_span(0), hint="nnf NODES EDGES VARIABLES")
+    found: list[int] = words.integers(np.arange(1, 4)).tolist()
+    if min(found) < 0:
+        raise error("wrong-header", "a number of the header is negative", words.line_span(0))
+    return found
+
+
+def _require_letters(words: Words, firsts: Indices, letters: Bytes, allowed: bytes, said: str) -> None:
+    known = np.isin(letters, np.frombuffer(allowed, dtype=np.uint8)) & (words.ends[firsts] - words.starts[firsts] == 1)
+    if not known.all():
+        place = int(firsts[np.flatnonzero(~known)[0]])
+        raise error("wrong-node", f'"{words.word(place)[:40]}" is no kind of node', words.span(place), hint=f"{said}")
+
+
+def _require_nodes(words: Words, count: int) -> None:
+    if not count:
+        raise error("wrong-format", f"{words.name} holds no nodes", words.line_span(0))
+
+
+def _require_literals(words: Words, places: Indices, literals: Indices, declared: int | None) -> None:
+    """Raises DanausError `wrong-literal` for 0, or for a variable beyond those declared."""
+    bad = np.flatnonzero((literals == 0) | (np.abs(literals) > (MAX_VARIABLES if declared is None else declared)))
+    if len(bad):
+        literal, span = int(literals[bad[0]]), words.span(int(places[bad[0]]))
+        raise _wrong_literal(literal, declared, span)
+
+
+def _wrong_literal(literal: int, declared: int | None, span: Span) -> DanausError:
+    if not literal:
+        return error("wrong-literal", "0 is no literal", span, hint="variables count from 1; -1 is the first, negated")
+    most = MAX_VARIABLES if declared is None else declared
+    return error("wrong-literal", f"variable {abs(literal)} is out of range", span, hint=f"they go from 1 to {most}")
+
+
+def _d4(words: Words) -> Sentence:
+    firsts, counts, letters = words.lines[:-1], words.counts, words.letters
+    lettered = letters > ord("9")
+    _require_letters(words, firsts[lettered], letters[lettered], b"oatf", "o, a, t or f, or an edge between two nodes")
+    numeric = np.ones(len(words.starts), dtype=bool)
+    numeric[firsts[lettered]] = False
+    places = np.flatnonzero(numeric)
+    values = np.zeros(len(words.starts), dtype=np.int64)
+    values[places] = words.integers(places)
+    last = words.lines[1:] - 1
+    open_ = np.flatnonzero((counts < 3) | (lettered & (counts != 3)) | (values[last] != 0))
+    if len(open_):
+        hint = "a node is `o 1 0`, an edge `1 2 literal … 0`"
+        raise error("wrong-node", "this line is neither a node nor an edge", words.line_span(int(open_[0])), hint=hint)
+    nodes = values[firsts[lettered] + 1]
+    _require_each_once(words, firsts[lettered] + 1, nodes)
+    count = len(nodes)
+    declared_at = np.argsort(nodes)
+    kinds, lines = letters[lettered][declared_at], np.flatnonzero(lettered)[declared_at]
+    arcs = np.flatnonzero(~lettered)
+    source, target = values[firsts[arcs]], values[firsts[arcs] + 1]
+    for column, ends in ((0, source), (1, target)):
+        absent = np.flatnonzero((ends < 1) | (ends > count))
+        if len(absent):
+            place = int(firsts[arcs[absent[0]]]) + column
+            raise error("wrong-node", f"there is no node {ends[absent[0]]}", words.span(place), hint=f"1 … {count}")
+    leafs = np.flatnonzero(np.isin(kinds[source - 1], np.frombuffer(b"tf", dtype=np.uint8)))
+    if len(leafs):
+        raise error("wrong-node", "t and f have no edges", words.line_span(int(arcs[leafs[0]])))
+    lengths = counts[arcs] - 3
+    literal_places = stretches(firsts[arcs] + 2, lengths)
+    given = values[literal_places]
+    _require_literals(words, literal_places, given, None)
+    literals, which = np.unique(given, return_inverse=True)
+    # An edge with literals is a product of them and of what it leads to; a node is a product or a sum of its edges.
+    leaves = len(literals)
+    bare = lengths == 0
+    conjoined = np.flatnonzero(~bare)
+    below = leaves + target - 1
+    below[conjoined] = leaves + count + np.arange(len(conjoined))
+    order = np.argsort(source, kind="stable")
+    own = np.concatenate([[0], np.cumsum(np.bincount(source - 1, minlength=count))])
+    ends = own[-1] + np.cumsum(lengths[conjoined] + 1)
+    starts = ends - lengths[conjoined] - 1
+    members = np.empty(int(ends[-1]) if len(ends) else int(own[-1]), dtype=np.int64)
+    members[: own[-1]] = below[order]
+    members[starts] = leaves + target[conjoined] - 1
+    members[stretches(starts + 1, lengths[conjoined])] = which
+    sums = np.concatenate([(kinds == ord("o")) | (kinds == ord("f")), np.zeros(len(conjoined), dtype=bool)])
+    lines = np.concatenate([lines, arcs[conjoined]])
+    return Sentence(literals, sums, np.concatenate([own, ends]), members, leaves, None, lines)
+
+
+def _require_each_once(words: Words, places: Indices, nodes: Indices) -> None:
+    """Nodes are numbered from 1 on, each once."""
+    if not len(nodes):
+        raise error("wrong-format", f"{words.name} holds no nodes", words.line_span(0))
+    order = np.argsort(nodes, kind="stable")
+    wrong = np.flatnonzero(nodes[order] != np.arange(1, len(nodes) + 1))
+    if len(wrong):
+        at = int(order[wrong[0]])
+        message = f"node {nodes[at]} stands here, where {wrong[0] + 1} is next"
+        raise error("wrong-node", message, words.span(int(places[at])), hint="number the nodes 1, 2, 3, …, each once")
