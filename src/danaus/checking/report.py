@@ -16,7 +16,7 @@ Format = Literal["text", "json", "sarif", "junit", "github"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A stretch of a file: lines and columns from 1, the end behind it; `end_column` is 0 where only a line is known."""
+    """A stretch of a file, from 1, with the end behind it; `end_column` is 0 where only a line is known."""
 
     file: str
     line: int
@@ -50,7 +50,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """An assertion of a file, or a property required of one of its circuits: the status, and the finding where it fails."""
+    """An assertion, or a property required of a circuit: its status, and the finding where it fails."""
 
     kind: Kind
     name: str
