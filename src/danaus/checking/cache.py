@@ -1,6 +1,6 @@
 """Reports that were made before, by what they rest on: nothing is examined twice.
 
-An entry is found by the spec's bytes and name, what is required, the options, and Danaus itself; it holds the digests of
+An entry is found by the spec's bytes and name, what is required, options, and Danaus itself; it holds the digests of
 all files that were read for it, and counts only while they are the same. It is a line with the digest of the rest, and
 JSON; whatever is damaged, or cannot be read or written, is as if it were not there.
 """

@@ -16,7 +16,7 @@ from ..ir.span import Source, Span
 from .fingerprint import identity, squeezed
 from .report import Demand, Finding, Kind, Place, Plain, Remark, Report
 
-Options = Mapping[str, str | int | None]
+Options = Mapping[str, str | int | float | None]
 """The options of the command line that a spec is read with, as JSON can hold them."""
 
 _PATHS = ("params", "vtree", "evidence")

@@ -1,7 +1,7 @@
 """Many tasks, done by this process and, where there is more to do than starting them costs, by others beside it.
 
-Nobody can say from its text how long a spec takes. So this process begins at once, and a thread beside it starts helpers
-when what is left, at the pace so far, is worth it. Each helper has a thread here that hands it one task at a time.
+Nobody can say from its text how long a spec takes. So this process begins at once, and a thread beside it starts
+helpers when what is left, at the pace so far, is worth it. Each has a thread here that hands it one task at a time.
 """
 
 from __future__ import annotations
@@ -107,8 +107,8 @@ def _serve(run: _Run) -> None:
             answer = _ask(process, task[1])
             run.finish(task[0], _crashed(task[1], process) if answer is None else answer)
             process = None if answer is None else process
-    except (OSError, ValueError) as failure:  # a helper cannot be started: this process does it all
-        if process is None and task is not None:
+    except Exception as failure:  # raised again by the thread that everybody waits for
+        if process is None and isinstance(failure, OSError) and task is not None:  # this process does it all
             run.waiting.append(task)
         else:
             run.failure = failure

@@ -1,6 +1,6 @@
 """Which files a check reads, and what they held: the cache must know, whichever reader it was.
 
-Python tells its audit hooks of every file that is opened, before it is; what reads files by other means raises the event
+Python tells its audit hooks of every file that is opened, before it is; what reads files otherwise raises the event
 `danaus.read` itself. So no reader, present or future, can forget to say what an answer rests on.
 """
 
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 
 # Danaus, its libraries and the machine are no inputs of a check: the cache has a stamp of them.
@@ -24,7 +25,8 @@ class _Recorder:
 
     read: dict[str, str | None] | None = None
     hooked: bool = False
-    hashing: bool = field(default=False)
+    hashing: bool = False
+    thread: int = 0  # other threads only pass tasks on
 
 
 _recorder = _Recorder()
@@ -36,7 +38,8 @@ def recording() -> Iterator[dict[str, str | None]]:
     if not _recorder.hooked:  # a hook stays for the life of the process
         sys.addaudithook(_heard)
         _recorder.hooked = True
-    _recorder.read = found = {}
+    found: dict[str, str | None] = {}
+    _recorder.read, _recorder.thread = found, threading.get_ident()
     try:
         yield found
     finally:
@@ -56,16 +59,19 @@ def digest(path: str) -> str | None:
 
 
 def _heard(event: str, arguments: tuple[object, ...]) -> None:
-    if _recorder.read is None or _recorder.hashing or event not in ("open", "danaus.read"):
+    if event not in ("open", "danaus.read"):
+        return
+    read = _recorder.read
+    if read is None or _recorder.hashing or _recorder.thread != threading.get_ident():
         return
     path = arguments[0]
     if not isinstance(path, str | bytes | os.PathLike):  # a file that is open already
         return
     name = os.fsdecode(path)
-    if name in _recorder.read or name.endswith(_CODE) or name.startswith(_MACHINE):
+    if name in read or name.endswith(_CODE) or name.startswith(_MACHINE):
         return
     _recorder.hashing = True
     try:
-        _recorder.read[name] = digest(name)
+        read[name] = digest(name)
     finally:
         _recorder.hashing = False

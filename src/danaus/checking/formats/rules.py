@@ -10,13 +10,13 @@ SITE = "https://github.com/danaus/danaus"
 _RULES = {
     "assertion-refuted": (
         "An assertion does not hold",
-        "An `assert` of the file was refuted. The witness in the message shows where: two children whose scopes differ, "
-        "factors that share a variable, an assignment, or a value. Mend the circuit, or the assertion.",
+        "An `assert` of the file was refuted. The witness in the message shows where: two children whose scopes "
+        "differ, factors that share a variable, an assignment, or a value. Mend the circuit, or the assertion.",
     ),
     "assertion-unknown": (
         "An assertion is not proved",
-        "Neither a proof nor a refutation of an `assert` was found, and only a proof satisfies it. The message says what "
-        "stood in the way. Where a budget ran out, a larger one may help; else restructure the circuit.",
+        "Neither a proof nor a refutation of an `assert` was found, and only a proof satisfies it. The message says "
+        "what stood in the way. Where a budget ran out, a larger one may help; else restructure the circuit.",
     ),
     "required-refuted": (
         "A circuit lacks a property that is required",
