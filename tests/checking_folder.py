@@ -22,7 +22,7 @@ class Fault:
 _PLANTED = {
     "syntax": (HEAD + "circuit p «return» bernoulli(x, [0.5])\n", "syntax"),
     "deep/assertion": (GOOD + "\n\n«assert near(integrate(p), 2, 0.1)»\n", "assertion-refuted"),
-    "deep/down/missing": (HEAD + "circuit «q» = scale(bernoulli(x, [0.5]), 2)\n", "required-refuted"),
+    "deep/down/missing": (HEAD + "circuit «q» { return sum(bernoulli(x, [0.5]), [[2]]) }\n", "required-refuted"),
     "name": (HEAD + "circuit p { return bernoulli(«z», [0.5]) }\n", "unknown-name"),
     "domain": ("var x : «boole»\n", "unknown-domain"),
     "twice": (HEAD + "var «x» : bool\n", "duplicate-name"),

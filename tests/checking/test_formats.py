@@ -12,8 +12,8 @@ from urllib.parse import unquote
 
 import jsonschema
 import pytest
-from checking_folder import Fault, plant, walked
 
+from checking_folder import Fault, plant, walked
 from danaus.cli import main
 
 SCHEMA = json.loads((Path(__file__).parent.parent / "schemas" / "sarif-2.1.0.json").read_text())
