@@ -3,9 +3,10 @@
 ```circuit                a spec without mistakes
 ```circuit name.circuit   the same, and a file of that name for the blocks after it
 ```circuit fails          a spec with a mistake; the next ```text block, if there is one, is what is said of it
-```csv name.csv           a file
+```circuit fails name     the same, as a file
+```csv name.csv           a file; ```toml pyproject.toml too
 ```python                 Python; the names of one page are shared
-```console                lines of `$ danaus …` with what they print, where numbers agree to nine decimals
+```console                lines of `$ danaus …` and `$ pytest …` with what they print, where numbers agree to nine decimals
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -27,7 +29,10 @@ from danaus.ir.diagnostic import DanausError
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FILES = ("circuit", "csv", "toml")
 NUMBER = re.compile(r"-?\d+\.\d+(?:e[+-]?\d+)?")
+DURATION = re.compile(r" in \d+\.\d+s$", re.MULTILINE)
+PLUGIN = [] if entry_points(group="pytest11", name="danaus") else ["-p", "danaus.checking.plugin"]
 FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -52,20 +57,28 @@ def rounded(text: str) -> str:
     return NUMBER.sub(lambda found: f"{round(float(found[0]), 9) + 0.0:.9g}", text)
 
 
-def console(block: Block, folder: Path) -> None:
-    """Runs the commands of a block, and compares what they print."""
+def printed(text: str, folder: Path) -> str:
+    """The commands of a block, each with what it prints."""
     said: list[str] = []
-    for line in block.text.splitlines():
-        if not line.startswith("$ danaus"):
+    for line in text.splitlines():
+        program, *arguments = shlex.split(line[2:]) if line.startswith("$ ") else [""]
+        if program not in ("danaus", "pytest"):
             continue
         said.append(line)
-        command = [sys.executable, "-m", "danaus", *shlex.split(line.removeprefix("$ danaus"))]
-        environment = {**os.environ, "COLUMNS": "120", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        plugin = ["-p", "no:cacheprovider", *PLUGIN] if program == "pytest" else []
+        command = [sys.executable, "-m", program, *plugin, *arguments]
+        columns = "80" if program == "pytest" else "120"
+        environment = {**os.environ, "COLUMNS": columns, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, env=environment
         )
-        said += done.stdout.splitlines()
-    assert rounded("\n".join(said)) == rounded(block.text.rstrip("\n")), f"line {block.line}"
+        said += DURATION.sub("", done.stdout).splitlines()
+    return "\n".join(said)
+
+
+def console(block: Block, folder: Path) -> None:
+    """Runs the commands of a block, and compares what they print."""
+    assert rounded(printed(block.text, folder)) == rounded(block.text.rstrip("\n")), f"line {block.line}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -75,8 +88,9 @@ def test_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     failure = ""
     for block in blocks(page):
         where = f"{page.name}, line {block.line}"
-        if block.kind in ("circuit", "csv") and block.words and block.words[0] != "fails":
-            (tmp_path / block.words[0]).write_text(block.text)
+        for name in [word for word in block.words if word != "fails"] if block.kind in FILES else ():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(block.text)
         match block.kind:
             case "circuit" if "fails" in block.words:
                 with pytest.raises(DanausError) as caught:

@@ -92,7 +92,7 @@ def test_sarif_relates_the_places_of_a_witness(danaus, tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     Path("a.circuit").write_text(
         "var x : bool\nvar y : bool\ncircuit p {\n  a = bernoulli(x, [0.5])\n  b = bernoulli(y, [0.5])\n"
-        "  return sum([a, b], [[0.5, 0.5]])\n}\nassert smooth(p)\n"
+        "  return sum(concat(a, b), [[0.5, 0.5]])\n}\nassert smooth(p)\n"
     )
     _, out = danaus("check", "a.circuit", "--format", "sarif", "--no-cache")
     log = json.loads(out)

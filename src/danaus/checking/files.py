@@ -32,14 +32,10 @@ def _search(folder: str) -> list[str]:
     for place, folders, files in os.walk(folder):
         settings = configuration(Path(os.path.abspath(place)))
         chosen = sorted(file for file in files if file.endswith(".circuit") and not file.startswith("."))
-        out += [path for file in chosen if not settings.excludes(path := _joined(place, file))]
+        out += [path for file in chosen if not settings.excludes(path := os.path.normpath(os.path.join(place, file)))]
         folders[:] = sorted(
             name
             for name in folders
             if not name.startswith(".") and name != "__pycache__" and not settings.excludes(os.path.join(place, name))
         )
     return out
-
-
-def _joined(place: str, file: str) -> str:
-    return file if place == "." else os.path.join(place, file)

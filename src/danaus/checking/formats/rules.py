@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from ..report import Plain
 
-SITE = "https://github.com/danaus/danaus"
-
 # Code: what it says, and what to do about it.
 _RULES = {
     "assertion-refuted": (

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from ..fingerprint import fingerprints
 from ..outcome import Outcome
 from ..report import Finding, Place, Plain, Report
-from .rules import SITE, rule
+from .rules import rule
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -42,7 +42,6 @@ def sarif(outcome: Outcome) -> str:
             "driver": {
                 "name": "danaus",
                 "version": version("danaus"),
-                "informationUri": SITE,
                 "rules": [rule(code) for code in codes],
             }
         },
