@@ -6,7 +6,8 @@
 ```circuit fails name     the same, as a file
 ```csv name.csv           a file; ```toml pyproject.toml too
 ```python                 Python; the names of one page are shared
-```console                lines of `$ danaus …` and `$ pytest …` with what they print, where numbers agree to nine decimals
+```console                lines of `$ danaus …` and `$ pytest …` with what they print, where numbers agree to nine
+                          decimals, and no time is compared
 """
 
 from __future__ import annotations

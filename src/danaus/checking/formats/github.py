@@ -9,7 +9,7 @@ _LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
 
 
 def github(outcome: Outcome) -> str:
-    """A command per finding that the baseline does not know, a notice per entry of it that is mended, and the summary."""
+    """A command per finding that the baseline does not know, a notice per entry that is mended, and the summary."""
     lines = [_command(report, found) for report, found in outcome.new()]
     lines += [f"::notice title=danaus baseline::{_data(line)}" for line in outcome.mended_lines]
     return "\n".join([*lines, outcome.summary]) + "\n"
