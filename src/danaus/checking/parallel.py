@@ -6,6 +6,7 @@ helpers when what is left, at the pace so far, is worth it. Each has a thread he
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from .fingerprint import identity
@@ -60,6 +62,7 @@ def perform(tasks: Iterable[tuple[int, Task]], jobs: int, receive: Receiver) -> 
     watcher = threading.Thread(target=_watch, args=(run, jobs - 1, helpers), daemon=True)
     if jobs > 1 and len(waiting) > 1:
         watcher.start()
+    gc.freeze()  # what was imported stays: the collector need not walk it for each file
     try:
         _work(run)
         run.over.set()
@@ -71,10 +74,10 @@ def perform(tasks: Iterable[tuple[int, Task]], jobs: int, receive: Receiver) -> 
         if run.failure is not None:
             raise run.failure
     finally:
+        gc.unfreeze()
         run.over.set()
         for process in run.processes:
-            process.kill()
-            process.wait()
+            _end(process)
 
 
 def _work(run: _Run) -> None:
@@ -119,6 +122,15 @@ def _start() -> subprocess.Popen[str]:
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", errors="surrogateescape"
     )
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(OSError):  # what was not read by who is gone
+                pipe.close()
 
 
 def _ask(process: subprocess.Popen[str], task: Task) -> Done | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
 import sys
+from importlib import import_module
 
 from .task import Task, do
 
@@ -13,6 +15,8 @@ from .task import Task, do
 def main() -> None:
     """Answers until the input ends; what code prints on the way goes to the errors, not among the answers."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the process that asked speaks for both
+    import_module(".examine", __package__)  # the compiler, which stays: the collector need not walk it for each file
+    gc.freeze()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     for line in sys.stdin:
