@@ -3,9 +3,10 @@
 ```circuit                a spec without mistakes
 ```circuit name.circuit   the same, and a file of that name for the blocks after it
 ```circuit fails          a spec with a mistake; the next ```text block, if there is one, is what is said of it
-```csv name.csv           a file
+```KIND name.KIND         a file of another kind, such as csv or nnf
 ```python                 Python; the names of one page are shared
-```console                lines of `$ danaus …` with what they print, where numbers agree to nine decimals
+```console                lines of `$ danaus …` with what they print, where numbers agree to nine decimals;
+                          `--update-golden` writes what they print now
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ def rounded(text: str) -> str:
     return NUMBER.sub(lambda found: f"{round(float(found[0]), 9) + 0.0:.9g}", text)
 
 
-def console(block: Block, folder: Path) -> None:
-    """Runs the commands of a block, and compares what they print."""
+def console(block: Block, folder: Path) -> str:
+    """What the commands of a block print, below each."""
     said: list[str] = []
     for line in block.text.splitlines():
         if not line.startswith("$ danaus"):
@@ -65,17 +66,18 @@ def console(block: Block, folder: Path) -> None:
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, env=environment
         )
         said += done.stdout.splitlines()
-    assert rounded("\n".join(said)) == rounded(block.text.rstrip("\n")), f"line {block.line}"
+    return "\n".join(said)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config) -> None:
     monkeypatch.chdir(tmp_path)
+    update = pytestconfig.getoption("--update-golden")
     names: dict[str, object] = {}
     failure = ""
     for block in blocks(page):
         where = f"{page.name}, line {block.line}"
-        if block.kind in ("circuit", "csv") and block.words and block.words[0] != "fails":
+        if block.words and block.words[0].partition(".")[2] == block.kind:
             (tmp_path / block.words[0]).write_text(block.text)
         match block.kind:
             case "circuit" if "fails" in block.words:
@@ -94,6 +96,10 @@ def test_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
                 with contextlib.redirect_stdout(io.StringIO()):
                     exec(compile(block.text, where, "exec"), names)
             case "console":
-                console(block, tmp_path)
+                said = console(block, tmp_path)
+                if update and rounded(said) != rounded(block.text.rstrip("\n")):
+                    page.write_text(page.read_text().replace(block.text, f"{said}\n"))
+                else:
+                    assert rounded(said) == rounded(block.text.rstrip("\n")), where
             case _:
                 pass

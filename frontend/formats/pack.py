@@ -61,7 +61,7 @@ def pack(
     The nodes of the input blocks, laid end to end, are 0 … L−1; node L + k is a sum where sums[k], else a product, of
     the children members[offsets[k] … offsets[k+1]], in any order of the nodes. `weights`, one per member (those of
     products are not read), are 1 if not given. Where they are, edges of weight zero are left out, and each block of
-    sums has a learnable parameter, `name.first`, `name.first+1`, … from the inputs up, or constants where not `learnable`.
+    sums has a learnable parameter, `name.first`, … from the inputs up, or constants where not `learnable`.
 
     Raises: Cyclic where a node stands on itself.
     """
