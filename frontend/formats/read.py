@@ -50,6 +50,14 @@ def read_foreign(path: Path, options: ForeignOptions, known: Mapping[str, Variab
             from .nnf import read_nnf
 
             return read_nnf(path, options, known)
+        case ".sdd":
+            from .sdd import read_sdd
+
+            return read_sdd(path, options, known)
+        case ".psdd":
+            from .psdd import read_psdd
+
+            return read_psdd(path, options, known)
         case _:
             raise error("not-yet", f"files of the format {form} are not read yet", hint="Danaus reads .circuit files")
 
