@@ -3,10 +3,11 @@
 ```circuit                a spec without mistakes
 ```circuit name.circuit   the same, and a file of that name for the blocks after it
 ```circuit fails          a spec with a mistake; the next ```text block, if there is one, is what is said of it
-```KIND name.KIND         a file of another kind, such as csv or nnf
+```circuit fails name     the same, as a file
+```KIND name.KIND         a file of another kind, such as csv, nnf or toml
 ```python                 Python; the names of one page are shared
-```console                lines of `$ danaus …` with what they print, where numbers agree to nine decimals;
-                          `--update-golden` writes what they print now
+```console                lines of `$ danaus …` and `$ pytest …` with what they print, where numbers agree to nine
+                          decimals, and no time is compared; `--update-golden` writes what they print now
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,8 @@ from danaus.ir.diagnostic import DanausError
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NUMBER = re.compile(r"-?\d+\.\d+(?:e[+-]?\d+)?")
+DURATION = re.compile(r" in \d+\.\d+s$", re.MULTILINE)
+PLUGIN = [] if entry_points(group="pytest11", name="danaus") else ["-p", "danaus.checking.plugin"]
 FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -53,19 +57,22 @@ def rounded(text: str) -> str:
     return NUMBER.sub(lambda found: f"{round(float(found[0]), 9) + 0.0:.9g}", text)
 
 
-def console(block: Block, folder: Path) -> str:
-    """What the commands of a block print, below each."""
+def printed(text: str, folder: Path) -> str:
+    """The commands of a block, each with what it prints."""
     said: list[str] = []
-    for line in block.text.splitlines():
-        if not line.startswith("$ danaus"):
+    for line in text.splitlines():
+        program, *arguments = shlex.split(line[2:]) if line.startswith("$ ") else [""]
+        if program not in ("danaus", "pytest"):
             continue
         said.append(line)
-        command = [sys.executable, "-m", "danaus", *shlex.split(line.removeprefix("$ danaus"))]
-        environment = {**os.environ, "COLUMNS": "120", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        plugin = ["-p", "no:cacheprovider", *PLUGIN] if program == "pytest" else []
+        command = [sys.executable, "-m", program, *plugin, *arguments]
+        columns = "80" if program == "pytest" else "120"
+        environment = {**os.environ, "COLUMNS": columns, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, env=environment
         )
-        said += done.stdout.splitlines()
+        said += DURATION.sub("", done.stdout).splitlines()
     return "\n".join(said)
 
 
@@ -77,8 +84,9 @@ def test_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pytes
     failure = ""
     for block in blocks(page):
         where = f"{page.name}, line {block.line}"
-        if block.words and block.words[0].partition(".")[2] == block.kind:
-            (tmp_path / block.words[0]).write_text(block.text)
+        for name in [word for word in block.words if word.endswith(f".{block.kind}")]:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(block.text)
         match block.kind:
             case "circuit" if "fails" in block.words:
                 with pytest.raises(DanausError) as caught:
@@ -96,7 +104,7 @@ def test_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pytes
                 with contextlib.redirect_stdout(io.StringIO()):
                     exec(compile(block.text, where, "exec"), names)
             case "console":
-                said = console(block, tmp_path)
+                said = printed(block.text, tmp_path)
                 if update and rounded(said) != rounded(block.text.rstrip("\n")):
                     page.write_text(page.read_text().replace(block.text, f"{said}\n"))
                 else:
