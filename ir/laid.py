@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -68,6 +68,12 @@ class Laid:
         """Sets what stands at some positions to true."""
         if len(self.parts) == 1:
             self.parts[0][positions] = True
+        elif len(positions) and self._short(positions):
+            marked = np.zeros(int(self.starts[-1]), dtype=bool)
+            marked[positions] = True
+            starts = self.starts.tolist()
+            for part, start, stop in zip(self.parts, starts, starts[1:], strict=False):
+                part |= marked[start:stop]
         elif len(positions):
             for part, _, places in self._apart(positions):
                 part[places] = True
@@ -75,11 +81,12 @@ class Laid:
     def _short(self, positions: Indices) -> bool:
         return int(self.starts[-1]) <= _COPIED * len(positions)
 
-    def _apart(self, positions: Indices) -> list[tuple[Array, Array, Indices]]:
+    def _apart(self, positions: Indices) -> Iterator[tuple[Array, Indices, Indices]]:
         """Each part that has some of the positions, which of them, and their places in it."""
         which = np.searchsorted(self.starts, positions, side="right") - 1
-        found: list[tuple[Array, Array, Indices]] = []
-        for part in np.flatnonzero(np.bincount(which)).tolist():
-            chosen = which == part
-            found.append((self.parts[part], chosen, positions[chosen] - self.starts[part]))
-        return found
+        order = np.argsort(which, kind="stable")
+        used = np.flatnonzero(np.bincount(which))
+        bounds = np.searchsorted(which[order], used).tolist()
+        for part, start, stop in zip(used.tolist(), bounds, [*bounds[1:], len(order)], strict=True):
+            chosen = order[start:stop]
+            yield self.parts[part], chosen, positions[chosen] - self.starts[part]

@@ -124,7 +124,7 @@ class Scopes:
         groups = _factors(block, Laid([self.ids[child] for child in block.children]))
         found, overlapping = self._joined(groups.offsets, groups.members)
         self.ids[block] = found[groups.index]
-        if overlapping.any():
+        if np.count_nonzero(overlapping):
             self.overlapping[block] = np.flatnonzero(overlapping[groups.index])
 
     def _sum(self, block: Sum) -> None:
@@ -132,19 +132,21 @@ class Scopes:
         if isinstance(block.map, Selection):
             self.ids[block] = laid.take(block.map.index)
             return
-        if (uniform := laid.uniform) is not None and self.support.is_full(block.map):
-            self.ids[block] = np.full(block.width, uniform)
-            return
+        if not isinstance(block.map, Sparse):
+            uniform = laid.uniform
+            if uniform is not None and self.support.is_full(block.map):
+                self.ids[block] = np.full(block.width, uniform)
+                return
         offsets, members = self._terms(block, laid)
         counts = offsets[1:] - offsets[:-1]
-        if len(members) == block.width and (counts == 1).all():
+        if len(members) == block.width and np.count_nonzero(counts != 1) == 0:
             self.ids[block] = members
             return
         found = np.zeros(block.width, dtype=np.int64)
         filled = counts > 0
         found[filled] = members[offsets[:-1][filled]]
         differing = members != np.repeat(found, counts)
-        if differing.any():
+        if np.count_nonzero(differing):
             running = np.concatenate([[0], np.cumsum(differing)])
             nodes = np.flatnonzero(running[offsets[1:]] > running[offsets[:-1]])
             chosen = np.zeros(block.width, dtype=bool)
@@ -169,7 +171,7 @@ class Scopes:
         if len(members) <= _NARROW:
             return self._walked(offsets.tolist(), members.tolist())
         counts = offsets[1:] - offsets[:-1]
-        if len(members) == len(counts) and (counts == 1).all():
+        if len(members) == len(counts) and np.count_nonzero(counts != 1) == 0:
             return members, np.zeros(len(counts), dtype=bool)
         first, place = _alikes(offsets, members)
         bounds = np.concatenate([[0], np.cumsum(counts[first])])
@@ -244,8 +246,8 @@ def live(blocks: Sequence[Block], support: Support) -> dict[Block, Booleans]:
     live = {block: np.zeros(block.width, dtype=bool) for block in blocks}
     live[blocks[-1]][:] = True
     for block in reversed(blocks):
-        if not isinstance(block, Input) and live[block].any():
-            _reach(block, live, support)
+        if not isinstance(block, Input) and (count := np.count_nonzero(live[block])):
+            _reach(block, live, count == block.width, support)
     return live
 
 
@@ -339,17 +341,17 @@ def _table(table: Indices, index: Indices) -> Groups:
     return Groups(np.arange(len(table) + 1) * table.shape[1], table.ravel(), index)
 
 
-def _reach(block: Product | Sum, live: dict[Block, Booleans], support: Support) -> None:
-    """Marks which nodes of each child live nodes of a block stand on."""
+def _reach(block: Product | Sum, live: dict[Block, Booleans], whole: bool, support: Support) -> None:
+    """Marks which nodes of each child live nodes of a block stand on; `whole`: all of its nodes are live."""
     own = live[block]
     laid = Laid([live[child] for child in block.children])
     if isinstance(block, Sum):
         if isinstance(block.map, Sparse):
             offsets, columns = support.entries(block.map)
-            laid.mark(columns if own.all() else columns[np.repeat(own, offsets[1:] - offsets[:-1])])
+            laid.mark(columns if whole else columns[np.repeat(own, offsets[1:] - offsets[:-1])])
         elif isinstance(block.map, Selection):
-            laid.mark(block.map.index if own.all() else block.map.index[own])
-        elif own.all() and support.is_full(block.map, transposed=True):
+            laid.mark(block.map.index if whole else block.map.index[own])
+        elif whole and support.is_full(block.map, transposed=True):
             for part in laid.parts:
                 part[:] = True
         else:
@@ -358,9 +360,9 @@ def _reach(block: Product | Sum, live: dict[Block, Booleans], support: Support) 
     match block.form:
         case Hadamard():
             for part in laid.parts:
-                part |= own if len(part) == block.width else bool(own.any())
+                part |= own if len(part) == block.width else True
         case Indexed(offsets, members):
-            laid.mark(members if own.all() else members[np.repeat(own, offsets[1:] - offsets[:-1])])
+            laid.mark(members if whole else members[np.repeat(own, offsets[1:] - offsets[:-1])])
         case _:
             cube = own.reshape([child.width for child in block.children])
             for axis, part in enumerate(laid.parts):

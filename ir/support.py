@@ -63,6 +63,7 @@ class Support:
     store: Store
     _patterns: dict[int, Array] = field(default_factory=dict[int, Array])
     _held: list[Expression] = field(default_factory=list[Expression])
+    _entries: dict[Sparse, tuple[Indices, Indices]] = field(default_factory=dict[Sparse, tuple[Indices, Indices]])
     _numbers: Numbers | None = None
 
     def of(self, expression: Expression, semiring: Semiring) -> Array:
@@ -164,10 +165,19 @@ class Support:
 
     def entries(self, linear: Sparse) -> tuple[Indices, Indices]:
         """The non-zero entries of a sparse map by row: offsets [outputs + 1] and columns."""
+        known = self._entries.get(linear)
+        if known is None:
+            known = self._entries[linear] = self._found(linear)
+        return known
+
+    def _found(self, linear: Sparse) -> tuple[Indices, Indices]:
         weights = linear.weights
-        if (isinstance(weights, Parameter) and weights.learnable) or self.of(weights, BOOLEAN).all():
+        if isinstance(weights, Parameter) and weights.learnable:
             return linear.offsets, linear.columns[linear.order]
-        kept = np.asarray(self.of(weights, BOOLEAN), dtype=bool)[linear.order]
+        pattern = np.asarray(self.of(weights, BOOLEAN), dtype=bool)
+        if np.count_nonzero(pattern) == len(pattern):
+            return linear.offsets, linear.columns[linear.order]
+        kept = pattern[linear.order]
         running = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])
         return running[linear.offsets], linear.columns[linear.order[kept]]
 

@@ -231,10 +231,10 @@ class CommonSupport:
         if self.shared is None:
             return f"{both} both non-zero{self._at(self.assignment, self.node.scope)}"
         rest = [_without(child.scope, self.shared) for child in (self.first, self.second)]
-        return (
-            f"{both} both possible{self._at(self.assignment, self.shared)}: "
-            f"the first{self._at(self.assignment, rest[0])}, the second{self._at(self.other, rest[1])}"
-        )
+        text = f"{both} both possible{self._at(self.assignment, self.shared)}"
+        if not any(rest):
+            return text
+        return f"{text}: the first{self._at(self.assignment, rest[0])}, the second{self._at(self.other, rest[1])}"
 
     def _at(self, assignment: Assignment, variables: Collection[Variable]) -> str:
         wanted = set(variables)

@@ -94,7 +94,7 @@ def graph_of(circuit: Circuit, blocks: Sequence[Block]) -> Graph:
     size = edges = 0
     for block in blocks:
         live = circuit.live[block]
-        if not live.any():
+        if not np.count_nonzero(live):
             ids[block] = np.zeros(block.width, dtype=np.int64)
             continue
         if isinstance(block, Input):
@@ -106,8 +106,8 @@ def graph_of(circuit: Circuit, blocks: Sequence[Block]) -> Graph:
                 continue
             bounds, places = below(circuit, block)
             named = laid.take(places)
-            each, kind = np.diff(bounds), PRODUCT if isinstance(block, Product) else SUM
-            if len(named) == block.width and (each == 1).all():
+            each, kind = bounds[1:] - bounds[:-1], PRODUCT if isinstance(block, Product) else SUM
+            if len(named) == block.width and np.count_nonzero(each != 1) == 0:
                 ids[block] = named
                 continue
         ids[block] = np.arange(size, size + block.width)

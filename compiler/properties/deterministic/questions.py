@@ -21,6 +21,8 @@ Classes = dict[int, int]
 
 # What completes an assignment of one decomposable node is found in linear time: it needs no budget.
 _ENDLESS = 1 << 62
+# The search keeps the scopes of its nodes, in so many bits at most; beyond that the solver is asked at once.
+_MOST_BITS = 1 << 32
 
 
 @dataclass
@@ -39,6 +41,10 @@ class Questions:
     _solver: sat.Solver | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
+        self._search = None
+        bits = int(np.count_nonzero(self.wanted)) * len(self.domains.variables)
+        if bits > _MOST_BITS:
+            return
         budget = self.meter.budget
         half = Meter(replace(budget, steps=budget.steps // 2))
         self._search = Search(self.graph, self.domains, self.wanted, half, self._shared)

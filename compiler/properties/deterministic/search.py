@@ -18,6 +18,9 @@ from .budget import Meter
 from .domains import Domains
 from .graph import INPUT, PRODUCT, SUM, Graph
 
+# A question of more nodes counts as several.
+_NODES_A_STEP = 16
+
 # Nodes, and what is demanded of single variables, as negative numbers.
 State = tuple[int, ...]
 
@@ -89,6 +92,8 @@ class Search:
 
     def together(self, nodes: Iterable[int]) -> bool | None:
         """Whether some assignment makes all the nodes non-zero; None where the budget is spent."""
+        if not self.meter.take():
+            return None
         parts = self._split(nodes)
         return False if parts is None else self._all(parts)
 
@@ -214,9 +219,10 @@ class Search:
                     known[frame.state] = -1
                     stack.pop()
                     continue
-                if not self.meter.take():
+                way = frame.ways[frame.way]
+                if not self.meter.take(1 + len(way) // _NODES_A_STEP):
                     return None
-                frame.parts, frame.place = self._split(frame.ways[frame.way]), 0
+                frame.parts, frame.place = self._split(way), 0
                 if frame.parts is None:
                     frame.way += 1
                     continue

@@ -13,10 +13,12 @@ from math import lcm, log2
 
 import numpy as np
 
-from ....ir.block import Indexed, Input, Product
+from ....ir.block import Block, Hadamard, Indexed, Input, Product, Sum
 from ....ir.circuit import Circuit
-from ....ir.expression import Constant, Parameter, Value
+from ....ir.expression import Constant, Floats, Parameter, Value
 from ....ir.expression import in_order as steps_of
+from ....ir.laid import Laid
+from ....ir.linear import Sparse
 
 LOW, HIGH = 1 << 30, 1 << 31
 # The primes between 2³⁰ and 2³¹ are 50,697,537 in number.
@@ -67,27 +69,48 @@ class Height:
 def height(circuit: Circuit) -> Height:
     """The degree of the circuit's polynomial in the weights of values, and the size of its coefficients, from above."""
     number = _bits(circuit)
-    degrees: dict[object, float] = {}
-    bits: dict[object, float] = {}
+    # Of each node the degree and the bits, [2, width].
+    found: dict[Block, Floats] = {}
     for block in circuit.blocks:
-        match block:
-            case Input():
-                degrees[block], bits[block] = 1.0, number
-            case Product(below, form):
-                most = 1
-                if isinstance(form, Indexed):
-                    most = int(np.diff(form.offsets).max(initial=0))
-                    degrees[block] = min(_LARGEST, most * max((degrees[child] for child in below), default=0.0))
-                    bits[block] = min(_LARGEST, most * max((bits[child] for child in below), default=0.0))
-                else:
-                    degrees[block] = min(_LARGEST, sum(degrees[child] for child in below))
-                    bits[block] = min(_LARGEST, sum(bits[child] for child in below))
-            case _:
-                degrees[block] = max((degrees[child] for child in block.children), default=0.0)
-                most_bits = max((bits[child] for child in block.children), default=0.0)
-                bits[block] = min(_LARGEST, most_bits + number + log2(block.map.inputs + 1))
-    free = len(circuit.free)
-    return Height(degrees[circuit.root] + free, bits[circuit.root] + free)
+        if isinstance(block, Input):
+            found[block] = np.repeat([[1.0], [number]], block.width, axis=1)
+            continue
+        below = [found[child] for child in block.children]
+        if isinstance(block, Product):
+            found[block] = np.minimum(_multiplied(block, below), _LARGEST)
+        else:
+            added = np.array([[0.0], [number + log2(block.map.inputs + 1)]])
+            found[block] = np.minimum(_largest(circuit, block, below) + added, _LARGEST)
+    degree, bits = found[circuit.root][:, 0].tolist()
+    return Height(degree + len(circuit.free), bits + len(circuit.free))
+
+
+def _multiplied(block: Product, below: list[Floats]) -> Floats:
+    """The sums over the factors of each node."""
+    if isinstance(block.form, Indexed):
+        offsets, members = block.form.offsets, block.form.members
+        laid = np.stack([Laid([part[row] for part in below]).take(members) for row in (0, 1)])
+        running = np.concatenate([np.zeros((2, 1)), np.cumsum(laid, axis=1)], axis=1)
+        return np.asarray(running[:, offsets[1:]] - running[:, offsets[:-1]])
+    if isinstance(block.form, Hadamard):
+        return np.asarray(sum((np.broadcast_to(part, (2, block.width)) for part in below), np.zeros((2, block.width))))
+    most = sum((part.max(axis=1, keepdims=True) for part in below), np.zeros((2, 1)))
+    return np.repeat(most, block.width, axis=1)
+
+
+def _largest(circuit: Circuit, block: Sum, below: list[Floats]) -> Floats:
+    """The largest of the children of each node; of all children where the map is not sparse."""
+    if isinstance(block.map, Sparse):
+        offsets, columns = circuit.support.entries(block.map)
+        filled = np.flatnonzero(offsets[1:] > offsets[:-1])
+        out = np.zeros((2, block.width))
+        for row in (0, 1):
+            laid = Laid([part[row] for part in below]).take(columns)
+            if len(filled):
+                out[row, filled] = np.maximum.reduceat(laid, offsets[filled])
+        return out
+    most = np.max([part.max(axis=1) for part in below], axis=0)[:, None] if below else np.zeros((2, 1))
+    return np.repeat(most, block.width, axis=1)
 
 
 def _bits(circuit: Circuit) -> float:

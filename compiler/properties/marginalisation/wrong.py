@@ -80,8 +80,13 @@ def wrong_weights(circuit: Circuit) -> WrongSum | None:
     """Virtual evidence that shows a wrong sum, if it is found among a few."""
     if not all(isinstance(variable.domain, FiniteDomain) for variable in circuit.variables):
         return None
-    candidates = (everything(circuit), *_drawn(circuit))
-    return next((found for weights in candidates if (found := wrong(circuit, "virtual", weights))), None)
+    spent = 0
+    for weights in (everything(circuit), *_drawn(circuit)):
+        found = wrong(circuit, "virtual", weights)
+        spent += circuit.nodes
+        if found is not None or spent > _FRACTIONS:
+            return found
+    return None
 
 
 def _drawn(circuit: Circuit) -> Iterator[Chosen]:
