@@ -62,21 +62,21 @@ class Joined:
 Predicate = PropertyOf | Near | Not | Joined
 
 
-def over(predicate: Predicate, store: Store) -> Predicate:
-    """The same predicate about circuits with the values of a store."""
+def over(predicate: Predicate, settled: Callable[[Circuit], Circuit]) -> Predicate:
+    """The same predicate about what `settled` makes of its circuits: the same with their values."""
     match predicate:
         case PropertyOf(circuits=circuits):
-            return replace(predicate, circuits=tuple(_over(circuit, store) for circuit in circuits))
+            return replace(predicate, circuits=tuple(_over(circuit, settled) for circuit in circuits))
         case Near(circuit):
-            return replace(predicate, circuit=_over(circuit, store))
+            return replace(predicate, circuit=_over(circuit, settled))
         case Not(operand):
-            return replace(predicate, operand=over(operand, store))
+            return replace(predicate, operand=over(operand, settled))
         case Joined(_, operands):
-            return replace(predicate, operands=tuple(over(operand, store) for operand in operands))
+            return replace(predicate, operands=tuple(over(operand, settled) for operand in operands))
 
 
-def _over(circuit: Circuit | Failed, store: Store) -> Circuit | Failed:
-    return circuit if isinstance(circuit, Failed) else circuit.over(store)
+def _over(circuit: Circuit | Failed, settled: Callable[[Circuit], Circuit]) -> Circuit | Failed:
+    return circuit if isinstance(circuit, Failed) else settled(circuit)
 
 
 @dataclass(frozen=True, slots=True)

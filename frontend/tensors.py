@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def read_tensors(path: Path) -> dict[str, Value]:
     """
     try:
         out: dict[str, Value] = {}
+        sys.audit("danaus.read", str(path))  # it is read by Rust, and Python would not tell
         with safe_open(str(path), framework="numpy") as file:
             for name in file.keys():  # noqa: SIM118 — not a mapping
                 found = np.asarray(file.get_tensor(name))

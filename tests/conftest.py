@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,12 @@ settings.load_profile("ci")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--update-golden` writes what is said now into the goldens."""
     parser.addoption("--update-golden", action="store_true", help="write the goldens anew")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Checks keep their answers in a folder of this run, not of the user's."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")

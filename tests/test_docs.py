@@ -3,9 +3,11 @@
 ```circuit                a spec without mistakes
 ```circuit name.circuit   the same, and a file of that name for the blocks after it
 ```circuit fails          a spec with a mistake; the next ```text block, if there is one, is what is said of it
-```csv name.csv           a file, and so of the other KINDS
+```circuit fails name     the same, as a file
+```KIND name.KIND         a file of another kind, such as csv, nnf or toml
 ```python                 Python; the names of one page are shared
-```console                lines of `$ danaus …` with what they print, where numbers agree to nine decimals
+```console                lines of `$ danaus …` and `$ pytest …` with what they print, where numbers agree to nine
+                          decimals, and no time is compared; `--update-golden` writes what they print now
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -27,8 +30,9 @@ from danaus.ir.diagnostic import DanausError
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-KINDS = ("circuit", "csv", "bif", "uai", "evid", "cnf")
 NUMBER = re.compile(r"-?\d+\.\d+(?:e[+-]?\d+)?")
+DURATION = re.compile(r" in \d+\.\d+s$", re.MULTILINE)
+PLUGIN = [] if entry_points(group="pytest11", name="danaus") else ["-p", "danaus.checking.plugin"]
 FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -53,31 +57,36 @@ def rounded(text: str) -> str:
     return NUMBER.sub(lambda found: f"{round(float(found[0]), 9) + 0.0:.9g}", text)
 
 
-def console(block: Block, folder: Path) -> None:
-    """Runs the commands of a block, and compares what they print."""
+def printed(text: str, folder: Path) -> str:
+    """The commands of a block, each with what it prints."""
     said: list[str] = []
-    for line in block.text.splitlines():
-        if not line.startswith("$ danaus"):
+    for line in text.splitlines():
+        program, *arguments = shlex.split(line[2:]) if line.startswith("$ ") else [""]
+        if program not in ("danaus", "pytest"):
             continue
         said.append(line)
-        command = [sys.executable, "-m", "danaus", *shlex.split(line.removeprefix("$ danaus"))]
-        environment = {**os.environ, "COLUMNS": "120", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        plugin = ["-p", "no:cacheprovider", *PLUGIN] if program == "pytest" else []
+        command = [sys.executable, "-m", program, *plugin, *arguments]
+        columns = "80" if program == "pytest" else "120"
+        environment = {**os.environ, "COLUMNS": columns, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, env=environment
         )
-        said += done.stdout.splitlines()
-    assert rounded("\n".join(said)) == rounded(block.text.rstrip("\n")), f"line {block.line}"
+        said += DURATION.sub("", done.stdout).splitlines()
+    return "\n".join(said)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config) -> None:
     monkeypatch.chdir(tmp_path)
+    update = pytestconfig.getoption("--update-golden")
     names: dict[str, object] = {}
     failure = ""
     for block in blocks(page):
         where = f"{page.name}, line {block.line}"
-        if block.kind in KINDS and block.words and block.words[0] != "fails":
-            (tmp_path / block.words[0]).write_text(block.text)
+        for name in [word for word in block.words if word.endswith(f".{block.kind}")]:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(block.text)
         match block.kind:
             case "circuit" if "fails" in block.words:
                 with pytest.raises(DanausError) as caught:
@@ -95,6 +104,10 @@ def test_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
                 with contextlib.redirect_stdout(io.StringIO()):
                     exec(compile(block.text, where, "exec"), names)
             case "console":
-                console(block, tmp_path)
+                said = printed(block.text, tmp_path)
+                if update and rounded(said) != rounded(block.text.rstrip("\n")):
+                    page.write_text(page.read_text().replace(block.text, f"{said}\n"))
+                else:
+                    assert rounded(said) == rounded(block.text.rstrip("\n")), where
             case _:
                 pass

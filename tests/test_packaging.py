@@ -49,6 +49,7 @@ def sources() -> set[str]:
     package = ROOT / "src" / "danaus"
     files = {f"danaus/{file.name}" for file in package.glob("*.py")} | {"danaus/py.typed"}
     files |= {f"danaus/commands/{file.name}" for file in (package / "commands").glob("*.py")}
+    files |= {f"danaus/{file.relative_to(package).as_posix()}" for file in (package / "checking").rglob("*.py")}
     for room in ROOMS:
         for suffix in ("*.py", "*.lark"):
             files |= {f"danaus/{file.relative_to(ROOT).as_posix()}" for file in (ROOT / room).rglob(suffix)}

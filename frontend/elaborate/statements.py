@@ -190,8 +190,16 @@ def _finished(file: File, context: Context, demanded: _Demands, places: Mapping[
     own = declarations.settle(gatherer, context.seed)
     gatherer.finish()
     store = context.store.merged(own)
+    known: dict[int, Circuit] = {}
+
+    def settled(circuit: Circuit) -> Circuit:
+        """A circuit with its values, one object for each, so that what is found out of one is known of all its uses."""
+        if id(circuit) not in known:
+            known[id(circuit)] = circuit.over(store)
+        return known[id(circuit)]
+
     named = {name: found for name, found in context.entities.items() if isinstance(found, Circuit)}
-    circuits = {name: found.over(store) for name, found in named.items() if not _is_part(name, named)}
+    circuits = {name: settled(found) for name, found in named.items() if not _is_part(name, named)}
     return Spec(
         file.source.name,
         context.folder,
@@ -199,9 +207,9 @@ def _finished(file: File, context: Context, demanded: _Demands, places: Mapping[
         circuits,
         {**declarations.parameters, **context.imported},
         store,
-        [replace(found, predicate=over(found.predicate, store)) for found in demanded.assertions],
+        [replace(found, predicate=over(found.predicate, settled)) for found in demanded.assertions],
         {
-            name: replace(found, circuits=tuple(circuit.over(store) for circuit in found.circuits))
+            name: replace(found, circuits=tuple(settled(circuit) for circuit in found.circuits))
             for name, found in demanded.queries.items()
         },
         [*gatherer.diagnostics, *notes],

@@ -14,19 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ...ir.block import Block, input_block
-from ...ir.diagnostic import DanausError, Diagnostic, error
-from ...ir.domain import Variable, first_value
-from ...ir.family import Indicator
+from ...ir.diagnostic import error
+from ...ir.domain import Variable
 from ...ir.linear import Indices
-from ...ir.span import Span
 from ..spec import Spec
+from .lines import indicators, require_letters, require_literals, unsaid, without_comments
 from .options import ForeignOptions
 from .pack import Booleans, Cyclic, pack
 from .single import boolean_variables, single, variable_count
-from .tokens import Bytes, Words, read_whole, stretches
-
-MAX_VARIABLES = 1 << 24
+from .tokens import Words, read_whole, stretches
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,33 +50,20 @@ def read_nnf(path: Path, options: ForeignOptions, known: Mapping[str, Variable])
     sentence, comments = _sentence(words)
     largest = int(np.abs(sentence.literals).max(initial=0))
     count = variable_count(sentence.variables, largest, options)
-    if count > MAX_VARIABLES:
-        raise error("too-large", f"{path.name} has {count} variables", hint=f"at most {MAX_VARIABLES} are read")
     variables = boolean_variables(count, options, known)
-    inputs: list[Block] = []
-    for literal in sentence.literals.tolist():
-        variable = variables[abs(literal) - 1]
-        inputs.append(input_block(Indicator(first_value(variable.domain) + (literal > 0)), variable))
+    inputs = indicators(sentence.literals, variables)
     try:
         packed = pack(inputs, sentence.sums, sentence.offsets, sentence.members, None, sentence.root)
     except Cyclic as failure:
         place = comments.line_span(int(sentence.lines[failure.node]))
         raise error("cycle", "this node stands on itself, through others", place) from None
-    notes: list[Diagnostic] = []
-    if sentence.variables is None and options.variables is None:
-        hint = "`variables=…` says how many it has; those that it does not mention multiply its count"
-        message = f"{path.name} does not say how many variables it has: {largest}, the largest that it mentions"
-        notes.append(Diagnostic("variables", message, hint=hint, severity="note"))
+    notes = [] if sentence.variables is not None else unsaid(path, largest, options)
     return single(path, variables, packed.root, packed.values, notes)
 
 
 def _sentence(words: Words) -> tuple[Sentence, Words]:
     """The nodes of a file, and its words without those of comments, to which the nodes' lines refer."""
-    letters = words.letters
-    firsts = words.lines[:-1]
-    comment = (letters == ord("c")) & (words.ends[firsts] - words.starts[firsts] == 1)
-    if comment.any():
-        words = words.without(comment)
+    words = without_comments(words)
     if not len(words.counts):
         raise error(
             "wrong-format", f"{words.name} holds no nodes", hint="a file starts with `nnf` or with a node of d4"
@@ -100,7 +83,7 @@ def _sentence(words: Words) -> tuple[Sentence, Words]:
 def _c2d(words: Words) -> Sentence:
     header = _header(words)
     firsts, counts, letters = words.lines[1:-1], words.counts[1:], words.letters[1:]
-    _require_letters(words, firsts, letters, b"LAO", "L, A or O")
+    require_letters(words, firsts, letters, b"LAO", "L, A or O")
     is_literal, is_sum = letters == ord("L"), letters == ord("O")
     skip = np.where(is_literal, 1, np.where(is_sum, 3, 2))  # the words before the first child, or the literal
     short = np.flatnonzero(counts < np.where(is_literal, 2, skip))
@@ -132,7 +115,7 @@ def _c2d(words: Words) -> Sentence:
         )
     _require_nodes(words, len(firsts))
     given = values[firsts[is_literal] + 1]
-    _require_literals(words, firsts[is_literal] + 1, given, declared)
+    require_literals(words, firsts[is_literal] + 1, given, declared)
     literals, which = np.unique(given, return_inverse=True)
     number = np.empty(len(firsts), dtype=np.int64)
     number[is_literal] = which
@@ -161,37 +144,15 @@ def _header(words: Words) -> list[int]:
     return found
 
 
-def _require_letters(words: Words, firsts: Indices, letters: Bytes, allowed: bytes, said: str) -> None:
-    known = np.isin(letters, np.frombuffer(allowed, dtype=np.uint8)) & (words.ends[firsts] - words.starts[firsts] == 1)
-    if not known.all():
-        place = int(firsts[np.flatnonzero(~known)[0]])
-        raise error("wrong-node", f'"{words.word(place)[:40]}" is no kind of node', words.span(place), hint=f"{said}")
-
-
 def _require_nodes(words: Words, count: int) -> None:
     if not count:
         raise error("wrong-format", f"{words.name} holds no nodes", words.line_span(0))
 
 
-def _require_literals(words: Words, places: Indices, literals: Indices, declared: int | None) -> None:
-    """Raises DanausError `wrong-literal` for 0, or for a variable beyond those declared."""
-    bad = np.flatnonzero((literals == 0) | (np.abs(literals) > (MAX_VARIABLES if declared is None else declared)))
-    if len(bad):
-        literal, span = int(literals[bad[0]]), words.span(int(places[bad[0]]))
-        raise _wrong_literal(literal, declared, span)
-
-
-def _wrong_literal(literal: int, declared: int | None, span: Span) -> DanausError:
-    if not literal:
-        return error("wrong-literal", "0 is no literal", span, hint="variables count from 1; -1 is the first, negated")
-    most = MAX_VARIABLES if declared is None else declared
-    return error("wrong-literal", f"variable {abs(literal)} is out of range", span, hint=f"they go from 1 to {most}")
-
-
 def _d4(words: Words) -> Sentence:
     firsts, counts, letters = words.lines[:-1], words.counts, words.letters
     lettered = letters > ord("9")
-    _require_letters(words, firsts[lettered], letters[lettered], b"oatf", "o, a, t or f, or an edge between two nodes")
+    require_letters(words, firsts[lettered], letters[lettered], b"oatf", "o, a, t or f, or an edge between two nodes")
     numeric = np.ones(len(words.starts), dtype=bool)
     numeric[firsts[lettered]] = False
     places = np.flatnonzero(numeric)
@@ -220,7 +181,7 @@ def _d4(words: Words) -> Sentence:
     lengths = counts[arcs] - 3
     literal_places = stretches(firsts[arcs] + 2, lengths)
     given = values[literal_places]
-    _require_literals(words, literal_places, given, None)
+    require_literals(words, literal_places, given, None)
     literals, which = np.unique(given, return_inverse=True)
     # An edge with literals is a product of them and of what it leads to; a node is a product or a sum of its edges.
     leaves = len(literals)

@@ -32,7 +32,7 @@ def suffix_of(path: Path) -> str:
 
 
 def read_foreign(path: Path, options: ForeignOptions, known: Mapping[str, Variable]) -> Spec:
-    """The spec of a file of another tool, with one circuit, `circuit`, of all the file's variables.
+    """The spec of a file of one of the `FOREIGN` formats, with one circuit, `circuit`, of all the file's variables.
 
     A variable that is among the `known` ones by name is that one. See `docs/formats.md` and `docs/networks.md`.
 
@@ -49,16 +49,22 @@ def read_foreign(path: Path, options: ForeignOptions, known: Mapping[str, Variab
             from .nnf import read_nnf
 
             return read_nnf(path, options, known)
+        case ".sdd":
+            from .sdd import read_sdd
+
+            return read_sdd(path, options, known)
+        case ".psdd":
+            from .psdd import read_psdd
+
+            return read_psdd(path, options, known)
         case ".bif" | ".uai":
             from .bayes import read_bif, read_uai
 
             return (read_bif if form == ".bif" else read_uai)(path, options, known)
-        case ".cnf" | ".dimacs":
+        case _:
             from .cnf import read_cnf
 
             return read_cnf(path, options, known)
-        case _:
-            raise error("not-yet", f"files of the format {form} are not read yet", hint="Danaus reads .circuit files")
 
 
 def with_values(spec: Spec, path: Path) -> Spec:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ...ir.data.container import read_bytes, unreadable
 from ...ir.diagnostic import DanausError, error
+from ...ir.expression import Floats
 from ...ir.linear import Indices
 from ...ir.span import Source, Span
 
@@ -25,6 +26,9 @@ _PIECE = 1 << 24
 # Longer numbers do not fit in 64 bits.
 _DIGITS = 18
 _MANY = 1000
+# Words of more letters are read as floats one by one.
+_SHORT = 32
+_FLOATS = np.frombuffer(b"0123456789+-.eE\0", dtype=np.uint8)
 _NUMBERS = bytes(byte if byte in b"-0123456789" else 32 for byte in range(256))
 
 Bytes = NDArray[np.uint8]
@@ -147,6 +151,33 @@ class Words:
             place = int(places[np.flatnonzero(wrong)[0]])
             raise error("wrong-number", f'"{_short(self.word(place))}" is no whole number', self.span(place))
         return np.asarray(np.where(negative, -values, values))
+
+    def floats(self, places: Indices) -> Floats:
+        """The words at some places as numbers, infinities among them.
+
+        Raises: DanausError `wrong-number` at the first that is none.
+        """
+        starts, lengths = self.starts[places], self.ends[places] - self.starts[places]
+        short = lengths <= _SHORT
+        # Each word in as many bytes, zeros behind it, which numpy reads as text; the few long ones one by one.
+        width = int(lengths[short].max(initial=1))
+        letters = self.raw[np.minimum(starts[:, None] + np.arange(width), len(self.raw) - 1)]
+        letters[np.arange(width) >= np.where(short, lengths, 0)[:, None]] = 0
+        letters[~short, 0] = ord("0")
+        plain = np.isin(letters, _FLOATS).all(axis=1) & short
+        found = np.zeros(len(places))
+        try:
+            found[plain] = np.ascontiguousarray(letters[plain]).view(f"S{width}").ravel().astype(np.float64)
+            odd = np.flatnonzero(~plain)
+        except ValueError:
+            odd = np.arange(len(places))
+        for at in odd.tolist():
+            word = self.word(int(places[at]))
+            try:
+                found[at] = float(word.replace("_", "?"))  # Python's own digits in groups are no format's
+            except ValueError:
+                raise error("wrong-number", f'"{_short(word)}" is no number', self.span(int(places[at]))) from None
+        return found
 
     def _all_integers(self, places: Indices) -> Indices | None:
         """The same by numpy's own reader of text, three times as fast; None where something else stands there."""

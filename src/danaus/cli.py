@@ -47,9 +47,14 @@ def danaus() -> None:
 @click.option("--require", default="", metavar="PROPERTY,…", help="Demand these properties of every circuit.")
 @click.option("--format", "form", type=click.Choice(_FORMATS), default="text", show_default=True)
 @click.option("-o", "--output", type=_FILE, metavar="FILE", help="Write the report to a file.")
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes at most; as many as cores unless set.")
+@click.option("--baseline", type=_FILE, metavar="FILE", help="Pass over the failures that are recorded in it.")
+@click.option("--write-baseline", type=_FILE, metavar="FILE", help="Record the failures that there are now.")
+@click.option("--cache-dir", type=_FILE, metavar="FOLDER", help="Where answers are kept; ~/.cache/danaus unless set.")
+@click.option("--no-cache", is_flag=True, help="Neither use nor keep answers.")
 @_spec_options
 def check(files: tuple[Path, ...], **options: Any) -> int:
-    """Check every assert of the FILES, and report every circuit's properties."""
+    """Check every assert of the FILES, and of every .circuit in folders, and report every circuit's properties."""
     from .commands.check import run
 
     return run(files, **options)

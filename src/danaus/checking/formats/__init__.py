@@ -1,0 +1,1 @@
+"""Reports in the forms that a person, a program or a CI service reads, one module each."""
