@@ -31,11 +31,7 @@ def read_bif(path: Path, options: ForeignOptions, known: Mapping[str, Variable])
     Raises: DanausError with the place of a mistake, or `too-large`.
     """
     source = foreign_source(path)
-    network, renormalised = parse_bif(source)
-    notes = [
-        Diagnostic("renormalised", f'rows of "{name}" were renormalised', Span(source, 1), severity="note")
-        for name in renormalised
-    ]
+    network, notes = parse_bif(source)
     return _spec(path, source, network, options, known, notes)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...ir.diagnostic import error, nearest
+from ...ir.diagnostic import Diagnostic, error, nearest
 from ...ir.domain import Cat
 from ...ir.span import Note, Source
 from ...ir.store import TEXT_TOLERANCE
@@ -24,8 +24,8 @@ from .network import Factor, Network, normalised
 _STATEMENTS = ("network", "variable", "probability")
 
 
-def parse_bif(source: Source) -> tuple[Network, list[str]]:
-    """The network of a text, and the variables of which rows were renormalised.
+def parse_bif(source: Source) -> tuple[Network, list[Diagnostic]]:
+    """The network of a text, and a note where rows were renormalised.
 
     Raises: DanausError with the place of the first mistake.
     """
@@ -42,7 +42,7 @@ class _Reader:
         self.tables: dict[str, tuple[int, Factor]] = {}
         self.renormalised: list[str] = []
 
-    def read(self) -> tuple[Network, list[str]]:
+    def read(self) -> tuple[Network, list[Diagnostic]]:
         while (word := self.words.peek()) is not None:
             match word:
                 case "network":
@@ -62,7 +62,17 @@ class _Reader:
         domains = tuple(Cat(len(states), tuple(states)) for states in self.states.values())
         order = {name: number for number, name in enumerate(names)}
         factors = [self.tables[name][1] for name in order]
-        return Network(names, domains, tuple(factors)), self.renormalised
+        return Network(names, domains, tuple(factors)), self.notes()
+
+    def notes(self) -> list[Diagnostic]:
+        """One note for all rows that were renormalised, at the first of their probabilities."""
+        if not self.renormalised:
+            return []
+        first, *others = self.renormalised
+        more = f" and of {len(others)} more variables" if others else ""
+        place = self.words.place(self.tables[first][0])
+        message = f'rows of "{first}"{more} were renormalised'
+        return [Diagnostic("renormalised", message, place, severity="note")]
 
     def network(self) -> None:
         words = self.words
