@@ -15,9 +15,8 @@ from ...ir.domain import Variable, first_value
 from ...ir.family import Indicator
 from ...ir.linear import Indices
 from .options import ForeignOptions
+from .single import MAX_VARIABLES
 from .tokens import Bytes, Words
-
-MAX_VARIABLES = 1 << 24
 
 
 def without_comments(words: Words) -> Words:

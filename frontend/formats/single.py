@@ -15,6 +15,7 @@ from ..spec import Spec
 from .options import ForeignOptions
 
 CIRCUIT = "circuit"
+MAX_VARIABLES = 1 << 18
 
 
 def file_variables(
@@ -50,7 +51,12 @@ def file_variables(
 
 
 def boolean_variables(count: int, options: ForeignOptions, known: Mapping[str, Variable]) -> tuple[Variable, ...]:
-    """The variables of a format without names: x1 … xn, each bool."""
+    """The variables of a format without names: x1 … xn, each bool.
+
+    Raises: DanausError `too-large` beyond a quarter of a million, so that a number in a header costs no more than its file.
+    """
+    if count > MAX_VARIABLES:
+        raise error("too-large", f"{count} variables are too many", hint=f"at most {MAX_VARIABLES} are read")
     return file_variables([(f"x{number}", Bool()) for number in range(1, count + 1)], options, known)
 
 
@@ -78,8 +84,8 @@ def single(
 ) -> Spec:
     """The spec of one circuit; the variables that it does not mention are free."""
     store = Store(dict(values.values()))
-    mentioned = {block.variable for block in in_order(root) if isinstance(block, Input)}
-    free = tuple(variable for variable in variables if variable not in mentioned)
+    mentioned = {block.variable.order for block in in_order(root) if isinstance(block, Input)}  # which no two share
+    free = tuple(variable for variable in variables if variable.order not in mentioned)
     circuit = Circuit(root, store, CIRCUIT, free)
     parameters = {name: parameter for name, (parameter, _) in values.items()}
     return Spec(str(path), path.parent, variables, {CIRCUIT: circuit}, parameters, store, diagnostics=tuple(notes))

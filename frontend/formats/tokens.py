@@ -183,13 +183,16 @@ class Words:
         """The same by numpy's own reader of text, three times as fast; None where something else stands there."""
         first, last = int(self.starts[places[0]]), int(self.ends[places[-1]])
         starts, ends = self.starts[places], self.ends[places]
-        minus = starts[self.raw[starts] == ord("-")]
+        negative = self.raw[starts] == ord("-")
+        minus = starts[negative]
         others = np.ones(len(self.starts), dtype=bool)
         others[places] = False
         letters = self.starts[others & (self.starts >= first) & (self.starts < last)]
         stretch = self.raw[first:last]
         odd = np.flatnonzero((stretch - np.uint8(48) > 9) & (stretch > 32)) + first
-        if int((ends - starts).max()) > _DIGITS or not np.array_equal(odd, np.sort(np.concatenate([minus, letters]))):
+        if int((ends - starts).max()) > _DIGITS or bool((ends - starts <= negative).any()):
+            return None
+        if not np.array_equal(odd, np.sort(np.concatenate([minus, letters]))):
             return None
         found = np.fromstring(self.text[first:last].translate(_NUMBERS), dtype=np.int64, sep=" ")
         return found if len(found) == len(places) else None
