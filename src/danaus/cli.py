@@ -70,6 +70,7 @@ def check(files: tuple[Path, ...], **options: Any) -> int:
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of samples.")
 @click.option("--count", type=click.IntRange(min=0), help="Number of samples; 1 if not given.")
 @click.option("--given", default="", metavar='"x=1, y=2"', help="Fix variables in every circuit of the query.")
+@click.option("--smooth", is_flag=True, help="Make every circuit of the query smooth first.")
 @click.option("--device", default="cpu", show_default=True, help="Where it runs.")
 @_spec_options
 def run_query(file: Path, query: str, **options: Any) -> int:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ..compiler.needs import require
+from ..compiler.operators import smooth
 from ..compiler.queries import OPTIONAL_DATA, WITH_DATA, Answer, answer, given
 from ..frontend.elaborate.demands import AVAILABLE_QUERIES, QUERIES
 from ..frontend.spec import Query, Spec
@@ -29,7 +31,10 @@ def run(file: Path, query: str, **options: Any) -> int:
     if options["device"] != "cpu":
         raise error("not-yet", f"the device {options['device']} is not available yet", hint="cpu is")
     spec = read_spec(file, options)
-    asked = _required(find(spec, query), options["given"])
+    asked = find(spec, query)
+    if options["smooth"]:
+        asked = replace(asked, circuits=tuple(smooth(circuit) for circuit in asked.circuits))
+    asked = _required(asked, options["given"])
     _require_used(asked, options)
     data = _data(spec, asked, options["data"])
     with warnings.catch_warnings(record=True) as caught, working(f"answering {query}"):
