@@ -77,7 +77,10 @@ SAMPLES = {
         b"o 1 0\no 2 0\nt 3 0\nf 4 0\na 5 0\n2 3 -1 2 0\n2 3 1 0\n1 2 3 0\n1 5 -3 0\n5 4 0\n5 3 2 0\n",
         b"c a comment\nnnf 1 0 2\nA 0\n",
     ],
-    "sdd": [b"c x\nsdd 7\nL 1 0 -2\nL 2 2 1\nF 3\nL 4 0 2\nT 5\nD 6 1 2 1 2 4 3\nD 0 1 2 1 6 4 5\n"],
+    "sdd": [
+        b"c x\nsdd 11\nL 1 0 -2\nL 2 2 1\nF 3\nL 4 0 2\nT 5\nL 8 2 -1\nL 9 4 3\nL 10 4 -3\n"
+        b"D 6 1 2 1 2 4 3\nD 7 1 2 1 8 4 5\nD 0 3 2 6 9 7 10\n"
+    ],
     "psdd": [
         b"psdd 9\nL 0 0 1\nL 1 0 -1\nL 2 1 2\nL 3 1 -2\nT 4 1 2 -1.6\n"
         b"D 5 2 3 1 4 -0.693147181 0 2 -1.386294361 0 3 -1.386294361\n"

@@ -102,13 +102,17 @@ def main() -> int:
             started = time.monotonic()
             right = counted(data, form, row) == (int(row["vars"]), int(row["model_count"]))
             wrong += not right
-            print(f"{form}/{row[form]}: {'right' if right else 'WRONG'}, {time.monotonic() - started:.2f} s", flush=True)
+            print(
+                f"{form}/{row[form]}: {'right' if right else 'WRONG'}, {time.monotonic() - started:.2f} s", flush=True
+            )
     known = assumptions(data)
     started = time.monotonic()
     found = list(counts_under(auto1(data), [literals for literals, _ in known]))
     missed = sum(a != count for a, (_, count) in zip(found, known, strict=True))
     wrong += missed
-    print(f"auto1: {len(known)} counts under assumptions, {missed} WRONG, {time.monotonic() - started:.0f} s", flush=True)
+    print(
+        f"auto1: {len(known)} counts under assumptions, {missed} WRONG, {time.monotonic() - started:.0f} s", flush=True
+    )
     for row in likelihoods(data):
         started = time.monotonic()
         off = abs(mean_log_likelihood(data, row) - float(row["mean_test_ll_nats"]))
