@@ -13,8 +13,9 @@ from .linear import Indices
 
 Array = NDArray[Any]
 
-# Parts are copied together where they are at most so many times as long as what is read of them.
+# Parts are copied together where they are short, or at most so many times as long as what is read of them.
 _COPIED = 4
+_LITTLE = 1 << 13
 
 
 class Laid:
@@ -22,6 +23,11 @@ class Laid:
 
     def __init__(self, parts: Sequence[Array]) -> None:
         self.parts = parts
+
+    @cached_property
+    def length(self) -> int:
+        """How long the parts are together."""
+        return sum(map(len, self.parts))
 
     @cached_property
     def starts(self) -> Indices:
@@ -69,17 +75,18 @@ class Laid:
         if len(self.parts) == 1:
             self.parts[0][positions] = True
         elif len(positions) and self._short(positions):
-            marked = np.zeros(int(self.starts[-1]), dtype=bool)
+            marked = np.zeros(self.length, dtype=bool)
             marked[positions] = True
-            starts = self.starts.tolist()
-            for part, start, stop in zip(self.parts, starts, starts[1:], strict=False):
-                part |= marked[start:stop]
+            start = 0
+            for part in self.parts:
+                part |= marked[start : start + len(part)]
+                start += len(part)
         elif len(positions):
             for part, _, places in self._apart(positions):
                 part[places] = True
 
     def _short(self, positions: Indices) -> bool:
-        return int(self.starts[-1]) <= _COPIED * len(positions)
+        return self.length <= max(_LITTLE, _COPIED * len(positions))
 
     def _apart(self, positions: Indices) -> Iterator[tuple[Array, Indices, Indices]]:
         """Each part that has some of the positions, which of them, and their places in it."""

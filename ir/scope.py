@@ -29,7 +29,7 @@ _CHUNK = 1 << 22
 _HASHED = 256
 
 # Blocks of fewer edges are walked node by node: below this a dozen calls of numpy cost more (about 1 µs each).
-_NARROW = 32
+_NARROW = 256
 
 
 @dataclass(frozen=True, slots=True)
