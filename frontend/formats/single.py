@@ -53,7 +53,7 @@ def file_variables(
 def boolean_variables(count: int, options: ForeignOptions, known: Mapping[str, Variable]) -> tuple[Variable, ...]:
     """The variables of a format without names: x1 … xn, each bool.
 
-    Raises: DanausError `too-large` beyond a quarter of a million, so that a number in a header costs no more than its file.
+    Raises: DanausError `too-large` beyond a quarter of a million: a header costs no more than its file.
     """
     if count > MAX_VARIABLES:
         raise error("too-large", f"{count} variables are too many", hint=f"at most {MAX_VARIABLES} are read")
