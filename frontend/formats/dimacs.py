@@ -118,6 +118,8 @@ class _Reader:
         if bottom and not int(bottom[:40]):
             raise self.wrong(text, at + 1, "a weight is divided by zero")
         number = Fraction(top) / int(bottom or 1)
+        if abs(number) > 10**300:
+            raise self.wrong(text, at + 1, "a weight is larger than float64 holds")
         both = cachet and number == -1
         for one, value in ((int(literal), Fraction(1) if both else number), *([(-int(literal), Fraction(1))] * both)):
             self.later.append((one, value, self.place(text, at)))

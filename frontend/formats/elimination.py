@@ -88,7 +88,11 @@ def require_memory(network: Network, order: Order, memory: int) -> None:
     variable, log = order.largest
     sure = all(bool((factor.table > 0).all()) for factor in network.factors)
     needed = max(order.entries * BYTES, 2.0 ** min(log, 1000) * BYTES_JOINED)
-    if log > MOST_LOG or (sure and needed > memory):
+    planned = set(order.variables)
+    missing = any(
+        network.sizes[each] > 1 and each not in planned for factor in network.factors for each in factor.scope
+    )
+    if missing or (sure and needed > memory):  # a plan that was given up is not whole
         raise too_large(network.names[variable], log, needed, memory)
 
 

@@ -169,3 +169,8 @@ def test_what_dimacs_allows() -> None:
     cachet = parse_cnf(Source("f", "p cnf 2 0\nw 1 0.25\nw 2 -1\n"))
     assert cachet.weights is not None
     assert cachet.weights.tolist() == [[0.75, 0.25], [1, 1]]
+
+
+def test_weights_beyond_float64_are_refused() -> None:
+    with pytest.raises(DanausError, match="larger than float64"):
+        parse_cnf(Source("f", "p cnf 1 0\nc p weight 1 1e400 0\n"))
