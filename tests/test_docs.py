@@ -68,7 +68,8 @@ def printed(text: str, folder: Path) -> str:
         plugin = ["-p", "no:cacheprovider", *PLUGIN] if program == "pytest" else []
         command = [sys.executable, "-m", program, *plugin, *arguments]
         columns = "80" if program == "pytest" else "120"
-        environment = {**os.environ, "COLUMNS": columns, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        inherited = {name: value for name, value in os.environ.items() if name != "CI"}  # where pytest prints more
+        environment = {**inherited, "COLUMNS": columns, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, env=environment
         )
