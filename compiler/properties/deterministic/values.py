@@ -54,7 +54,8 @@ def nonzero(circuit: Circuit, node: tuple[Block, int], rows: Floats) -> tuple[Bo
     found = np.zeros(len(rows), dtype=bool)
     try:
         for prime in _PRIMES:
-            found |= evaluate(part, Modular(prime), evidence) != 0
+            if not found.all():
+                found |= evaluate(part, Modular(prime), evidence) != 0
         return found, True
     except DanausError:
         pass

@@ -25,6 +25,7 @@ START = 0.5
 """Seconds that a helper takes to start, about; measured 0.35 to 0.5 on two cores."""
 
 _LOOK = 0.1  # seconds between two looks at the pace
+_MANY = 200  # so many files take longer than helpers to start, whatever they hold
 _MAIN = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from danaus.checking.worker import main; main()"
 
 Receiver = Callable[[int, Done], None]
@@ -87,12 +88,13 @@ def _work(run: _Run) -> None:
 
 def _watch(run: _Run, most: int, helpers: list[threading.Thread]) -> None:
     """Starts helpers while what is left takes longer than they take to start."""
-    while len(helpers) < most and not run.over.wait(_LOOK):
+    while len(helpers) < most and not run.over.wait(_LOOK if helpers or len(run.waiting) < _MANY else 0):
         with run.lock:
             left, elapsed = len(run.waiting), time.monotonic() - run.began
             pace = elapsed / (run.done + 1)
         # It shares the work with those that there are; the first look comes after the compiler was imported.
         worth = min(left, most, int(left * pace / (2 * START))) if elapsed >= START else 0
+        worth = min(left // _MANY, most) if left >= _MANY else worth
         while len(helpers) < worth:
             helper = threading.Thread(target=_serve, args=(run,), daemon=True)
             helpers.append(helper)
