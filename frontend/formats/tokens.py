@@ -29,6 +29,7 @@ _MANY = 1000
 # Words of more letters are read as floats one by one.
 _SHORT = 32
 _FLOATS = np.frombuffer(b"0123456789+-.eE\0", dtype=np.uint8)
+_ODD = bytes(byte > 32 and byte not in b"0123456789" for byte in range(256))
 _NUMBERS = bytes(byte if byte in b"-0123456789" else 32 for byte in range(256))
 
 Bytes = NDArray[np.uint8]
@@ -185,16 +186,16 @@ class Words:
         starts, ends = self.starts[places], self.ends[places]
         negative = self.raw[starts] == ord("-")
         minus = starts[negative]
-        others = np.ones(len(self.starts), dtype=bool)
-        others[places] = False
-        letters = self.starts[others & (self.starts >= first) & (self.starts < last)]
-        stretch = self.raw[first:last]
-        odd = np.flatnonzero((stretch - np.uint8(48) > 9) & (stretch > 32)) + first
+        between = np.ones(int(places[-1] - places[0]), dtype=bool)
+        between[places[:-1] - places[0]] = False
+        letters = self.starts[places[0] : places[-1]][between]
+        stretch = self.text[first:last]
+        odd = np.flatnonzero(np.frombuffer(stretch.translate(_ODD), dtype=bool)) + first
         if int((ends - starts).max()) > _DIGITS or bool((ends - starts <= negative).any()):
             return None
         if not np.array_equal(odd, np.sort(np.concatenate([minus, letters]))):
             return None
-        found = np.fromstring(self.text[first:last].translate(_NUMBERS), dtype=np.int64, sep=" ")
+        found = np.fromstring(stretch.translate(_NUMBERS), dtype=np.int64, sep=" ")
         return found if len(found) == len(places) else None
 
     def span(self, place: int) -> Span:
