@@ -25,7 +25,7 @@ from danaus.ir.store import Store
 
 pytest.importorskip("pysdd")
 
-# One takes seconds to compile: benchmarks/networks.py has it.
+# One takes seconds to compile, and is left out here.
 SLOW = "dpmc/mcc/instances/mc2024_track4_039.cnf"
 
 
