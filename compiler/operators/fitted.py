@@ -46,13 +46,14 @@ def fitted(ids: ScopeIds) -> Block | None:
     nodes = _scalars(ids)
     if nodes is None or not nodes.scopes[-1]:
         return None
-    products = [node for node, is_sum in enumerate(nodes.sums) if is_sum is False]
+    live = np.concatenate([circuit.live[block] for block in circuit.blocks]).tolist()
+    products = [node for node, is_sum in enumerate(nodes.sums) if is_sum is False and live[node]]
     tree = tree_of(nodes.scopes[-1], {nodes.partition(node) for node in products})
     return None if tree is None else _Fitting(ids, nodes, tree).root()
 
 
 def _scalars(ids: ScopeIds) -> Scalars | None:
-    """The live nodes of a circuit; None where a sum's map is of another kind or has numbers that are no constants.
+    """The nodes of a circuit; None where a sum's map is of another kind or has numbers that are no constants.
 
     A sum of nothing, a product with such a factor, and what is made of these alone are 0, and left out of sums.
     """

@@ -63,6 +63,23 @@ def test_the_same_function_smooth_and_structured(seed: int) -> None:
         assert after.value(assignment) == before.value(assignment)
 
 
+def test_what_stands_under_zero_weights_asks_nothing_of_the_vtree() -> None:
+    p = dn.parse("""
+        var v[6] : bool
+        circuit p {
+          f = sum([v[0] = 1] * [v[1] = 1], [[1]])
+          g = sum([v[1] = 0] * [v[2] = 1], [[1]])
+          dead = [v[0] = 0] * [v[5] = 1]
+          return sum(concat(f * [v[2] = 1], g * [v[4] = 1], dead), [[1, 1, 0]])
+        }
+    """).circuit
+    made = smooth(p)
+    assert check(made, "smooth")["smooth"].status == "proved"
+    assert made.variables == p.variables
+    rows = list(itertools.product((0, 1), repeat=4))
+    assert dn.evaluate(made, rows).tolist() == dn.evaluate(p, rows).tolist()
+
+
 def test_what_fits_no_vtree_is_smoothed_all_the_same() -> None:
     a, b, c = ([input_block(Indicator(value), v) for value in (0, 1)] for v in VARIABLES[:3])
     terms = [hadamard([a[0], b[0]]), hadamard([b[1], c[0]]), hadamard([a[1], c[1]])]
