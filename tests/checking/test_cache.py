@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import random
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from safetensors.numpy import save_file
 from danaus.checking.run import Choices, check
 from danaus.checking.task import Done, Task
 
+TABLE = Path("kept/answers.sqlite")
 PART = "var x : bool\ncircuit p { return bernoulli(x, [0.5]) }\n"
 WHOLE = 'import "part.circuit" as part\ncircuit q = part.p\nassert near(integrate(q), 1, 1e-9)\n'
 LOADED = 'var x : bool\nparam w[1, 1] : positive\nload "w.safetensors"\ncircuit p {\n'
@@ -101,29 +104,82 @@ def test_files_of_one_text_keep_their_names() -> None:
         assert [report.findings[0].place.file for report in found] == ["a.circuit", "b.circuit"]
 
 
-def test_damaged_entries_are_as_if_they_were_not_there() -> None:
+def entries() -> int:
+    """How many answers are kept."""
+    with closing(sqlite3.connect(TABLE)) as table:
+        return table.execute("SELECT count(*) FROM entries").fetchone()[0]
+
+
+def test_damaged_tables_are_as_if_they_were_not_there(examined) -> None:
     Path("a.circuit").write_text(PART + "assert not smooth(p)\n")
     expected = check((Path("a.circuit"),), Choices(cached=False)).reports
     chosen = random.Random(7)
-    for turn in range(40):
+    for turn in range(60):
         assert check((Path("a.circuit"),), Choices(cache=Path("kept"))).reports == expected
-        (entry,) = Path("kept").rglob("*.json")
-        content = bytearray(entry.read_bytes())
+        content = bytearray(TABLE.read_bytes())
         match turn % 4:
             case 0:
-                content[chosen.randrange(len(content))] ^= 1 << chosen.randrange(8)
+                for _ in range(40):
+                    content[chosen.randrange(len(content))] ^= 1 << chosen.randrange(8)
             case 1:
                 content = content[: chosen.randrange(len(content))]
             case 2:
                 content = bytearray(chosen.randbytes(chosen.randrange(200)))
             case _:
-                entry.unlink()
-                entry.mkdir()
-        if entry.is_file():
-            entry.write_bytes(content)
-        assert check((Path("a.circuit"),), Choices(cache=Path("kept"))).reports == expected
-        if entry.is_dir():
-            entry.rmdir()
+                content[chosen.randrange(100)] ^= 1 << chosen.randrange(8)  # in the header
+        TABLE.write_bytes(content)
+        for _ in range(2):
+            assert check((Path("a.circuit"),), Choices(cache=Path("kept"))).reports == expected
+    TABLE.unlink()
+    TABLE.mkdir()
+    assert check((Path("a.circuit"),), Choices(cache=Path("kept"))).reports == expected
+
+
+def test_damaged_entries_are_examined_again(examined) -> None:
+    Path("a.circuit").write_text(PART)
+    assert statuses("a.circuit") == [0] and len(fresh(examined)) == 2
+    with closing(sqlite3.connect(TABLE)) as table, table:
+        (content,) = table.execute("SELECT content FROM entries").fetchone()
+        assert b'"findings":[]' in content
+        table.execute("UPDATE entries SET content = ?", (content.replace(b"smooth", b"smoot#"),))
+    assert statuses("a.circuit") == [0] and len(fresh(examined)) == 2
+    assert statuses("a.circuit") == [0] and len(fresh(examined)) == 1
+
+
+def test_an_interruption_keeps_what_was_found(examined, monkeypatch: pytest.MonkeyPatch) -> None:
+    from danaus.checking import parallel
+
+    for name in ("a", "b", "c"):
+        Path(f"{name}.circuit").write_text(f"# {name}\n{PART}")
+    do = parallel.do
+    monkeypatch.setattr(parallel, "do", lambda task: interrupt() if task.file == "c.circuit" else do(task))
+    with pytest.raises(KeyboardInterrupt):
+        statuses("a.circuit", "b.circuit", "c.circuit")
+    assert entries() == 2
+
+
+def interrupt() -> Done:
+    raise KeyboardInterrupt
+
+
+def test_old_entries_are_removed() -> None:
+    for name in ("a", "b"):
+        Path(f"{name}.circuit").write_text(f"# {name}\n{PART}")
+    assert statuses("a.circuit") == [0]
+    with closing(sqlite3.connect(TABLE)) as table, table:
+        table.execute("UPDATE entries SET used = 0")
+    Path("kept/swept").unlink()
+    assert statuses("b.circuit") == [0] and entries() == 1
+
+
+def test_used_entries_stay() -> None:
+    Path("a.circuit").write_text(PART)
+    assert statuses("a.circuit") == [0]
+    with closing(sqlite3.connect(TABLE)) as table, table:
+        table.execute("UPDATE entries SET used = 0")
+    assert statuses("a.circuit") == [0]
+    with closing(sqlite3.connect(TABLE)) as table:
+        assert table.execute("SELECT min(used) FROM entries").fetchone()[0] > 10**9
 
 
 def test_a_folder_that_cannot_be_written_does_no_harm() -> None:
@@ -146,7 +202,7 @@ def test_missing_files_and_folders_in_their_place_are_not_remembered() -> None:
     assert statuses("whole.circuit", "nowhere.circuit") == [1, 1]
     Path("part.circuit").mkdir()
     assert statuses("whole.circuit") == [1]
-    assert not list(Path("kept").rglob("*.json"))
+    assert not TABLE.exists()
 
 
 def test_two_processes_write_one_cache() -> None:
@@ -158,8 +214,8 @@ def test_two_processes_write_one_cache() -> None:
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
     first, second = (process.communicate(timeout=100)[0] for process in both)
     assert first == second and len(json.loads(first)) == 30
-    assert len(list(Path("kept").rglob("*.json"))) == 30
-    assert {path.suffix for path in Path("kept").rglob("*") if path.is_file()} <= {".json", ""}
+    assert entries() == 30
+    assert {path.name for path in Path("kept").iterdir()} == {"answers.sqlite", "swept"}
     assert subprocess.run(command, capture_output=True, text=True, env=environment).stdout == first
 
 

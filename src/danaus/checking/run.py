@@ -50,7 +50,7 @@ def check(arguments: tuple[Path, ...], choices: Choices) -> Outcome:
     tasks = [_task(file, settings[file], choices, len(files)) for file in files]
     cache = Cache(choices.cache or default_folder()) if choices.cached else None
     keys = [cache.key(task.file, task.required, task.options) if cache else None for task in tasks]
-    reports = [cache.get(key) if cache and key else None for key in keys]
+    reports: list[Report | None] = cache.get(keys) if cache else [None] * len(tasks)
     missing = [number for number, report in enumerate(reports) if report is None]
     if missing or not files:
         _examine(missing, tasks, keys, reports, cache, choices, list(settings.values()))
@@ -81,10 +81,12 @@ def _examine(
         if cache is not None and key is not None:
             cache.put(key, done.report, done.read)
 
-    with working(f"checking {len(missing)} of {len(tasks)} files"):
-        perform([(number, tasks[number]) for number in missing], choices.jobs or _cores(), receive)
-    if cache is not None:
-        cache.sweep()
+    try:
+        with working(f"checking {len(missing)} of {len(tasks)} files"):
+            perform([(number, tasks[number]) for number in missing], choices.jobs or _cores(), receive)
+    finally:  # what was found before an interruption is kept
+        if cache is not None:
+            cache.write()
 
 
 def _settings(file: str) -> Configuration:
