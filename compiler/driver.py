@@ -48,7 +48,7 @@ def load(path: str | Path, options: Options | None = None) -> Spec:
     for name in ("variables", "vtree", "evidence"):
         if getattr(options.foreign, name) is not None:
             raise error("wrong-option", f"{name} is for files of other tools; {path.name} is a .circuit file")
-    return _load(path, options, {}, ())
+    return _load(path, options, {}, _Imports(options))
 
 
 def parse(text: str, name: str = "<text>", folder: Path | None = None, options: Options | None = None) -> Spec:
@@ -56,7 +56,8 @@ def parse(text: str, name: str = "<text>", folder: Path | None = None, options: 
 
     Raises: DanausError with all mistakes of the text, each with its place.
     """
-    return _compile(Source(name, text), folder or Path(), options or Options(), {}, ())
+    options = options or Options()
+    return _compile(Source(name, text), folder or Path(), options, {}, _Imports(options))
 
 
 def syntax(path: str | Path) -> File:
@@ -70,12 +71,12 @@ def syntax(path: str | Path) -> File:
     return file
 
 
-def _load(path: Path, options: Options, known: Mapping[str, Variable], chain: tuple[Path, ...]) -> Spec:
-    real = path.resolve()
+def _load(path: Path, options: Options, known: Mapping[str, Variable], imports: _Imports) -> Spec:
+    real, chain = path.resolve(), imports.chain
     if real in chain:
         names = " → ".join(step.name for step in (*chain[chain.index(real) :], real))
         raise error("import-cycle", f"the files import each other: {names}", hint="move what both need to a third file")
-    return _compile(read_source(path), path.parent, options, known, (*chain, real))
+    return _compile(read_source(path), path.parent, options, known, replace(imports, chain=(*chain, real)))
 
 
 def _is_foreign(path: Path) -> bool:
@@ -97,10 +98,9 @@ def _is_foreign(path: Path) -> bool:
 
 
 def _compile(
-    source: Source, folder: Path, options: Options, known: Mapping[str, Variable], chain: tuple[Path, ...]
+    source: Source, folder: Path, options: Options, known: Mapping[str, Variable], imports: _Imports
 ) -> Spec:
     """Text to syntax to circuits; imports come through here again."""
-    imports = _Imports(options, chain)
     gatherer = Gatherer()
     file = parse_source(source, gatherer)
     return elaborate(
@@ -108,20 +108,24 @@ def _compile(
     )
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Imports:
-    """Reads imported files, each once, with the importer's variables and without its parameters."""
+    """Reads imported files, with the importer's variables and without its parameters.
+
+    Each is read once, whoever imports it, so that the parameters of a file are the same by every way to it.
+    """
 
     options: Options
-    chain: tuple[Path, ...]
+    chain: tuple[Path, ...] = ()
     read: dict[Path, Spec] = field(default_factory=dict[Path, Spec])
 
-    def load(self, path: Path, options: ForeignOptions, known: Mapping[str, Variable]) -> Spec:
-        """The spec of an import."""
+    def load(self, path: Path, options: ForeignOptions, known: Mapping[str, Variable], anew: bool) -> Spec:
+        """The spec of an import; one that is read anew shares no parameters with what was read before."""
         if _is_foreign(path):
             memory = self.options.foreign.memory
             return read_foreign(path, replace(options, memory=memory), known)
         real = path.resolve()
-        if real not in self.read:
-            self.read[real] = _load(path, Options(self.options.seed), known, self.chain)
-        return self.read[real]
+        imports = replace(self, read={}) if anew else self
+        if real not in imports.read:
+            imports.read[real] = _load(path, Options(self.options.seed), known, imports)
+        return imports.read[real]

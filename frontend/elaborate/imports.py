@@ -8,7 +8,7 @@ from pathlib import Path
 from ...ir.diagnostic import error, nearest, placed
 from ...ir.domain import Variable
 from ...ir.span import Span
-from ...ir.store import settle
+from ...ir.store import Store, settle
 from ..formats.options import ForeignOptions
 from ..spec import Spec
 from ..syntax import Expression, ImportStatement, List, Name
@@ -16,7 +16,8 @@ from .context import Context, Imported, VariableArray
 from .numbers import describe, integer
 from .variables import variables
 
-Import = Callable[[Path, ForeignOptions, Mapping[str, Variable]], Spec]
+Import = Callable[[Path, ForeignOptions, Mapping[str, Variable], bool], Spec]
+"""Reads a file with options and the importer's variables; the last says that its parameters are to be new ones."""
 _OPTIONS = ("variables", "vtree", "evidence", "over")
 
 
@@ -28,7 +29,10 @@ def import_file(statement: ImportStatement, context: Context, load_import: Impor
     options = _options(statement, context)
     path = context.folder / statement.path.text
     with placed(statement.path.span):
-        spec = load_import(path, options, context.columns)
+        spec = load_import(path, options, context.columns, False)
+    if _differs(_store(statement, spec, context), context.store):
+        with placed(statement.path.span):
+            spec = load_import(path, options, context.columns, True)
     for variable in spec.variables:
         mine = context.columns.get(variable.name)
         if mine is not None and mine != variable:
@@ -38,12 +42,22 @@ def import_file(statement: ImportStatement, context: Context, load_import: Impor
                 raise error("duplicate-name", f'the import declares a variable "{variable.name}", which is taken')
             context.columns[variable.name] = variable
     _declare_arrays(spec.variables, context, statement.span)
+    context.store = context.store.updated(_store(statement, spec, context))
     found = {f"{statement.name.text}.{name}": parameter for name, parameter in spec.parameters.items()}
-    loaded = context.declarations.loaded
-    values = {parameter: settle(parameter, loaded[name])[0] for name, parameter in found.items() if name in loaded}
-    context.store = spec.store.updated(context.store).updated(values)
     context.imported.update(found)
     context.declare(statement.name, Imported(statement.name.text, spec))
+
+
+def _store(statement: ImportStatement, spec: Spec, context: Context) -> Store:
+    """The values of an import, with those that the importer loads for it."""
+    loaded = context.declarations.loaded
+    named = {f"{statement.name.text}.{name}": parameter for name, parameter in spec.parameters.items()}
+    return spec.store.updated({one: settle(one, loaded[name])[0] for name, one in named.items() if name in loaded})
+
+
+def _differs(one: Store, other: Store) -> bool:
+    """Whether a parameter that both have is of two values, because files load different ones for a file they share."""
+    return any(parameter in other and not other[parameter].same(value) for parameter, value in one.items())
 
 
 def _declare_arrays(found: tuple[Variable, ...], context: Context, span: Span) -> None:
