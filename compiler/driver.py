@@ -16,6 +16,7 @@ from ..frontend.elaborate import elaborate
 from ..frontend.formats.options import ForeignOptions
 from ..frontend.formats.read import FOREIGN, read_foreign, suffix_of, with_values
 from ..frontend.parse import parse as parse_source
+from ..frontend.parse import uncollected
 from ..frontend.read import read_source
 from ..frontend.spec import Spec
 from ..frontend.syntax import File
@@ -97,15 +98,14 @@ def _is_foreign(path: Path) -> bool:
     return False
 
 
-def _compile(
-    source: Source, folder: Path, options: Options, known: Mapping[str, Variable], imports: _Imports
-) -> Spec:
+def _compile(source: Source, folder: Path, options: Options, known: Mapping[str, Variable], imports: _Imports) -> Spec:
     """Text to syntax to circuits; imports come through here again."""
     gatherer = Gatherer()
     file = parse_source(source, gatherer)
-    return elaborate(
-        file, folder, OPERATORS, gatherer, imports.load, seed=options.seed, params=options.params, known=known
-    )
+    with uncollected():
+        return elaborate(
+            file, folder, OPERATORS, gatherer, imports.load, seed=options.seed, params=options.params, known=known
+        )
 
 
 @dataclass(frozen=True, slots=True)

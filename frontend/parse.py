@@ -41,7 +41,7 @@ def parse(source: Source, gatherer: Gatherer) -> File:
     expected ":", found "bool"
     """
     mistakes = _Mistakes()
-    with _uncollected():
+    with uncollected():
         try:
             tokens = nest(_language()[1].scan(source, mistakes), mistakes)
             statements = _Recovery(mistakes).all(tokens) if mistakes.diagnostics else _whole(tokens, mistakes)
@@ -69,7 +69,7 @@ class _Mistakes(Gatherer):
 
 
 @contextmanager
-def _uncollected() -> Generator[None, None, None]:
+def uncollected() -> Generator[None, None, None]:
     """Holds back the collection of cycles: a tree has none, and looking for them is a third of the time of a parse."""
     enabled = gc.isenabled()
     gc.disable()

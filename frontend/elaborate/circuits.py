@@ -13,7 +13,6 @@ from .calls import OPERATORS, TEMPLATES
 from .context import KINDS, Context, Imported
 from .numbers import describe
 from .operators import operator_circuit
-from .templates import template_circuit
 
 
 def circuit(expression: Expression, context: Context, name: str) -> Circuit:
@@ -39,6 +38,8 @@ def circuit(expression: Expression, context: Context, name: str) -> Circuit:
             case Attribute():
                 return imported_circuit(context, expression)
             case Call(Name(form)) if form in TEMPLATES:
+                from .templates import template_circuit  # with readers of data; few specs have a template
+
                 return template_circuit(expression, context, name, all_of)
             case Call(Name(form)) if form in OPERATORS:
                 return operator_circuit(expression, context, name, all_of)

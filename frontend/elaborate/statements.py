@@ -27,7 +27,6 @@ from ..syntax import (
     Statement,
     VarStatement,
 )
-from ..tensors import read_tensors
 from .bodies import run
 from .body import Body
 from .circuits import circuit
@@ -142,6 +141,8 @@ def _loads(file: File, context: Context, params: Path | None) -> dict[str, Span 
         sources.append((params, None))
     for path, span in sources:
         with context.gatherer.catch(span):
+            from ..tensors import read_tensors  # with readers of data; few specs load anything
+
             for name, value in read_tensors(path).items():
                 context.declarations.loaded[name] = value
                 places[name] = span
