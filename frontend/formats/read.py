@@ -10,7 +10,6 @@ from ...ir.diagnostic import Diagnostic, error, nearest
 from ...ir.domain import Variable
 from ...ir.store import settle
 from ..spec import Spec
-from ..tensors import read_tensors
 from .options import ForeignOptions
 
 # What each format takes beside the options that all take.
@@ -72,6 +71,8 @@ def with_values(spec: Spec, path: Path) -> Spec:
 
     Raises: DanausError `unknown-name`, or what `settle` raises.
     """
+    from ..tensors import read_tensors  # with readers of data; few runs load anything
+
     found = read_tensors(path)
     notes: list[Diagnostic] = []
     values = {}
