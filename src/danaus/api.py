@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import NoneType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .compiler import driver, queries
+from .compiler.compile import compile as compile_circuit
 from .compiler.judge import Verdict, judge
 from .compiler.needs import require
 from .compiler.operators.operands import variable_of, variables_of
@@ -36,6 +37,9 @@ from .ir.evaluate import evaluate as evaluate_over
 from .ir.expression import Value
 from .ir.semirings import Semiring
 from .ir.span import caller
+
+if TYPE_CHECKING:
+    from .runtime.executable import Executable
 
 Floats = NDArray[np.float64]
 
@@ -390,6 +394,27 @@ def hamming(circuit: Circuit) -> Floats:
     return ask.hamming(circuit)
 
 
+def compile(circuit: Circuit, device: str = "cpu", dtype: str = "float32") -> Executable:
+    """A circuit compiled to native code: a `torch.nn.Module` with `log_likelihood`, `marginal` and the other queries.
+
+    `dtype` is "float32" or "float64": the numbers that it computes with; answers are float64. The CPU is the one device
+    so far.
+
+    >>> p = parse("var x : bool; circuit p { return bernoulli(x, [0.25]) }").circuit
+    >>> compile(p).log_likelihood([[0], [1]]).exp()
+    tensor([0.7500, 0.2500], dtype=torch.float64)
+
+    Raises: DanausError `missing-package` without torch and llvmlite, `unknown-device`, `unknown-type`.
+    """
+    _wants_circuit(circuit)
+    _wants(str, "a name", device, dtype)
+    if device != "cpu":
+        raise error("unknown-device", f'there is no device "{device}"', caller(), hint='the one so far is "cpu"')
+    if dtype not in ("float32", "float64"):
+        raise error("unknown-type", f'there is no type "{dtype}"', caller(), hint="there are float32 and float64")
+    return compile_circuit(circuit, "float32" if dtype == "float32" else "float64")
+
+
 def _shaped(x: ArrayLike, found: Floats) -> Any:
     return found if np.ndim(x) == 2 else found[0]
 
@@ -410,6 +435,7 @@ __all__ = [
     "Verdict",
     "check",
     "compatible",
+    "compile",
     "conditional",
     "count",
     "evaluate",

@@ -1,0 +1,107 @@
+"""The function that runs a Program's records for tiles of the batch, with the code of every kernel that they name.
+
+Tiles are independent: threads take ranges of them, each with buffers of its own.
+"""
+
+from __future__ import annotations
+
+from . import kernels
+from .builder import Function
+from .plan import FIELDS, RECORD, Kernel, Plan
+from .state import ERROR, EXPONENT, LOST, STATE
+from .vectors import ROW, Vectors
+
+ARGUMENTS = (
+    "ptr noalias %records, i64 %count, ptr noalias %arena, ptr noalias %words, ptr noalias %codes, i64 %row, "
+    "ptr noalias %soft, i64 %softness, ptr %slots, i64 %root, ptr noalias %out, i64 %first, i64 %last"
+)
+ANSWERS = 4
+"""Rows of a tile's answer: value, exponent, lost, error."""
+
+
+def driver(plan: Plan, vectors: Vectors) -> Function:
+    """The function `program`: all records for the tiles from first to last."""
+    f = Function("program", ARGUMENTS, vectors)
+
+    def tile(t: str) -> None:
+        codes = f.at("%codes", f.op(f"mul i64 {t}, %row"), 1)
+        soft = f.at("%soft", f.op(f"mul i64 {t}, %softness"), 1)
+        end = f.at("%records", "%count", RECORD)
+        before, head, joined, done = f.block, f.fresh("head"), f.fresh("joined"), f.fresh("done")
+        f.do(f"br label %{head}")
+        f.label(head)
+        place = len(f.lines)
+        pc, turn = "%" + f.fresh("pc"), "%" + f.fresh("turn")
+        names = {name: f.load(f.at(pc, None, offset=8 * i), "i64") for i, name in enumerate(FIELDS)}
+        labels = [f.fresh(kernel.kind) for kernel in plan.kernels]
+        cases = " ".join(f"i64 {i}, label %{label}" for i, label in enumerate(labels))
+        f.do(f"switch i64 {names['kernel']}, label %{labels[0]} [ {cases} ]")
+        ends: list[tuple[str, str, str]] = []
+        for kernel, label in zip(plan.kernels, labels, strict=True):
+            f.label(label)
+            if kernel.kind == "repeat":
+                ends.append(_turned(f, pc, turn, names))
+            else:
+                data = f.op(f"add i64 {names['data']}, {f.op(f'mul i64 {turn}, ' + names['data_step'])}")
+                column = f.op(f"add i64 {names['column']}, {f.op(f'mul i64 {turn}, ' + names['column_step'])}")
+                _emit(f, kernel, names, data, f.at(codes, column), soft)
+                ends.append((f.at(pc, 1, RECORD), turn, f.block))
+            f.do(f"br label %{joined}")
+        f.label(joined)
+        after = f.op("phi ptr " + ", ".join(f"[ {to}, %{block} ]" for to, _, block in ends))
+        turned = f.op("phi i64 " + ", ".join(f"[ {now}, %{block} ]" for _, now, block in ends))
+        more = f.op(f"icmp ult ptr {after}, {end}")
+        f.do(f"br i1 {more}, label %{head}, label %{done}, !llvm.loop !0")
+        f.lines[place:place] = [
+            f"  {pc} = phi ptr [ %records, %{before} ], [ {after}, %{joined} ]",
+            f"  {turn} = phi i64 [ 0, %{before} ], [ {turned}, %{joined} ]",
+        ]
+        f.label(done)
+        _answer(f, f.at("%slots", "%root"), f.at("%out", t, ANSWERS * ROW))
+
+    f.loop("%last", tile, start="%first")
+    return f
+
+
+def _turned(f: Function, pc: str, turn: str, names: dict[str, str]) -> tuple[str, str, str]:
+    """The end of a loop: back to its body, or on."""
+    following = f.op(f"add i64 {turn}, 1")
+    again = f.op(f"icmp slt i64 {following}, {names['out']}")
+    back = f.at(pc, f.op(f"sub i64 0, {names['first']}"))
+    to = f.op(f"select i1 {again}, ptr {back}, ptr {f.at(pc, 1, RECORD)}")
+    return to, f.op(f"select i1 {again}, i64 {following}, i64 0"), f.block
+
+
+def _emit(f: Function, kernel: Kernel, names: dict[str, str], data: str, codes: str, soft: str) -> None:
+    out, first, second = (f.at("%slots", names[name]) for name in ("out", "first", "second"))
+    sizes = kernel.sizes
+    match kernel.kind:
+        case "load":
+            kernels.load(f, sizes[0], sizes[1], out, f.at("%arena", data), codes)
+        case "fill":
+            kernels.fill(f, sizes[0], out, f.at("%arena", data))
+        case "copy":
+            kernels.copy(f, sizes[0], out, f.at(soft, data))
+        case "multiply":
+            kernels.multiply(f, sizes[0], sizes[1], out, first, second, pairs=False)
+        case "pairs":
+            kernels.multiply(f, sizes[0], sizes[1], out, first, second, pairs=True)
+        case "join":
+            kernels.join(f, out, "%slots", f.at("%words", names["words"]))
+        case "gather":
+            kernels.gather(f, sizes[0], out, first, f.at("%words", names["words"]))
+        case "scale":
+            kernels.scale(f, sizes[0], out, first, f.at("%arena", data))
+        case _:
+            blocks, rows, columns, *strides, shared = sizes
+            read, write = (strides[0], strides[1]), (strides[2], strides[3])
+            kernels.contract(f, blocks, rows, columns, read, write, bool(shared), out, first, f.at("%arena", data))
+
+
+def _answer(f: Function, root: str, out: str) -> None:
+    v = f.vectors
+    rows = (STATE, EXPONENT, LOST, ERROR)
+    for position, row in enumerate(rows):
+        for c in range(v.columns):
+            value = f.load(f.at(root, None, offset=row * ROW + c * v.bytes))
+            f.store(value, f.at(out, None, offset=position * ROW + c * v.bytes))

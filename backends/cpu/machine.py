@@ -1,0 +1,168 @@
+"""LLVM's code generator: from text to native code in this process, or to an object for another machine.
+
+What is compiled once is kept on disk by content (text, target and version of LLVM), and loads in a millisecond.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+
+from ...ir.diagnostic import error
+from .vectors import Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A processor that code is generated for."""
+
+    triple: str
+    cpu: str
+    features: str
+    vector: int
+    registers: int
+
+    def vectors(self, size: int) -> Vectors:
+        """Vectors of numbers of so many bytes."""
+        return Vectors(size, self.vector // size, self.registers)
+
+
+@functools.cache
+def _ready() -> None:
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+
+
+@functools.cache
+def host() -> Target:
+    """The processor of this machine.
+
+    Raises: DanausError `unsupported-cpu` where it has no fused multiply-add.
+    """
+    _ready()
+    features = llvm.get_host_cpu_features()
+    name, triple = llvm.get_host_cpu_name(), llvm.get_process_triple()
+    if platform.machine().lower() in ("aarch64", "arm64"):
+        return Target(triple, name, features.flatten(), 16, 32)
+    if not features.get("fma") or not features.get("avx2"):
+        raise error(
+            "unsupported-cpu",
+            f"this processor ({name}) has no AVX2 with fused multiply-add",
+            hint="danaus.evaluate answers the same queries without compiling",
+        )
+    wide = bool(features.get("avx512f") and features.get("avx512vl") and features.get("avx512dq"))
+    return Target(triple, name, features.flatten(), 64 if wide else 32, 32 if wide else 16)
+
+
+NAMED = {
+    "x86-64-v3": Target("x86_64-unknown-linux-gnu", "x86-64-v3", "", 32, 16),
+    "x86-64-v4": Target("x86_64-unknown-linux-gnu", "x86-64-v4", "", 64, 32),
+    "aarch64": Target("aarch64-unknown-linux-gnu", "generic", "", 16, 32),
+}
+"""Targets by the name that `--target cpu:NAME` takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """Compiled functions; they live as long as this does."""
+
+    engine: Any
+    functions: dict[str, Callable[..., Any]] = field(default_factory=dict[str, Callable[..., Any]])
+
+    def call(self, name: str, *kinds: type[Any]) -> Callable[..., Any]:
+        """The function of a name, which takes arguments of these ctypes."""
+        if name not in self.functions:
+            address = self.engine.get_function_address(name)
+            self.functions[name] = ctypes.CFUNCTYPE(None, *kinds)(address)
+        return self.functions[name]
+
+
+def compiled(text: str, target: Target | None = None) -> Library:
+    """The code of a module for this machine, from the cache where it stands there."""
+    target = target or host()
+    place = _folder() / f"{_digest(text, target)}.o"
+    try:
+        code = place.read_bytes()
+    except OSError:
+        code = emitted(text, target)
+        _keep(place, code)
+    return loaded(code, target)
+
+
+def loaded(code: bytes, target: Target | None = None) -> Library:
+    """The functions of an object for this machine."""
+    target = target or host()
+    _ready()
+    empty = llvm.parse_assembly("")
+    machine = _machine(target, jit=True)
+    empty.triple = machine.triple
+    engine = llvm.create_mcjit_compiler(empty, machine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    return Library(engine)
+
+
+def emitted(text: str, target: Target, jit: bool = True) -> bytes:
+    """The object file of a module for a target."""
+    code: bytes = _machine(target, jit).emit_object(_parsed(text, target, jit))
+    return code
+
+
+def assembly(text: str, target: Target | None = None) -> str:
+    """What the code generator writes, to read."""
+    target = target or host()
+    written: str = _machine(target, True).emit_assembly(_parsed(text, target, True))
+    return written
+
+
+def _parsed(text: str, target: Target, jit: bool) -> Any:
+    _ready()
+    module = llvm.parse_assembly(text)
+    machine = _machine(target, jit)
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    module.verify()
+    return module
+
+
+def _machine(target: Target, jit: bool) -> Any:
+    _ready()
+    return llvm.Target.from_triple(target.triple).create_target_machine(
+        cpu=target.cpu,
+        features=target.features,
+        opt=3,
+        reloc="pic",
+        codemodel="jitdefault" if jit else "default",
+        jit=jit,
+    )
+
+
+def _digest(text: str, target: Target) -> str:
+    parts = (text, target.triple, target.cpu, target.features, llvmlite.__version__, str(llvm.llvm_version_info))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _folder() -> Path:
+    base = os.environ.get("DANAUS_CACHE") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "danaus" / "cpu"
+
+
+def _keep(place: Path, code: bytes) -> None:
+    """Writes to the cache whole or not at all; without a place to write, nothing is kept."""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=place.parent, delete=False) as file:
+            file.write(code)
+        os.replace(file.name, place)
+    except OSError:
+        return

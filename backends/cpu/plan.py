@@ -1,0 +1,240 @@
+"""From a Program to the records that compiled code runs through, and to where its tables stand.
+
+What enters is a Program without scalar networks, after its buffers were reused; what leaves is a record of 64-bit words
+per operation, the list of kernels that they name, and the layout of the arena that holds the tables. Where a Program is
+run again with other parameters, only the arena is filled anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...ir.program.operation import (
+    AllPairs,
+    Contract,
+    Density,
+    Fill,
+    Gather,
+    Join,
+    Load,
+    Multiply,
+    Network,
+    Repeat,
+    Scale,
+    Step,
+    reads,
+    shifted,
+    unrolled,
+)
+from ...ir.program.program import Program
+from ...ir.program.widths import Width, widths
+from .state import STATE
+from .vectors import ROW, Vectors
+
+FIELDS = ("kernel", "out", "first", "second", "data", "column", "data_step", "column_step", "words")
+LAST = len(FIELDS)
+RECORD = 8 * LAST
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A kind of kernel with the sizes that it is compiled for."""
+
+    kind: str
+    sizes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where one use of a table stands in the arena."""
+
+    kind: str
+    table: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """Records [operations, fields], kernels by number, the arena's entries and size in bytes, and words for indices.
+
+    `slots` is the size of a tile's buffers, `root` the offset of the root's, `soft` that of the values of densities.
+    """
+
+    records: NDArray[np.int64]
+    kernels: tuple[Kernel, ...]
+    entries: tuple[Entry, ...]
+    arena: int
+    words: NDArray[np.uint8]
+    slots: int
+    root: int
+    soft: int
+    densities: tuple[int, ...]
+
+
+def plan(program: Program, vectors: Vectors) -> Plan:
+    """The records of a Program."""
+    return _Planner(program, vectors).plan()
+
+
+@dataclass(slots=True)
+class _Planner:
+    program: Program
+    vectors: Vectors
+    kernels: dict[Kernel, int] = field(default_factory=dict[Kernel, int])
+    words: bytearray = field(default_factory=bytearray)
+    records: list[list[int]] = field(default_factory=list[list[int]])
+    places: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
+    soft: dict[int, int] = field(default_factory=dict[int, int])
+    slots: list[int] = field(default_factory=list[int])
+
+    def plan(self) -> Plan:
+        program = self.program
+        sizes = [(STATE + nodes) * ROW for nodes in program.buffers]
+        self.slots = [int(offset) for offset in np.cumsum([0, *sizes])]
+        arena = self._lay_tables()
+        soft = self._lay_densities()
+        found = iter(widths(program))
+        for operation in program.operations:
+            if isinstance(operation, Repeat):
+                self._loop(operation, found)
+            else:
+                self.records.append(self._record(operation, next(found)))
+        entries = tuple(Entry(kind, table, offset) for (kind, table), offset in self.places.items())
+        return Plan(
+            np.array(self.records, dtype=np.int64).reshape(-1, LAST),
+            tuple(self.kernels),
+            entries,
+            arena,
+            np.frombuffer(bytes(self.words) or bytes(8), dtype=np.uint8),
+            self.slots[-1],
+            self.slots[program.root],
+            soft,
+            tuple(self.soft[source] for source in sorted(self.soft)),
+        )
+
+    def _lay_tables(self) -> int:
+        """Places for every use of a table, those of one kind in the order of their numbers, so that loops can step."""
+        used = sorted({place for operation in unrolled(self.program.operations) if (place := table_use(operation))})
+        offset = 0
+        for kind, table in used:
+            self.places[kind, table] = offset
+            offset += size_of(kind, self.program.tables[table], self.vectors)
+        return offset
+
+    def _lay_densities(self) -> int:
+        offset = 0
+        found = {step.source: step.nodes for step in unrolled(self.program.operations) if isinstance(step, Density)}
+        for source, nodes in sorted(found.items()):
+            self.soft[source] = offset
+            offset += (STATE + nodes) * ROW
+        return offset
+
+    def _loop(self, loop: Repeat, found: Iterator[Width]) -> None:
+        """A loop, its body once with steps; turn after turn where the tables do not lie evenly."""
+        body = [(step, next(found)) for step in loop.body]
+        turns: list[list[list[int]]] = []
+        for turn in range(loop.count):
+            moved = zip(body, loop.columns, loop.tables, strict=True)
+            turns.append(
+                [
+                    self._record(shifted(step, turn * column, turn * table), width)
+                    for (step, width), column, table in moved
+                ]
+            )
+        steps = np.diff(np.array(turns), axis=0)
+        if (steps == steps[:1]).all():
+            data, column = FIELDS.index("data"), FIELDS.index("column")
+            for record, step in zip(turns[0], steps[0].tolist(), strict=True):
+                record[FIELDS.index("data_step")], record[FIELDS.index("column_step")] = step[data], step[column]
+                self.records.append(record)
+            back = self._empty("repeat")
+            back[1], back[2] = loop.count, len(body) * RECORD
+            self.records.append(back)
+        else:
+            for turn_records in turns:
+                self.records += turn_records
+
+    def _empty(self, kind: str, *sizes: int) -> list[int]:
+        record = [0] * LAST
+        record[0] = self.kernels.setdefault(Kernel(kind, sizes), len(self.kernels))
+        return record
+
+    def _record(self, operation: Step, width: Width) -> list[int]:
+        nodes, below = width
+        lanes = self.vectors.lanes * 4
+        match operation:
+            case Load(_, table, column):
+                record = self._empty("load", nodes, self.program.tables[table][0])
+                record[5] = column * lanes
+            case Fill():
+                record = self._empty("fill", nodes)
+            case Density(_, source, _, _):
+                record = self._empty("copy", nodes)
+                record[4] = self.soft[source]
+            case Multiply():
+                record = self._empty("multiply", *below)
+            case AllPairs():
+                record = self._empty("pairs", *below)
+            case Join(_, parts):
+                record = self._empty("join")
+                pairs = [value for part, size in zip(parts, below, strict=True) for value in (self.slots[part], size)]
+                record[8] = self._word(np.array([len(parts), *pairs], dtype=np.int64))
+            case Gather(_, _, index):
+                record = self._empty("gather", nodes)
+                record[8] = self._word(self.program.indices[index].astype(np.int32))
+            case Scale():
+                record = self._empty("scale", nodes)
+            case Contract(_, _, table, blocks, rows, columns, read, write):
+                shared = int(self.program.tables[table][0] == 1)
+                sizes = (blocks, rows, columns, read.block, read.node, write.block, write.node, shared)
+                record = self._empty("contract", *sizes)
+            case Network():
+                raise AssertionError("networks run by themselves")
+        record[1] = self.slots[operation.out]
+        for position, source in enumerate(reads(operation)[:2]):
+            record[2 + position] = self.slots[source]
+        place = table_use(operation)
+        if place:
+            record[4] = self.places[place]
+        return record
+
+    def _word(self, array: NDArray[np.int32] | NDArray[np.int64]) -> int:
+        offset = len(self.words)
+        self.words += array.tobytes() + bytes(-array.nbytes % 8)
+        return offset
+
+
+def table_use(operation: Step) -> tuple[str, int] | None:
+    """How an operation uses which table."""
+    match operation:
+        case Load(table=table):
+            return ("load", table)
+        case Fill(table=table):
+            return ("fill", table)
+        case Scale(table=table):
+            return ("scale", table)
+        case Contract(table=table):
+            return ("contract", table)
+        case _:
+            return None
+
+
+def size_of(kind: str, shape: tuple[int, ...], vectors: Vectors) -> int:
+    """The bytes that a use of a table takes in the arena, with what stands before its numbers."""
+    numbers = int(np.prod(shape)) * vectors.size
+    match kind:
+        case "load":
+            return padded(5 * shape[0] * vectors.size) + padded(numbers)
+        case "fill":
+            return padded(5 * vectors.size) + padded(numbers)
+        case _:
+            return ROW + padded(numbers)
+
+
+def padded(size: int) -> int:
+    """A size rounded up to whole rows."""
+    return -(-size // ROW) * ROW

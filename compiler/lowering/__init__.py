@@ -1,0 +1,1 @@
+"""Lowering: from a circuit to the Program that computes it."""

@@ -1,0 +1,205 @@
+"""From a circuit to a Program: one operation per block, or more where its map is made of parts.
+
+What enters is a circuit; what leaves is the Program, in which each buffer is filled once, and the sources of its tables
+and densities. A circuit with products by index or sparse sums becomes one network of scalar nodes (network.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
+
+import numpy as np
+
+from ...ir.block import Block, Hadamard, Indexed, Input, Pairs, Product, Sum
+from ...ir.circuit import Circuit
+from ...ir.domain import FiniteDomain, Variable
+from ...ir.expression import Expression
+from ...ir.linear import (
+    BlockDiagonal,
+    Compose,
+    Dense,
+    Diagonal,
+    Indices,
+    Kronecker,
+    LinearMap,
+    Selection,
+    rotation,
+)
+from ...ir.program.operation import (
+    AllPairs,
+    Contract,
+    Density,
+    Fill,
+    Gather,
+    Join,
+    Load,
+    Multiply,
+    Network,
+    Operation,
+    Scale,
+    Strides,
+)
+from ...ir.program.program import Program
+from .network import is_scalar, layout_of
+from .schedule import schedule
+from .tables import Leaf, Table, Tables, Weights
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lowered:
+    """A Program with what stands behind its numbers: tables, inputs on infinite domains, and its columns of data.
+
+    `variables` are the circuit's, in the order of the columns, then those that stand under zero weights alone: these
+    are no columns of data, and have their first value in every row.
+    """
+
+    program: Program
+    variables: tuple[Variable, ...]
+    tables: tuple[Table, ...]
+    densities: tuple[Input, ...]
+
+
+def lower(circuit: Circuit) -> Lowered:
+    """The Program that computes a circuit's value."""
+    inputs = (block.variable for block in circuit.blocks if isinstance(block, Input))
+    variables = tuple(dict.fromkeys([*circuit.variables, *inputs]))
+    columns = {variable: position for position, variable in enumerate(variables)}
+    sizes = tuple(_size(variable) for variable in variables)
+    if any(is_scalar(block) for block in circuit.blocks):
+        layout, leaves, weights = layout_of(circuit, columns)
+        program = Program((Network(0, 0, 0, 1),), 0, (1,), (leaves.shape, weights.shape), sizes, (), (layout,))
+        return Lowered(program, variables, (leaves, weights), ())
+    line = _Line(columns)
+    for block in schedule(circuit.root):
+        line.block(block)
+    root = line.buffer_of[circuit.root]
+    program = Program(tuple(line.operations), root, tuple(line.sizes), line.tables.shapes, sizes, tuple(line.indices))
+    return Lowered(program, variables, tuple(line.tables.sources), tuple(line.densities))
+
+
+def _size(variable: Variable) -> int:
+    return variable.domain.size if isinstance(variable.domain, FiniteDomain) else 0
+
+
+@dataclass(slots=True)
+class _Line:
+    """The Program while it is made."""
+
+    columns: Mapping[Variable, int]
+    operations: list[Operation] = field(default_factory=list[Operation])
+    sizes: list[int] = field(default_factory=list[int])
+    buffer_of: dict[Block, int] = field(default_factory=dict[Block, int])
+    tables: Tables = field(default_factory=Tables)
+    indices: list[Indices] = field(default_factory=list[Indices])
+    densities: list[Input] = field(default_factory=list[Input])
+
+    def block(self, block: Block) -> None:
+        """Appends the operations of a block whose children are there."""
+        match block:
+            case Input():
+                self.buffer_of[block] = self._input(block)
+            case Product(children, Indexed(), width):
+                self.buffer_of[block] = self._ones(width)
+            case Product(children, Hadamard() | Pairs() as form, width):
+                factors = tuple(self.buffer_of[child] for child in children)
+                if len(factors) == 1:
+                    self.buffer_of[block] = factors[0]
+                    return
+                out = self._buffer(width)
+                self.operations.append(Multiply(out, factors) if isinstance(form, Hadamard) else AllPairs(out, factors))
+                self.buffer_of[block] = out
+            case Sum(children, linear, _):
+                parts = tuple(self.buffer_of[child] for child in children)
+                source = parts[0]
+                if len(parts) > 1:
+                    source = self._buffer(linear.inputs)
+                    self.operations.append(Join(source, parts))
+                self.buffer_of[block] = self._map(linear, source)
+
+    def _buffer(self, nodes: int) -> int:
+        self.sizes.append(nodes)
+        return len(self.sizes) - 1
+
+    def _input(self, block: Input) -> int:
+        out = self._buffer(block.width)
+        column = self.columns[block.variable]
+        if isinstance(block.variable.domain, FiniteDomain):
+            table = self.tables.of(Leaf(block.family, block.variable, block.parameters, block.width))
+            self.operations.append(Load(out, table, column))
+        else:
+            self.densities.append(block)
+            self.operations.append(Density(out, len(self.densities) - 1, column, block.width))
+        return out
+
+    def _ones(self, width: int) -> int:
+        from ...ir.expression import constant
+
+        out = self._buffer(width)
+        self.operations.append(Fill(out, self.tables.of(Weights(constant(np.ones(width)), (width,)))))
+        return out
+
+    def _map(self, linear: LinearMap, source: int) -> int:
+        """The buffer that holds a map of a buffer."""
+        parts = linear.maps[::-1] if isinstance(linear, Compose) else (linear,)
+        position = 0
+        while position < len(parts):
+            part = parts[position]
+            after = parts[position + 1] if position + 1 < len(parts) else None
+            position += 1
+            if isinstance(part, BlockDiagonal) and isinstance(after, Selection) and _turns(after, part):
+                source = self._contract(source, part.weights, part.weights.shape, turned=True)
+                position += 1
+            else:
+                source = self._part(part, source)
+        return source
+
+    def _part(self, part: LinearMap, source: int) -> int:
+        match part:
+            case Dense(weights):
+                return self._contract(source, weights, (1, *weights.shape))
+            case BlockDiagonal(weights):
+                return self._contract(source, weights, weights.shape)
+            case Diagonal(weights):
+                out = self._buffer(part.outputs)
+                self.operations.append(Scale(out, source, self.tables.of(Weights(weights, weights.shape))))
+                return out
+            case Selection(index, _):
+                if part.is_identity:
+                    return source
+                self.indices.append(index)
+                out = self._buffer(part.outputs)
+                self.operations.append(Gather(out, source, len(self.indices) - 1))
+                return out
+            case Kronecker(factors):
+                return self._kronecker(factors, source)
+            case _:
+                raise AssertionError(f"{type(part).__name__} maps are networks")
+
+    def _kronecker(self, factors: tuple[LinearMap, ...], source: int) -> int:
+        """A₁ ⊗ … ⊗ A_M: each factor on the last digit of the index, which then becomes the first."""
+        size = prod(factor.inputs for factor in factors)
+        for factor in reversed(factors):
+            assert isinstance(factor, Dense)
+            blocks = size // factor.inputs
+            source = self._contract(source, factor.weights, (1, *factor.weights.shape), blocks, turned=True)
+            size = blocks * factor.outputs
+        return source
+
+    def _contract(
+        self, source: int, weights: Expression, shape: tuple[int, ...], blocks: int | None = None, turned: bool = False
+    ) -> int:
+        blocks = shape[0] if blocks is None else blocks
+        rows, columns = shape[1], shape[2]
+        out = self._buffer(blocks * rows)
+        table = self.tables.of(Weights(weights, shape))
+        write = Strides(1, blocks) if turned else Strides(rows, 1)
+        self.operations.append(Contract(out, source, table, blocks, rows, columns, Strides(columns, 1), write))
+        return out
+
+
+def _turns(selection: Selection, before: BlockDiagonal) -> bool:
+    """Whether a selection makes the last digit of a block-diagonal map's output the first."""
+    blocks, rows, _ = before.weights.shape
+    return bool(np.array_equal(selection.index, rotation((blocks, rows)).index))

@@ -1,0 +1,119 @@
+"""The tables of a Program: where their numbers come from, and their values for a store.
+
+A Program names tables by number; what is in them is said here, symbolically, so that other parameters need no other
+Program. Equal sources are one table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod
+
+import numpy as np
+
+from ...ir.density import domain_values
+from ...ir.domain import FiniteDomain, Variable
+from ...ir.expression import Expression, Floats
+from ...ir.family import Family
+from ...ir.numbers import Numbers
+from ...ir.semirings import LINEAR, Array, Field
+from ...ir.store import Store
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weights:
+    """The numbers of an expression under another shape."""
+
+    expression: Expression
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Leaf:
+    """An input on a finite domain of n values: [n + 1, width], the last row for the sum over the domain."""
+
+    family: Family
+    variable: Variable
+    parameters: tuple[Expression, ...]
+    width: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        assert isinstance(self.variable.domain, FiniteDomain)
+        return (self.variable.domain.size + 1, self.width)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Laid:
+    """Other sources laid end to end, flat."""
+
+    parts: tuple[Weights | Leaf, ...]
+
+    @property
+    def shape(self) -> tuple[int]:
+        return (sum(prod(part.shape) for part in self.parts),)
+
+
+Table = Weights | Leaf | Laid
+
+
+@dataclass(slots=True)
+class Tables:
+    """Tables while a Program is made: each source gets a number, equal ones the same."""
+
+    sources: list[Table] = field(default_factory=list[Table])
+    known: dict[object, int] = field(default_factory=dict[object, int])
+
+    def of(self, source: Table) -> int:
+        key = _key(source)
+        found = self.known.get(key)
+        if found is None:
+            found = self.known[key] = len(self.sources)
+            self.sources.append(source)
+        return found
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(source.shape for source in self.sources)
+
+
+def _key(source: Table) -> object:
+    match source:
+        case Weights(expression, shape):
+            return (id(expression), shape)
+        case Leaf(family, variable, parameters, _):
+            return (family, variable.domain, tuple(map(id, parameters)))
+        case Laid(parts):
+            return tuple(map(_key, parts))
+
+
+def values(sources: Sequence[Table], store: Store, over: Field = LINEAR) -> list[Array]:
+    """The entries of every table, in a field (float64 unless named)."""
+    numbers = Numbers(store)
+    return [_value(source, numbers, over) for source in sources]
+
+
+def _value(source: Table, numbers: Numbers, over: Field) -> Array:
+    match source:
+        case Weights(expression, shape):
+            found = numbers.of(expression, over)
+            return found.reshape(*shape, *found.shape[len(expression.shape) :])
+        case Leaf(family, variable, parameters, _):
+            found = numbers.inputs(family, variable, parameters, domain_values(variable), over)
+            return np.moveaxis(np.concatenate([found, over.sum(found, 1)[:, None]], axis=1), 1, 0)
+        case Laid(parts):
+            flat = [_flat(_value(part, numbers, over), part) for part in parts]
+            return np.concatenate(flat) if flat else np.array(over.full((0,), one=True))
+
+
+def _flat(found: Array, part: Weights | Leaf) -> Array:
+    """A leaf node after node, each with its values; weights in row-major order."""
+    if isinstance(part, Leaf):
+        found = np.moveaxis(found, 1, 0)
+    return found.reshape(prod(part.shape), *found.shape[len(part.shape) :])
+
+
+def floats(array: Array) -> Floats:
+    """Entries as float64."""
+    return np.asarray(array, dtype=np.float64)

@@ -1,0 +1,104 @@
+"""Loop recognition: stretches of operations that repeat, with columns and tables a step further on, become loops.
+
+What enters is a Program after its buffers are reused; what leaves computes the same with a body and a count, so that
+the chain of ten thousand steps is as long as that of ten.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...ir.program.operation import Contract, Density, Fill, Load, Operation, Repeat, Scale, Step, shifted, unrolled
+from ...ir.program.program import Program
+from ...ir.program.widths import widths
+
+LONGEST = 64
+"""The longest body that is looked for."""
+
+Ints = NDArray[np.int64]
+
+
+def repeat(program: Program) -> Program:
+    """The same Program with its repeated stretches as loops."""
+    operations = tuple(unrolled(program.operations))
+    if len(operations) < 4:
+        return program
+    known: dict[object, int] = {}
+    alike = zip(operations, widths(program), strict=True)
+    shapes = [known.setdefault((_without_place(step, program), found), len(known)) for step, found in alike]
+    kinds = np.array(shapes)
+    columns = np.array([_column(step) for step in operations])
+    tables = np.array([_table(step) for step in operations])
+    runs = {period: _runs(kinds, columns, tables, period) for period in range(1, min(LONGEST, len(kinds) // 2) + 1)}
+    out: list[Operation] = []
+    position = 0
+    while position < len(operations):
+        best = max(runs, key=lambda period: (_covered(runs[period][position], period), -period))
+        turns = 1 + int(runs[best][position]) // best
+        if turns < 3:
+            out.append(operations[position])
+            position += 1
+            continue
+        body = operations[position : position + best]
+        following = operations[position + best : position + 2 * best]
+        steps = tuple(_column(b) - _column(a) for a, b in zip(body, following, strict=True))
+        jumps = tuple(_table(b) - _table(a) for a, b in zip(body, following, strict=True))
+        out.append(Repeat(turns, body, steps, jumps))
+        position += turns * best
+    return replace(program, operations=tuple(out))
+
+
+def _covered(run: int, period: int) -> int:
+    """How many operations a loop of this period would take, if any."""
+    turns = 1 + int(run) // period
+    return turns * period if turns > 2 else 0
+
+
+def _runs(kinds: Ints, columns: Ints, tables: Ints, period: int) -> Ints:
+    """From each position, how many operations in a row look like those a period before, with one step throughout."""
+    count = len(kinds)
+    same = kinds[:-period] == kinds[period:]
+    column, table = columns[period:] - columns[:-period], tables[period:] - tables[:-period]
+    runs = np.zeros(count, dtype=np.int64)
+    run = 0
+    steady = np.ones(len(same), dtype=bool)
+    steady[:-period] = (column[:-period] == column[period:]) & (table[:-period] == table[period:]) & same[period:]
+    for position in range(len(same) - 1, -1, -1):
+        if not same[position]:
+            run = 0
+        elif position + period < len(same) and not steady[position]:
+            run = min(run + 1, period)
+        else:
+            run += 1
+        runs[position] = run
+    return runs
+
+
+def _column(operation: Step) -> int:
+    return operation.column if isinstance(operation, Load | Density) else 0
+
+
+def _table(operation: Step) -> int:
+    match operation:
+        case Load(table=table) | Fill(table=table) | Scale(table=table) | Contract(table=table):
+            return table
+        case Density(source=source):
+            return source
+        case _:
+            return 0
+
+
+def _without_place(operation: Step, program: Program) -> Step:
+    """The operation with column and table 0, apart from the sizes that they must share."""
+    match operation:
+        case Load(out, table, column):
+            return Load(out, -1 - program.tables[table][0], program.columns[column])
+        case Density(out, _, _, nodes):
+            return Density(out, -1, -1, nodes)
+        case Fill() | Scale() | Contract():
+            return shifted(operation, 0, -_table(operation))
+        case _:
+            return operation

@@ -1,0 +1,102 @@
+"""What a Program means: a plain executor over any semiring, against which passes and backends are checked.
+
+What enters is a Program, its tables as elements of the semiring and the codes of the data; what leaves is the root's
+elements, [batch, *trailing].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+
+import numpy as np
+
+from ..linear import Indices
+from ..semirings import Array, Semiring
+from .operation import AllPairs, Contract, Density, Fill, Gather, Join, Load, Multiply, Network, Scale, unrolled
+from .program import LEAF, PRODUCT, Layout, Program
+
+
+def execute(
+    program: Program,
+    tables: Sequence[Array],
+    codes: Indices,
+    semiring: Semiring,
+    densities: Mapping[int, Array] | None = None,
+) -> Array:
+    """The root's elements for codes [columns, batch]; a code equal to the column's size says that it is missing.
+
+    `tables` are the Program's, of scalars or elements; `densities` the values of inputs on infinite domains, by source,
+    [nodes, batch].
+    """
+    buffers: dict[int, Array] = {}
+    rows = codes.shape[1]
+    for operation in unrolled(program.operations):
+        match operation:
+            case Load(out, table, column):
+                buffers[out] = semiring.embed(np.moveaxis(tables[table][codes[column]], 1, 0))
+            case Density(out, source, _, _):
+                buffers[out] = (densities or {})[source]
+            case Fill(out, table):
+                buffers[out] = semiring.embed(np.repeat(np.expand_dims(tables[table], 1), rows, axis=1))
+            case Multiply(out, factors):
+                value = buffers[factors[0]]
+                for factor in factors[1:]:
+                    value = semiring.multiply(value, buffers[factor])
+                buffers[out] = value
+            case AllPairs(out, factors):
+                value = buffers[factors[0]]
+                for factor in factors[1:]:
+                    pairs = semiring.multiply(value[:, None], buffers[factor][None])
+                    value = pairs.reshape(len(value) * len(buffers[factor]), *value.shape[1:])
+                buffers[out] = value
+            case Join(out, parts):
+                buffers[out] = semiring.concatenate([buffers[part] for part in parts])
+            case Gather(out, source, index):
+                buffers[out] = buffers[source][program.indices[index]]
+            case Scale(out, source, table):
+                buffers[out] = semiring.scale(np.expand_dims(tables[table], 1), buffers[source])
+            case Contract():
+                buffers[operation.out] = _contract(operation, buffers[operation.source], tables, semiring)
+            case Network(out, layout, leaves, weights):
+                buffers[out] = _network(program.layouts[layout], tables[leaves], tables[weights], codes, semiring)
+    found: Array = buffers[program.root][0]
+    return found
+
+
+def _contract(operation: Contract, source: Array, tables: Sequence[Array], semiring: Semiring) -> Array:
+    blocks, rows, columns = operation.blocks, operation.rows, operation.columns
+    matrix = tables[operation.table]
+    read = np.add.outer(np.arange(blocks) * operation.read.block, np.arange(columns) * operation.read.node)
+    write = np.add.outer(np.arange(blocks) * operation.write.block, np.arange(rows) * operation.write.node)
+    x = source[read]
+    whole = np.broadcast_to(matrix, (blocks, *matrix.shape[1:]))
+    y = semiring.matmul(whole, x)
+    out = np.empty((blocks * rows, *y.shape[2:]), dtype=y.dtype)
+    out[write.ravel()] = y.reshape(prod(y.shape[:2]), *y.shape[2:])
+    return out
+
+
+def _network(layout: Layout, leaves: Array, weights: Array, codes: Indices, semiring: Semiring) -> Array:
+    """Node by node."""
+    slots: dict[int, Array] = {}
+    last = np.empty(0)
+    for node in range(layout.nodes):
+        members = layout.members[layout.offsets[node] : layout.offsets[node + 1]]
+        if layout.kinds[node] == LEAF:
+            leaf = int(members[0])
+            rows = layout.leaf_offsets[leaf] + codes[layout.leaf_columns[leaf]]
+            last = semiring.embed(leaves[rows])
+        elif layout.kinds[node] == PRODUCT:
+            last = slots[int(members[0])]
+            for member in members[1:]:
+                last = semiring.multiply(last, slots[int(member)])
+        else:
+            names = layout.weights[layout.offsets[node] : layout.offsets[node + 1]]
+            terms = [
+                slots[int(member)] if name < 0 else semiring.scale(weights[name][None], slots[int(member)])
+                for member, name in zip(members, names, strict=True)
+            ]
+            last = semiring.sum(np.stack(terms), 0)
+        slots[int(layout.slots[node])] = last
+    return last[None]
