@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ...ir.program.program import LEAF, PRODUCT, Layout
 from .builder import Function
 from .mathematics import exp, log
-from .vectors import ROW, Vectors
+from .vectors import Vectors
 
 Numeric = Literal["linear", "log"]
 KINDS = ("leaf", "product", "product2", "sum", "sum2", "weighted", "weighted2")
@@ -26,7 +26,7 @@ ARGUMENTS = (
 
 
 def instructions(layout: Layout) -> NDArray[np.int32]:
-    """The stream of a layout; slots and columns are byte offsets, leaves and weights indices."""
+    """The stream of a layout: slots, columns, leaves and weights by number."""
     lengths = np.diff(layout.offsets)
     weighted = np.zeros(layout.nodes, dtype=bool)
     np.logical_or.at(weighted, np.repeat(np.arange(layout.nodes), lengths), layout.weights >= 0)
@@ -37,7 +37,7 @@ def instructions(layout: Layout) -> NDArray[np.int32]:
     starts = np.concatenate([[0], np.cumsum(words)])
     stream = np.zeros(starts[-1], dtype=np.int32)
     starts = starts[:-1]
-    stream[starts], stream[starts + 1], stream[starts + 2] = kinds, lengths, layout.slots * ROW
+    stream[starts], stream[starts + 1], stream[starts + 2] = kinds, lengths, layout.slots
     named = layout.members[layout.offsets[:-1][leaf]]
     stream[starts[leaf] + 3] = layout.leaf_columns[named]
     stream[starts[leaf] + 4] = layout.leaf_offsets[named]
@@ -45,7 +45,7 @@ def instructions(layout: Layout) -> NDArray[np.int32]:
     node = np.repeat(np.arange(layout.nodes), lengths)[inner]
     position = (np.arange(layout.edges) - np.repeat(layout.offsets[:-1], lengths))[inner]
     places = starts[node] + 3 + position * np.where(weighted[node], 2, 1)
-    stream[places] = layout.members[inner] * ROW
+    stream[places] = layout.members[inner]
     heavy = weighted[node]
     stream[places[heavy] + 1] = layout.weights[inner][heavy] + 1  # the first weight is 1
     return stream
@@ -64,7 +64,7 @@ def kernel(vectors: Vectors, numeric: Numeric) -> Function:
         place = len(f.lines)
         pc, after = "%" + f.fresh("pc"), "%" + f.fresh("next")
         kind, members = f.word(pc), f.word(f.at(pc, 1, 4))
-        out = f.at("%slots", f.word(f.at(pc, 2, 4)))
+        out = f.at("%slots", f.word(f.at(pc, 2, 4)), vectors.row)
         labels = [f.fresh(name) for name in KINDS]
         joined = f.fresh("joined")
         cases = " ".join(f"i64 {i}, label %{label}" for i, label in enumerate(labels))
@@ -82,7 +82,7 @@ def kernel(vectors: Vectors, numeric: Numeric) -> Function:
         f.do(f"br i1 {more}, label %{head}, label %{done}, !llvm.loop !0")
         f.lines.insert(place, f"  {pc} = phi ptr [ %stream, %{before} ], [ {after}, %{joined} ]")
         f.label(done)
-        target = f.at("%out", t, ROW)
+        target = f.at("%out", t, vectors.row)
         for c in range(vectors.columns):
             f.store(f.load(f.at(last, c, vectors.bytes)), f.at(target, c, vectors.bytes))
 
@@ -120,7 +120,7 @@ def _instruction(f: Function, name: str, words: str, members: str, out: str, cod
 
 def _member(f: Function, words: str, weighted: bool) -> tuple[str, str | None]:
     """Where a member's value stands, and its weight in every lane."""
-    pointer = f.at("%slots", f.word(words))
+    pointer = f.at("%slots", f.word(words), f.vectors.row)
     if not weighted:
         return pointer, None
     place = f.at("%weights", f.word(f.at(words, 1, 4)), f.vectors.size)
@@ -139,12 +139,10 @@ def _times(f: Function, a: str, b: str, numeric: Numeric) -> str:
 def _plus(f: Function, a: str, b: str, numeric: Numeric) -> str:
     if numeric == "linear":
         return f.add(a, b)
-    top = f.maximum(f.maximum(a, b), f.number(-3e38))
-    low = f.minimum(a, b)
-    # the larger gives 1, the smaller e to the difference; where both are −inf, 0 + 0
-    high = f.maximum(a, b)
-    first, second = exp(f, f.subtract(high, top)), exp(f, f.subtract(low, top))
-    return f.add(log(f, f.add(first, second)), top)
+    high, low = f.maximum(a, b), f.minimum(a, b)
+    # the larger gives 1, the smaller e to the difference, which is −inf and not NaN where both are −inf
+    below = exp(f, f.subtract(low, f.maximum(high, f.number(-3e38))))
+    return f.add(high, log(f, f.add(below, f.number(1.0))))
 
 
 def _leaf(f: Function, table: str, column: str, out: str) -> None:

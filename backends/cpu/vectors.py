@@ -12,16 +12,18 @@ ROW = 128
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """Vectors of `width` numbers of `size` bytes, on a target with so many vector registers."""
+    """Vectors of `width` numbers of `size` bytes, on a target with so many vector registers; a node's row in a tile
+    has `row` bytes."""
 
     size: int
     width: int
     registers: int
+    row: int = ROW
 
     @property
     def lanes(self) -> int:
         """Rows of data in a tile."""
-        return ROW // self.size
+        return self.row // self.size
 
     @property
     def columns(self) -> int:
