@@ -19,10 +19,10 @@ from ..ir.domain import FiniteDomain, first_value
 from ..ir.expression import Floats, Parameter, Value
 from ..ir.numbers import Numbers
 from ..ir.query.conditional import conditional
-from ..ir.query.likelihood import log_likelihood, logarithmic
+from ..ir.query.likelihood import log_likelihood
 from ..ir.query.maximum import MostProbable, most_probable
 from ..ir.query.sample import sample, sample_given
-from ..ir.semirings import LOG, SIGNED_LOG
+from ..ir.semirings import SIGNED_LOG
 from ..ir.store import Store
 from .compiled import Bools, Compiled, Engine, codes_of
 
@@ -77,11 +77,12 @@ class Executable(torch.nn.Module):
                 for name, parameter in self._names.items():
                     values[parameter] = Value.of(tensors[name].detach().double().cpu().numpy())
                 self._circuit = self._circuit.over(Store(values))
-            numbers = Numbers(self._circuit.store)
-            self._signed = logarithmic(self._circuit, numbers) is not LOG
-            if self._compiled is not None and not self._signed:
-                self._engine = self._compiled.engine(self._circuit)
-                self._engine.refill(self._compiled.tables(self._circuit.store))
+            if self._compiled is not None:
+                tables = self._compiled.tables(self._circuit.store)
+                self._signed = any(table.min(initial=0.0) < 0 for table in tables)
+                if not self._signed:
+                    self._engine = self._compiled.engine(self._circuit)
+                    self._engine.refill(tables)
             self._seen = seen
 
     def forward(self, x: Any) -> torch.Tensor:
