@@ -18,6 +18,7 @@ from ..ir.domain import Variable, first_value
 from ..ir.expression import Floats
 from ..ir.linear import Indices
 from ..ir.program.program import Program
+from ..ir.query.maximum import MostProbable
 from ..ir.store import Store
 
 Bools = NDArray[np.bool_]
@@ -57,6 +58,21 @@ class Compiled:
     variables: tuple[Variable, ...]
     densities: tuple[Input, ...]
     tables: Callable[[Store], Sequence[Floats]]
+
+
+class Compiler(Protocol):
+    """What an executable asks of the compiler while it runs."""
+
+    def require(self, kind: str, circuit: Circuit) -> None:
+        """Proves what a query needs of the circuit.
+
+        Raises: DanausError with a witness where it does not hold.
+        """
+        ...
+
+    def most_probable(self, circuit: Circuit, values: Floats, observed: Bools) -> MostProbable:
+        """The most probable completion of each row, exact with proof where the circuit is deterministic."""
+        ...
 
 
 def codes_of(compiled: Compiled, values: Floats, observed: Bools) -> Indices:

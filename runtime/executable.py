@@ -20,11 +20,11 @@ from ..ir.expression import Floats, Parameter, Value
 from ..ir.numbers import Numbers
 from ..ir.query.conditional import conditional
 from ..ir.query.likelihood import log_likelihood
-from ..ir.query.maximum import MostProbable, most_probable
+from ..ir.query.maximum import MostProbable
 from ..ir.query.sample import sample, sample_given
 from ..ir.semirings import SIGNED_LOG
 from ..ir.store import Store
-from .compiled import Bools, Compiled, Engine, codes_of
+from .compiled import Bools, Compiled, Compiler, Engine, codes_of
 
 
 class Executable(torch.nn.Module):
@@ -34,9 +34,11 @@ class Executable(torch.nn.Module):
     the next call, without compiling again. `recomputed` counts the rows that were taken again in float64 logarithms.
     """
 
-    def __init__(self, circuit: Circuit, compiled: Compiled | None) -> None:
+    def __init__(self, circuit: Circuit, compiled: Compiled | None, compiler: Compiler) -> None:
         """`compiled` is None for a circuit that only the evaluator can answer."""
         super().__init__()
+        self._compiler = compiler
+        self._required: set[str] = set()
         self._circuit = circuit
         self._compiled = compiled
         self._lock = threading.Lock()
@@ -84,6 +86,7 @@ class Executable(torch.nn.Module):
                     self._engine = self._compiled.engine(self._circuit)
                     self._engine.refill(tables)
             self._seen = seen
+            self._required.clear()
 
     def forward(self, x: Any) -> torch.Tensor:
         """The log-likelihood."""
@@ -94,37 +97,52 @@ class Executable(torch.nn.Module):
 
         x is [batch, variables], a numpy or torch array.
 
-        Raises: DanausError for NaN that is not masked, a wrong shape, or a value outside its variable's domain.
+        Raises: DanausError for NaN that is not masked, a wrong shape, a value outside its variable's domain, or, where
+        something is summed out, a circuit that is not smooth and decomposable.
         """
         values, mask = validate_array(_array(x), self.variables, None if observed is None else _array(observed))
+        if not mask.all():
+            self._require("marginal")
         return torch.from_numpy(self._log_likelihood(values, mask))
 
     def marginal(self, x: Any, observed: Any = None) -> torch.Tensor:
         """log of the mass of what is observed, [batch]: as `log_likelihood`, but NaN without a mask is missing."""
+        self._require("marginal")
         values, mask = self._rows(x, observed)
         return torch.from_numpy(self._log_likelihood(values, mask))
 
     def partition(self) -> float:
         """The natural logarithm of the total mass."""
+        self._require("partition")
         count = len(self.variables)
         return float(self._log_likelihood(np.zeros((1, count)), np.zeros((1, count), dtype=bool))[0])
 
     def conditional(self, x: Any, observed: Any = None) -> dict[str, Any]:
         """The distribution of each missing variable given the observed ones, by name, as `danaus.conditional`."""
+        self._require("conditional")
         values, mask = self._rows(x, observed)
         return {variable.name: found for variable, found in conditional(self.circuit, values, mask).items()}
 
     def map(self, x: Any, observed: Any = None) -> MostProbable:
         """The most probable completion of each row, as `danaus.map`."""
+        self._require("map")
         values, mask = self._rows(x, observed)
-        return most_probable(self.circuit, values, mask)
+        return self._compiler.most_probable(self.circuit, values, mask)
 
     def sample(self, x: Any = 1, observed: Any = None, *, seed: int = 0) -> torch.Tensor:
         """Samples [batch, variables], as `danaus.sample`: so many, or the rest of each row given what is observed."""
+        self._require("sample")
         if isinstance(x, int):
             return torch.from_numpy(sample(self.circuit, x, seed))
         values, mask = self._rows(x, observed)
         return torch.from_numpy(sample_given(self.circuit, values, mask, seed))
+
+    def _require(self, kind: str) -> None:
+        """Proves what a query needs, once for as long as the parameters stay."""
+        circuit = self.circuit
+        if kind not in self._required:
+            self._compiler.require(kind, circuit)
+            self._required.add(kind)
 
     def _rows(self, x: Any, observed: Any) -> tuple[Floats, Bools]:
         return validate_array(_array(x), self.variables, None if observed is None else _array(observed), missing="nan")
