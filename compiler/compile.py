@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ..frontend.spec import Query
+from ..frontend.spec import Query, Spec
 from ..ir.block import Input
 from ..ir.circuit import Circuit
 from ..ir.diagnostic import error
@@ -35,6 +35,7 @@ from .queries import most_probable
 if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
     from ..backends.cpu.network import Numeric
+    from ..runtime.collection import Collection
     from ..runtime.executable import Executable
 
 Type = Literal["float32", "float64"]
@@ -83,6 +84,22 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
 
     compiled = Compiled(engine, program, lowered.variables, lowered.densities, tables)
     return Executable(circuit, compiled, _Compiler())
+
+
+def compile_spec(spec: Spec, dtype: Type = "float32") -> Collection:
+    """All circuits of a spec compiled, with its queries of one circuit by name."""
+    executables = {name: compile(circuit, dtype) for name, circuit in spec.circuits.items()}
+    from ..runtime.collection import Asked, Collection
+
+    names = {circuit: name for name, circuit in spec.circuits.items()}
+    asked: dict[str, Asked] = {}
+    for query in spec.queries.values():
+        circuit = query.circuits[0]
+        if circuit not in names:  # one that stands in the query alone, such as an operator's
+            names[circuit] = query.name
+            executables[query.name] = compile(circuit, dtype)
+        asked[query.name] = Asked(query.kind, names[circuit])
+    return Collection(executables, asked)
 
 
 @dataclass(frozen=True, slots=True)
