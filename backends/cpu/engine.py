@@ -22,7 +22,7 @@ from ...ir.expression import Floats
 from ...ir.linear import Indices
 from ...ir.program.operation import Network
 from ...ir.program.program import Program
-from . import arena
+from . import arena, levels
 from .builder import module
 from .driver import ANSWERS, driver
 from .machine import Library, Target, compiled, host
@@ -149,11 +149,25 @@ class Vector:
         return laid
 
 
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """A network's code for one width of tile: its function, the stream that it runs, and how many slots that takes."""
+
+    vectors: Vectors
+    library: Library  # the code dies with it
+    function: Callable[..., Any]
+    stream: Bytes
+    slots: int
+
+
 ROWS = (512, 256, ROW)
 """Bytes of a node's row in a tile of a network, widest first: 128 rows of float32 at once are twice as fast as 32."""
 
 CACHE = 1 << 20
 """Bytes that the live values of a tile may take: a second-level cache."""
+
+LARGE_CACHE = 1 << 23
+"""Bytes that the values of all nodes may take where none gives its place to another."""
 
 
 @dataclass(slots=True)
@@ -167,29 +181,40 @@ class Scalar:
     size: int
     numeric: Numeric
     vectors: Vectors = field(init=False)
-    libraries: dict[int, Library] = field(default_factory=dict[int, Library])
-    stream: Bytes = field(init=False)
+    codes: dict[tuple[int, bool], _Code] = field(default_factory=dict[tuple[int, bool], "_Code"])
     leaves: Bytes = field(init=False)
     weights: Bytes = field(init=False)
 
     def __post_init__(self) -> None:
         self.vectors = host().vectors(self.size)
-        self.stream = _copied(instructions(self.program.layouts[0]))
 
-    def _row(self, rows: int) -> int:
-        """Bytes of a node's row for a batch: one vector for a few rows of data, else the widest that pays."""
-        if rows <= self.vectors.width:
-            return self.vectors.bytes
-        size = self.program.layouts[0].size
-        fits = (row for row in ROWS if rows * self.size >= row and row * size <= CACHE)
-        return next(fits, ROW)
+    def _code(self, rows: int) -> _Code:
+        """The code for a batch: level by level for a few rows, else depth first in the widest tile that pays."""
+        layout = self.program.layouts[0]
+        wide = self.vectors.row
+        few = (
+            replace(self.vectors, width=1, row=self.size)
+            if rows == 1
+            else replace(self.vectors, row=self.vectors.bytes)
+        )
+        if rows <= self.vectors.width and layout.nodes * few.row <= LARGE_CACHE:
+            return self._made(few, by_levels=True)
+        if rows > self.vectors.width:
+            fits = (row for row in ROWS if rows * self.size >= row and row * layout.size <= CACHE)
+            return self._made(replace(self.vectors, row=next(fits, wide)), by_levels=False)
+        return self._made(few, by_levels=False)
 
-    def _function(self, vectors: Vectors) -> Callable[..., Any]:
-        library = self.libraries.get(vectors.row)
-        if library is None:
-            library = self.libraries[vectors.row] = compiled(module([kernel(vectors, self.numeric)], vectors))
-        kinds = (_POINTER, _INTEGER, _POINTER, _POINTER, _POINTER, _INTEGER, _POINTER, _POINTER, _INTEGER, _INTEGER)
-        return library.call("network", *kinds)
+    def _made(self, vectors: Vectors, by_levels: bool) -> _Code:
+        key = (vectors.row, by_levels)
+        if key not in self.codes:
+            layout = self.program.layouts[0]
+            emit = levels.kernel if by_levels else kernel
+            library = compiled(module([emit(vectors, self.numeric)], vectors))
+            kinds = (_POINTER, _INTEGER, _POINTER, _POINTER, _POINTER, _INTEGER, _POINTER, _POINTER, _INTEGER, _INTEGER)
+            stream = _copied(levels.runs(layout) if by_levels else instructions(layout))
+            slots = layout.nodes if by_levels else layout.size
+            self.codes[key] = _Code(vectors, library, library.call("network", *kinds), stream, slots)
+        return self.codes[key]
 
     def refill(self, tables: Sequence[Floats]) -> None:
         """Other values for the tables: no code is made again."""
@@ -204,17 +229,17 @@ class Scalar:
         """The answer for codes [columns, batch]; every row is certain."""
         assert not densities
         rows = codes.shape[1]
-        vectors = replace(self.vectors, row=self._row(rows))
-        function = self._function(vectors)
+        code = self._code(rows)
+        vectors = code.vectors
         laid, tiles = _tiles(codes, vectors)
         out = arena.aligned(tiles * vectors.row)
         leaves, weights = self.leaves, self.weights
 
         def call(first: int, last: int) -> None:
-            slots = _buffers(self.program.layouts[0].size * vectors.row)
-            function(
-                self.stream.ctypes.data,
-                len(self.stream) // 4,
+            slots = _buffers(code.slots * vectors.row)
+            code.function(
+                code.stream.ctypes.data,
+                len(code.stream) // 4,
                 leaves.ctypes.data,
                 weights.ctypes.data,
                 laid.ctypes.data,

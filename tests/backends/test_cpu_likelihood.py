@@ -120,3 +120,10 @@ def test_the_other_queries_are_those_of_the_evaluator() -> None:
     np.testing.assert_array_equal(model.sample(x, seed=3).numpy(), dn.sample(circuit, x, seed=3))
     np.testing.assert_allclose(model.marginal(x).numpy(), dn.marginal(circuit, x), rtol=1e-6)
     np.testing.assert_allclose(model(np.nan_to_num(x)).numpy(), dn.likelihood(circuit, np.nan_to_num(x)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_few_rows_of_networks_run_level_by_level(seed: int) -> None:
+    for rows in (1, 2, 8):
+        for dtype in ("float32", "float64"):
+            _compare(random_circuit(seed), dtype, rows, seed)
