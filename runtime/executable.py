@@ -42,7 +42,6 @@ class Executable(torch.nn.Module):
         self._lock = threading.Lock()
         self._names: dict[str, Parameter] = {}
         self._seen: tuple[tuple[int, int], ...] | None = None
-        self._signed = False
         self._engine: Engine | None = None
         self.recomputed = 0
         for parameter in circuit.parameters:
@@ -78,11 +77,14 @@ class Executable(torch.nn.Module):
                     values[parameter] = Value.of(tensors[name].detach().double().cpu().numpy())
                 self._circuit = self._circuit.over(Store(values))
             numbers = Numbers(self._circuit.store)
-            self._signed = logarithmic(self._circuit, numbers) is not LOG
-            if self._compiled is not None and not self._signed:
-                self._engine = self._compiled.engine(self._circuit)
-                self._engine.refill(self._compiled.tables(self._circuit.store))
-            self._seen = seen
+            engine: Engine | None = None
+            if self._compiled is not None and logarithmic(self._circuit, numbers) is LOG:
+                with np.errstate(over="ignore"):
+                    tables = self._compiled.tables(self._circuit.store)
+                if all(np.isfinite(table).all() for table in tables):  # sums of the largest numbers may be none
+                    engine = self._compiled.engine(self._circuit)
+                    engine.refill(tables)
+            self._engine, self._seen = engine, seen
 
     def forward(self, x: Any) -> torch.Tensor:
         """The log-likelihood."""
@@ -129,15 +131,14 @@ class Executable(torch.nn.Module):
         return validate_array(_array(x), self.variables, None if observed is None else _array(observed), missing="nan")
 
     def _log_likelihood(self, values: Floats, observed: Bools) -> Floats:
-        circuit = self.circuit
+        circuit, engine = self.circuit, self._engine
         endless = [i for i, each in enumerate(self.variables) if each in circuit.free and not each.size]
-        if self._compiled is None or self._signed or not observed[:, endless].all():
+        if self._compiled is None or engine is None or not observed[:, endless].all():
             return log_likelihood(circuit, values, observed)
         values, observed = self._with_first_values(values, observed)
         densities = {source: self._density(source, values, observed) for source in range(len(self._compiled.densities))}
         codes = codes_of(self._compiled, values, observed)
-        assert self._engine is not None
-        answer = self._engine.run(codes, densities, torch.get_num_threads())
+        answer = engine.run(codes, densities, torch.get_num_threads())
         log = answer.log + self._free(observed)
         if answer.unsure.any():
             rows = np.flatnonzero(answer.unsure)

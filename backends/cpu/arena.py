@@ -78,8 +78,9 @@ def scaled_rows(table: Floats, vectors: Vectors) -> tuple[NDArray[Any], NDArray[
 def _mapped(table: Floats, vectors: Vectors, packed: bool) -> tuple[NDArray[Any], NDArray[Any]]:
     """A map scaled so that no row sums to more than 1, its exponent and its least non-zero number."""
     numbers, integers = kind_of(vectors)
-    top = float(table.sum(axis=2).max(initial=0.0))
-    exponent = int(np.frexp(top)[1]) if top > 0 else 0
+    largest = int(np.frexp(table.max(initial=0.0))[1])  # rows are summed below it: their sums may not be numbers
+    top = np.ldexp(table, -largest).sum(axis=2).max(initial=0.0)
+    exponent = largest + int(np.frexp(top)[1])
     exact = np.ldexp(table, -exponent)
     with np.errstate(under="ignore"):
         scaled = exact.astype(numbers)

@@ -38,6 +38,9 @@ Call = Callable[[Bytes, Bytes, int, int], None]
 TOLERANCE = {4: 5e-7, 8: 5e-13}
 """The relative error from underflow up to which a row is right."""
 
+_REACH = {4: 2**28, 8: 2**57}
+"""The largest exponent of a row that the code for joins still tells from that of no value at all."""
+
 _POINTER, _INTEGER = ctypes.c_void_p, ctypes.c_int64
 
 
@@ -140,6 +143,9 @@ class Vector:
             scaled, exponent, statistics = arena.scaled_rows(exact, v)
             gone = (np.isfinite(logs) & (exact == 0)).any(axis=1)
             statistics[3] = np.where(gone, 2 * v.tiny, statistics[3])
+            out_of_reach = np.abs(power) > _REACH[v.size] // len(self.plan.densities)
+            statistics[3] = np.where(out_of_reach, np.inf, statistics[3])
+            power = np.where(out_of_reach, 0.0, power)
             first = offset // ROW
             place = rows[:, first : first + STATE + scaled.shape[1]]
             place[:, 0] = (exponent + power).astype(integers).view(floats).reshape(tiles, v.lanes)
