@@ -7,27 +7,34 @@ Each arrow is one call below, in that order.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ..frontend.spec import Query
 from ..ir.block import Input
 from ..ir.circuit import Circuit
 from ..ir.diagnostic import error
 from ..ir.domain import FiniteDomain
+from ..ir.expression import Floats
 from ..ir.program.program import Program
+from ..ir.query import MostProbable
+from ..ir.query.likelihood import Booleans
+from ..ir.span import caller
 from ..ir.store import Store
 from .lowering.lower import lower
 from .lowering.tables import values
+from .needs import require
 from .programs.ranges import bounds
 from .programs.repeat import repeat
 from .programs.reuse import reuse
 from .programs.split import split
+from .queries import most_probable
 
 if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
     from ..backends.cpu.network import Numeric
-    from ..ir.expression import Floats
     from ..runtime.executable import Executable
 
 Type = Literal["float32", "float64"]
@@ -56,7 +63,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
             "missing-package", f"{failure.name} is not installed", hint='pip install "danaus[cpu]"'
         ) from failure
     if not _runs_compiled(circuit):
-        return Executable(circuit, None)
+        return Executable(circuit, None, _Compiler())
     lowered = lower(circuit)
     program = _passes(lowered.program)
     size = 4 if dtype == "float32" else 8
@@ -74,7 +81,21 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     def tables(store: Store) -> list[Floats]:
         return values(lowered.tables, store)
 
-    return Executable(circuit, Compiled(engine, program, lowered.variables, lowered.densities, tables))
+    compiled = Compiled(engine, program, lowered.variables, lowered.densities, tables)
+    return Executable(circuit, compiled, _Compiler())
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiler:
+    """What an executable asks while it runs: proofs, and answers that rest on them."""
+
+    def require(self, kind: str, circuit: Circuit) -> None:
+        """Proves what a query needs of the circuit."""
+        require(Query(kind, kind, (circuit,), span=caller()))
+
+    def most_probable(self, circuit: Circuit, values: Floats, observed: Booleans) -> MostProbable:
+        """The most probable completion of each row, with proof where there is one."""
+        return most_probable(circuit, values, observed)
 
 
 def _runs_compiled(circuit: Circuit) -> bool:

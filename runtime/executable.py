@@ -8,6 +8,7 @@ never wrong without a word. The other queries are the evaluator's.
 from __future__ import annotations
 
 import threading
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,12 @@ from ..ir.domain import FiniteDomain, first_value
 from ..ir.expression import Floats, Parameter, Value
 from ..ir.numbers import Numbers
 from ..ir.query.conditional import conditional
-from ..ir.query.likelihood import log_likelihood, logarithmic
-from ..ir.query.maximum import MostProbable, most_probable
+from ..ir.query.likelihood import log_likelihood
+from ..ir.query.maximum import MostProbable
 from ..ir.query.sample import sample, sample_given
-from ..ir.semirings import LOG, SIGNED_LOG
+from ..ir.semirings import SIGNED_LOG
 from ..ir.store import Store
-from .compiled import Bools, Compiled, Engine, codes_of
+from .compiled import Bools, Codes, Columns, Compiled, Compiler, Engine, codes_of
 
 
 class Executable(torch.nn.Module):
@@ -34,15 +35,20 @@ class Executable(torch.nn.Module):
     the next call, without compiling again. `recomputed` counts the rows that were taken again in float64 logarithms.
     """
 
-    def __init__(self, circuit: Circuit, compiled: Compiled | None) -> None:
+    def __init__(self, circuit: Circuit, compiled: Compiled | None, compiler: Compiler) -> None:
         """`compiled` is None for a circuit that only the evaluator can answer."""
         super().__init__()
+        self._compiler = compiler
+        self._required: set[str] = set()
         self._circuit = circuit
         self._compiled = compiled
         self._lock = threading.Lock()
         self._names: dict[str, Parameter] = {}
-        self._seen: tuple[tuple[int, int], ...] | None = None
+        self._seen: tuple[int, ...] | None = None
         self._engine: Engine | None = None
+        self._columns: Columns | None = None
+        if compiled is not None and not compiled.densities and len(compiled.variables) == len(circuit.variables):
+            self._columns = Columns.of(compiled)
         self.recomputed = 0
         for parameter in circuit.parameters:
             name = parameter.name.replace(".", "/")
@@ -65,26 +71,28 @@ class Executable(torch.nn.Module):
 
     def _refresh(self) -> None:
         """Takes over what was changed in the parameters."""
-        seen = tuple((tensor._version, tensor.data_ptr()) for tensor in self.parameters())
+        tensors = [tensor for tensor in self._parameters.values() if tensor is not None]
+        seen = (*map(_VERSION, tensors), *map(_ADDRESS, tensors))
         with self._lock:
             if self._seen == seen:
                 return
             if self._seen is not None:
-                tensors = dict(self.named_parameters())
+                named = dict(self.named_parameters())
                 store = self._circuit.store
                 values = dict(store)
                 for name, parameter in self._names.items():
-                    values[parameter] = Value.of(tensors[name].detach().double().cpu().numpy())
+                    values[parameter] = Value.of(named[name].detach().double().cpu().numpy())
                 self._circuit = self._circuit.over(Store(values))
-            numbers = Numbers(self._circuit.store)
             engine: Engine | None = None
-            if self._compiled is not None and logarithmic(self._circuit, numbers) is LOG:
+            if self._compiled is not None:
                 with np.errstate(over="ignore"):
                     tables = self._compiled.tables(self._circuit.store)
-                if all(np.isfinite(table).all() for table in tables):  # sums of the largest numbers may be none
+                # numbers of both signs are the evaluator's, and sums of the largest numbers, which may be none
+                if all(table.min(initial=0.0) >= 0 and np.isfinite(table).all() for table in tables):
                     engine = self._compiled.engine(self._circuit)
                     engine.refill(tables)
             self._engine, self._seen = engine, seen
+            self._required.clear()
 
     def forward(self, x: Any) -> torch.Tensor:
         """The log-likelihood."""
@@ -95,37 +103,63 @@ class Executable(torch.nn.Module):
 
         x is [batch, variables], a numpy or torch array.
 
-        Raises: DanausError for NaN that is not masked, a wrong shape, or a value outside its variable's domain.
+        Raises: DanausError for NaN that is not masked, a wrong shape, a value outside its variable's domain, or, where
+        something is summed out, a circuit that is not smooth and decomposable.
         """
-        values, mask = validate_array(_array(x), self.variables, None if observed is None else _array(observed))
-        return torch.from_numpy(self._log_likelihood(values, mask))
+        rows, known = _array(x), None if observed is None else _array(observed)
+        codes = self._codes(rows, known)
+        if codes is None:
+            values, mask = validate_array(rows, self.variables, known)
+            if not mask.all():
+                self._require("marginal")
+            return torch.from_numpy(self._log_likelihood(values, mask))
+        if known is not None and not known.all():
+            self._require("marginal")
+        return torch.from_numpy(self._log_likelihood_of_codes(codes))
 
     def marginal(self, x: Any, observed: Any = None) -> torch.Tensor:
         """log of the mass of what is observed, [batch]: as `log_likelihood`, but NaN without a mask is missing."""
-        values, mask = self._rows(x, observed)
-        return torch.from_numpy(self._log_likelihood(values, mask))
+        self._require("marginal")
+        rows, known = _array(x), None if observed is None else _array(observed)
+        if known is None and isinstance(rows, np.ndarray) and rows.dtype.kind == "f":
+            known = ~np.isnan(rows)
+        codes = self._codes(rows, known)
+        if codes is None:
+            return torch.from_numpy(self._log_likelihood(*self._rows(x, observed)))
+        return torch.from_numpy(self._log_likelihood_of_codes(codes))
 
     def partition(self) -> float:
         """The natural logarithm of the total mass."""
+        self._require("partition")
         count = len(self.variables)
         return float(self._log_likelihood(np.zeros((1, count)), np.zeros((1, count), dtype=bool))[0])
 
     def conditional(self, x: Any, observed: Any = None) -> dict[str, Any]:
         """The distribution of each missing variable given the observed ones, by name, as `danaus.conditional`."""
+        self._require("conditional")
         values, mask = self._rows(x, observed)
         return {variable.name: found for variable, found in conditional(self.circuit, values, mask).items()}
 
     def map(self, x: Any, observed: Any = None) -> MostProbable:
         """The most probable completion of each row, as `danaus.map`."""
+        self._require("map")
         values, mask = self._rows(x, observed)
-        return most_probable(self.circuit, values, mask)
+        return self._compiler.most_probable(self.circuit, values, mask)
 
     def sample(self, x: Any = 1, observed: Any = None, *, seed: int = 0) -> torch.Tensor:
         """Samples [batch, variables], as `danaus.sample`: so many, or the rest of each row given what is observed."""
+        self._require("sample")
         if isinstance(x, int):
             return torch.from_numpy(sample(self.circuit, x, seed))
         values, mask = self._rows(x, observed)
         return torch.from_numpy(sample_given(self.circuit, values, mask, seed))
+
+    def _require(self, kind: str) -> None:
+        """Proves what a query needs, once for as long as the parameters stay."""
+        circuit = self.circuit
+        if kind not in self._required:
+            self._compiler.require(kind, circuit)
+            self._required.add(kind)
 
     def _rows(self, x: Any, observed: Any) -> tuple[Floats, Bools]:
         return validate_array(_array(x), self.variables, None if observed is None else _array(observed), missing="nan")
@@ -146,6 +180,22 @@ class Executable(torch.nn.Module):
             own = slice(len(self.variables))
             log[rows] = log_likelihood(circuit, values[rows][:, own], observed[rows][:, own])
         return log
+
+    def _codes(self, x: Any, observed: Any) -> Codes | None:
+        """Rows as codes [batch, columns] where no value needs a second look; None where all must be looked at."""
+        plain = self._columns is not None and not self._circuit.free and isinstance(x, np.ndarray)
+        return self._columns.plain(x, observed) if plain and self._columns is not None else None
+
+    def _log_likelihood_of_codes(self, codes: Codes) -> Floats:
+        circuit, engine = self.circuit, self._engine
+        assert self._columns is not None
+        if engine is None:
+            return log_likelihood(circuit, *self._columns.rows(codes))
+        answer = engine.run(codes.T, {}, torch.get_num_threads())
+        if answer.unsure.any():
+            self.recomputed += int(answer.unsure.sum())
+            answer.log[answer.unsure] = log_likelihood(circuit, *self._columns.rows(codes[answer.unsure]))
+        return answer.log
 
     def _free(self, observed: Bools) -> Floats:
         """The logarithm of what free variables that are missing multiply a row by, [batch]: their numbers of values."""
@@ -185,6 +235,9 @@ class Executable(torch.nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self._circuit.name}: {len(self.variables)} variables, {self._circuit.nodes} nodes"
+
+
+_VERSION, _ADDRESS = attrgetter("_version"), torch.Tensor.data_ptr
 
 
 def _array(x: Any) -> Any:

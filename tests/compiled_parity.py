@@ -1,4 +1,4 @@
-"""What the tests of the cpu backend hold a compiled circuit to: the evaluator's float64 logarithms, to a stated error."""
+"""What the tests of the cpu backend hold compiled circuits to: the evaluator in float64, to a stated error."""
 
 from __future__ import annotations
 

@@ -33,6 +33,7 @@ from .vectors import ROW, Vectors
 
 Bools = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
+Codes = NDArray[np.int32]
 Call = Callable[[Bytes, Bytes, int, int], None]
 
 TOLERANCE = {4: 5e-7, 8: 5e-13}
@@ -90,7 +91,7 @@ class Vector:
         arena.fill(self.plan, tables, self.vectors, fresh)
         self.arena = fresh
 
-    def run(self, codes: Indices, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
+    def run(self, codes: Indices | Codes, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
         """The answer for codes [columns, batch] and logarithms of densities [nodes, batch] by source."""
         rows = codes.shape[1]
         laid, tiles = _tiles(codes, self.vectors)
@@ -206,7 +207,7 @@ class Scalar:
                 leaves, weights = np.log(leaves), np.log(weights)
         self.leaves, self.weights = _copied(leaves.astype(floats)), _copied(weights.astype(floats))
 
-    def run(self, codes: Indices, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
+    def run(self, codes: Indices | Codes, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
         """The answer for codes [columns, batch]; every row is certain."""
         assert not densities
         rows = codes.shape[1]
@@ -261,13 +262,16 @@ def _copied(array: NDArray[Any]) -> Bytes:
     return out
 
 
-def _tiles(codes: Indices, vectors: Vectors) -> tuple[Bytes, int]:
+def _tiles(codes: Indices | Codes, vectors: Vectors) -> tuple[Bytes, int]:
     """Codes [columns, batch] as tiles [tiles, columns, lanes] of 32-bit words, the last filled up with its last row."""
     columns, rows = codes.shape
     tiles = -(-rows // vectors.lanes)
     laid = arena.aligned(max(tiles * columns * vectors.lanes * 4, ROW))
     words = laid[: tiles * columns * vectors.lanes * 4].view(np.int32).reshape(tiles, columns, vectors.lanes)
-    words[:] = _padded(codes, tiles * vectors.lanes).reshape(columns, tiles, vectors.lanes).transpose(1, 0, 2)
+    full, rest = divmod(rows, vectors.lanes)
+    words[:full] = codes[:, : rows - rest].reshape(columns, full, vectors.lanes).transpose(1, 0, 2)
+    if rest:
+        words[full, :, :rest], words[full, :, rest:] = codes[:, rows - rest :], codes[:, -1:]
     return laid, tiles
 
 

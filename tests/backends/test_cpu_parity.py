@@ -7,6 +7,6 @@ import pytest
 from cpu_parity import attempt
 
 
-@pytest.mark.parametrize("seed", range(1000, 1040))
+@pytest.mark.parametrize("seed", range(1000, 1015))
 def test_a_seed(seed: int) -> None:
     attempt(seed)
