@@ -8,6 +8,7 @@ never wrong without a word. The other queries are the evaluator's.
 from __future__ import annotations
 
 import threading
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from ..ir.query.maximum import MostProbable
 from ..ir.query.sample import sample, sample_given
 from ..ir.semirings import SIGNED_LOG
 from ..ir.store import Store
-from .compiled import Bools, Compiled, Compiler, Engine, codes_of
+from .compiled import Bools, Codes, Columns, Compiled, Compiler, Engine, codes_of
 
 
 class Executable(torch.nn.Module):
@@ -43,9 +44,11 @@ class Executable(torch.nn.Module):
         self._compiled = compiled
         self._lock = threading.Lock()
         self._names: dict[str, Parameter] = {}
-        self._seen: tuple[tuple[int, int], ...] | None = None
-        self._signed = False
+        self._seen: tuple[int, ...] | None = None
         self._engine: Engine | None = None
+        self._columns: Columns | None = None
+        if compiled is not None and not compiled.densities and len(compiled.variables) == len(circuit.variables):
+            self._columns = Columns.of(compiled)
         self.recomputed = 0
         for parameter in circuit.parameters:
             name = parameter.name.replace(".", "/")
@@ -68,24 +71,27 @@ class Executable(torch.nn.Module):
 
     def _refresh(self) -> None:
         """Takes over what was changed in the parameters."""
-        seen = tuple((tensor._version, tensor.data_ptr()) for tensor in self.parameters())
+        tensors = [tensor for tensor in self._parameters.values() if tensor is not None]
+        seen = (*map(_VERSION, tensors), *map(_ADDRESS, tensors))
         with self._lock:
             if self._seen == seen:
                 return
             if self._seen is not None:
-                tensors = dict(self.named_parameters())
+                named = dict(self.named_parameters())
                 store = self._circuit.store
                 values = dict(store)
                 for name, parameter in self._names.items():
-                    values[parameter] = Value.of(tensors[name].detach().double().cpu().numpy())
+                    values[parameter] = Value.of(named[name].detach().double().cpu().numpy())
                 self._circuit = self._circuit.over(Store(values))
+            engine: Engine | None = None
             if self._compiled is not None:
-                tables = self._compiled.tables(self._circuit.store)
-                self._signed = any(table.min(initial=0.0) < 0 for table in tables)
-                if not self._signed:
-                    self._engine = self._compiled.engine(self._circuit)
-                    self._engine.refill(tables)
-            self._seen = seen
+                with np.errstate(over="ignore"):
+                    tables = self._compiled.tables(self._circuit.store)
+                # numbers of both signs are the evaluator's, and sums of the largest numbers, which may be none
+                if all(table.min(initial=0.0) >= 0 and np.isfinite(table).all() for table in tables):
+                    engine = self._compiled.engine(self._circuit)
+                    engine.refill(tables)
+            self._engine, self._seen = engine, seen
             self._required.clear()
 
     def forward(self, x: Any) -> torch.Tensor:
@@ -100,16 +106,27 @@ class Executable(torch.nn.Module):
         Raises: DanausError for NaN that is not masked, a wrong shape, a value outside its variable's domain, or, where
         something is summed out, a circuit that is not smooth and decomposable.
         """
-        values, mask = validate_array(_array(x), self.variables, None if observed is None else _array(observed))
-        if not mask.all():
+        rows, known = _array(x), None if observed is None else _array(observed)
+        codes = self._codes(rows, known)
+        if codes is None:
+            values, mask = validate_array(rows, self.variables, known)
+            if not mask.all():
+                self._require("marginal")
+            return torch.from_numpy(self._log_likelihood(values, mask))
+        if known is not None and not known.all():
             self._require("marginal")
-        return torch.from_numpy(self._log_likelihood(values, mask))
+        return torch.from_numpy(self._log_likelihood_of_codes(codes))
 
     def marginal(self, x: Any, observed: Any = None) -> torch.Tensor:
         """log of the mass of what is observed, [batch]: as `log_likelihood`, but NaN without a mask is missing."""
         self._require("marginal")
-        values, mask = self._rows(x, observed)
-        return torch.from_numpy(self._log_likelihood(values, mask))
+        rows, known = _array(x), None if observed is None else _array(observed)
+        if known is None and isinstance(rows, np.ndarray) and rows.dtype.kind == "f":
+            known = ~np.isnan(rows)
+        codes = self._codes(rows, known)
+        if codes is None:
+            return torch.from_numpy(self._log_likelihood(*self._rows(x, observed)))
+        return torch.from_numpy(self._log_likelihood_of_codes(codes))
 
     def partition(self) -> float:
         """The natural logarithm of the total mass."""
@@ -148,15 +165,14 @@ class Executable(torch.nn.Module):
         return validate_array(_array(x), self.variables, None if observed is None else _array(observed), missing="nan")
 
     def _log_likelihood(self, values: Floats, observed: Bools) -> Floats:
-        circuit = self.circuit
+        circuit, engine = self.circuit, self._engine
         endless = [i for i, each in enumerate(self.variables) if each in circuit.free and not each.size]
-        if self._compiled is None or self._signed or not observed[:, endless].all():
+        if self._compiled is None or engine is None or not observed[:, endless].all():
             return log_likelihood(circuit, values, observed)
         values, observed = self._with_first_values(values, observed)
         densities = {source: self._density(source, values, observed) for source in range(len(self._compiled.densities))}
         codes = codes_of(self._compiled, values, observed)
-        assert self._engine is not None
-        answer = self._engine.run(codes, densities, torch.get_num_threads())
+        answer = engine.run(codes, densities, torch.get_num_threads())
         log = answer.log + self._free(observed)
         if answer.unsure.any():
             rows = np.flatnonzero(answer.unsure)
@@ -164,6 +180,22 @@ class Executable(torch.nn.Module):
             own = slice(len(self.variables))
             log[rows] = log_likelihood(circuit, values[rows][:, own], observed[rows][:, own])
         return log
+
+    def _codes(self, x: Any, observed: Any) -> Codes | None:
+        """Rows as codes [batch, columns] where no value needs a second look; None where all must be looked at."""
+        plain = self._columns is not None and not self._circuit.free and isinstance(x, np.ndarray)
+        return self._columns.plain(x, observed) if plain and self._columns is not None else None
+
+    def _log_likelihood_of_codes(self, codes: Codes) -> Floats:
+        circuit, engine = self.circuit, self._engine
+        assert self._columns is not None
+        if engine is None:
+            return log_likelihood(circuit, *self._columns.rows(codes))
+        answer = engine.run(codes.T, {}, torch.get_num_threads())
+        if answer.unsure.any():
+            self.recomputed += int(answer.unsure.sum())
+            answer.log[answer.unsure] = log_likelihood(circuit, *self._columns.rows(codes[answer.unsure]))
+        return answer.log
 
     def _free(self, observed: Bools) -> Floats:
         """The logarithm of what free variables that are missing multiply a row by, [batch]: their numbers of values."""
@@ -203,6 +235,9 @@ class Executable(torch.nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self._circuit.name}: {len(self.variables)} variables, {self._circuit.nodes} nodes"
+
+
+_VERSION, _ADDRESS = attrgetter("_version"), torch.Tensor.data_ptr
 
 
 def _array(x: Any) -> Any:

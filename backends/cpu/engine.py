@@ -33,10 +33,14 @@ from .vectors import ROW, Vectors
 
 Bools = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
+Codes = NDArray[np.int32]
 Call = Callable[[Bytes, Bytes, int, int], None]
 
 TOLERANCE = {4: 5e-7, 8: 5e-13}
 """The relative error from underflow up to which a row is right."""
+
+_REACH = {4: 2**28, 8: 2**57}
+"""The largest exponent of a row that the code for joins still tells from that of no value at all."""
 
 _POINTER, _INTEGER = ctypes.c_void_p, ctypes.c_int64
 
@@ -87,7 +91,7 @@ class Vector:
         arena.fill(self.plan, tables, self.vectors, fresh)
         self.arena = fresh
 
-    def run(self, codes: Indices, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
+    def run(self, codes: Indices | Codes, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
         """The answer for codes [columns, batch] and logarithms of densities [nodes, batch] by source."""
         rows = codes.shape[1]
         laid, tiles = _tiles(codes, self.vectors)
@@ -140,6 +144,9 @@ class Vector:
             scaled, exponent, statistics = arena.scaled_rows(exact, v)
             gone = (np.isfinite(logs) & (exact == 0)).any(axis=1)
             statistics[3] = np.where(gone, 2 * v.tiny, statistics[3])
+            out_of_reach = np.abs(power) > _REACH[v.size] // len(self.plan.densities)
+            statistics[3] = np.where(out_of_reach, np.inf, statistics[3])
+            power = np.where(out_of_reach, 0.0, power)
             first = offset // ROW
             place = rows[:, first : first + STATE + scaled.shape[1]]
             place[:, 0] = (exponent + power).astype(integers).view(floats).reshape(tiles, v.lanes)
@@ -225,7 +232,7 @@ class Scalar:
                 leaves, weights = np.log(leaves), np.log(weights)
         self.leaves, self.weights = _copied(leaves.astype(floats)), _copied(weights.astype(floats))
 
-    def run(self, codes: Indices, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
+    def run(self, codes: Indices | Codes, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
         """The answer for codes [columns, batch]; every row is certain."""
         assert not densities
         rows = codes.shape[1]
@@ -280,13 +287,16 @@ def _copied(array: NDArray[Any]) -> Bytes:
     return out
 
 
-def _tiles(codes: Indices, vectors: Vectors) -> tuple[Bytes, int]:
+def _tiles(codes: Indices | Codes, vectors: Vectors) -> tuple[Bytes, int]:
     """Codes [columns, batch] as tiles [tiles, columns, lanes] of 32-bit words, the last filled up with its last row."""
     columns, rows = codes.shape
     tiles = -(-rows // vectors.lanes)
     laid = arena.aligned(max(tiles * columns * vectors.lanes * 4, ROW))
     words = laid[: tiles * columns * vectors.lanes * 4].view(np.int32).reshape(tiles, columns, vectors.lanes)
-    words[:] = _padded(codes, tiles * vectors.lanes).reshape(columns, tiles, vectors.lanes).transpose(1, 0, 2)
+    full, rest = divmod(rows, vectors.lanes)
+    words[:full] = codes[:, : rows - rest].reshape(columns, full, vectors.lanes).transpose(1, 0, 2)
+    if rest:
+        words[full, :, :rest], words[full, :, rest:] = codes[:, rows - rest :], codes[:, -1:]
     return laid, tiles
 
 
