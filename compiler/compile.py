@@ -16,6 +16,7 @@ from ..ir.circuit import Circuit
 from ..ir.diagnostic import error
 from ..ir.domain import FiniteDomain
 from ..ir.program.program import Program
+from ..ir.program.verify import verify
 from ..ir.store import Store
 from .lowering.lower import lower
 from .lowering.tables import values
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 Type = Literal["float32", "float64"]
 
+VERIFIED = 4096
+"""Up to so many operations a Program is verified after each pass; a longer one when its loops are found."""
+
 
 def program_of(circuit: Circuit) -> Program:
     """The Program of a circuit after all passes, as it is compiled."""
@@ -38,7 +42,11 @@ def program_of(circuit: Circuit) -> Program:
 
 
 def _passes(program: Program) -> Program:
-    return repeat(reuse(split(program)))
+    for step in (split, reuse, repeat):
+        program = step(program)
+        if step is repeat or len(program.operations) < VERIFIED:
+            verify(program)
+    return program
 
 
 def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
