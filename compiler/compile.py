@@ -27,6 +27,7 @@ from .programs.split import split
 
 if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
+    from ..backends.cpu.network import Numeric
     from ..ir.expression import Floats
     from ..runtime.executable import Executable
 
@@ -55,7 +56,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     Raises: DanausError `missing-package` without torch and llvmlite, `unsupported-cpu`.
     """
     try:
-        from ..backends.cpu.engine import Vector
+        from ..backends.cpu.engine import Scalar, Vector
         from ..runtime.compiled import Compiled
         from ..runtime.executable import Executable
     except ImportError as failure:
@@ -67,7 +68,16 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     lowered = lower(circuit)
     program = _passes(lowered.program)
     size = 4 if dtype == "float32" else 8
-    engine: Engine = _network(circuit, program, size) if program.layouts else Vector(program, size)
+    made: dict[tuple[int, Numeric], Engine] = {}
+    vector = None if program.layouts else Vector(program, size)
+
+    def engine(circuit: Circuit) -> Engine:
+        if vector is not None:
+            return vector
+        numbers = _numbers(circuit, size)
+        if numbers not in made:
+            made[numbers] = Scalar(program, *numbers)
+        return made[numbers]
 
     def tables(store: Store) -> list[Floats]:
         return values(lowered.tables, store)
@@ -84,13 +94,11 @@ def _runs_compiled(circuit: Circuit) -> bool:
     return not (infinite and any(is_scalar(block) for block in circuit.blocks))
 
 
-def _network(circuit: Circuit, program: Program, size: int) -> Engine:
-    """A network in the cheapest numbers that hold it: plain ones where its range shows so, else logarithms."""
-    from ..backends.cpu.engine import Scalar
-
+def _numbers(circuit: Circuit, size: int) -> tuple[int, Numeric]:
+    """The cheapest numbers that hold a network: plain ones where its range shows so, else logarithms."""
     found = bounds(circuit)
     if size == 4 and found.within(np.float32):
-        return Scalar(program, 4, "linear")
+        return 4, "linear"
     if found.within(np.float64):
-        return Scalar(program, 8, "linear")
-    return Scalar(program, size, "log")
+        return 8, "linear"
+    return size, "log"

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..ir.block import Input
+from ..ir.circuit import Circuit
 from ..ir.domain import Variable, first_value
 from ..ir.expression import Floats
 from ..ir.linear import Indices
@@ -46,9 +47,12 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """An engine with its Program, the inputs on infinite domains, and how its tables follow from parameters."""
+    """A Program, its inputs on infinite domains, and how an engine and its tables follow from parameters.
 
-    engine: Engine
+    `engine` gives the one whose numbers hold the circuit over its present parameters: the same one, as a rule.
+    """
+
+    engine: Callable[[Circuit], Engine]
     program: Program
     variables: tuple[Variable, ...]
     densities: tuple[Input, ...]

@@ -19,12 +19,12 @@ from ..ir.domain import FiniteDomain, first_value
 from ..ir.expression import Floats, Parameter, Value
 from ..ir.numbers import Numbers
 from ..ir.query.conditional import conditional
-from ..ir.query.likelihood import log_likelihood, logarithmic
+from ..ir.query.likelihood import log_likelihood
 from ..ir.query.maximum import MostProbable, most_probable
 from ..ir.query.sample import sample, sample_given
-from ..ir.semirings import LOG, SIGNED_LOG
+from ..ir.semirings import SIGNED_LOG
 from ..ir.store import Store
-from .compiled import Bools, Compiled, codes_of
+from .compiled import Bools, Compiled, Engine, codes_of
 
 
 class Executable(torch.nn.Module):
@@ -41,8 +41,9 @@ class Executable(torch.nn.Module):
         self._compiled = compiled
         self._lock = threading.Lock()
         self._names: dict[str, Parameter] = {}
-        self._seen: tuple[tuple[int, int], ...] = ()
+        self._seen: tuple[tuple[int, int], ...] | None = None
         self._signed = False
+        self._engine: Engine | None = None
         self.recomputed = 0
         for parameter in circuit.parameters:
             name = parameter.name.replace(".", "/")
@@ -67,20 +68,22 @@ class Executable(torch.nn.Module):
         """Takes over what was changed in the parameters."""
         seen = tuple((tensor._version, tensor.data_ptr()) for tensor in self.parameters())
         with self._lock:
-            if self._seen == seen and self._seen:
+            if self._seen == seen:
                 return
-            if self._seen:
+            if self._seen is not None:
                 tensors = dict(self.named_parameters())
                 store = self._circuit.store
-                values = {**{each: store[each] for each in store}}
+                values = dict(store)
                 for name, parameter in self._names.items():
                     values[parameter] = Value.of(tensors[name].detach().double().cpu().numpy())
                 self._circuit = self._circuit.over(Store(values))
-            numbers = Numbers(self._circuit.store)
-            self._signed = logarithmic(self._circuit, numbers) is not LOG
-            if self._compiled is not None and not self._signed:
-                self._compiled.engine.refill(self._compiled.tables(self._circuit.store))
-            self._seen = seen or ((0, 0),)
+            if self._compiled is not None:
+                tables = self._compiled.tables(self._circuit.store)
+                self._signed = any(table.min(initial=0.0) < 0 for table in tables)
+                if not self._signed:
+                    self._engine = self._compiled.engine(self._circuit)
+                    self._engine.refill(tables)
+            self._seen = seen
 
     def forward(self, x: Any) -> torch.Tensor:
         """The log-likelihood."""
@@ -134,7 +137,8 @@ class Executable(torch.nn.Module):
         values, observed = self._with_first_values(values, observed)
         densities = {source: self._density(source, values, observed) for source in range(len(self._compiled.densities))}
         codes = codes_of(self._compiled, values, observed)
-        answer = self._compiled.engine.run(codes, densities, torch.get_num_threads())
+        assert self._engine is not None
+        answer = self._engine.run(codes, densities, torch.get_num_threads())
         log = answer.log + self._free(observed)
         if answer.unsure.any():
             rows = np.flatnonzero(answer.unsure)

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from ...ir.expression import Floats
 from .kernels import row_blocks
-from .plan import Plan, padded
+from .plan import Entry, Plan, padded
 from .vectors import ROW, Vectors
 
 Bytes = NDArray[np.uint8]
+
+_TOGETHER = 1 << 20  # numbers that are packed at once
 
 
 def aligned(size: int) -> Bytes:
@@ -28,23 +30,33 @@ def aligned(size: int) -> Bytes:
 
 
 def fill(plan: Plan, tables: Sequence[Floats], vectors: Vectors, arena: Bytes) -> None:
-    """Writes every table to its place."""
+    """Writes every table to its place, those of one use and shape together."""
+    alike: dict[tuple[str, tuple[int, ...]], list[Entry]] = {}
     for entry in plan.entries:
-        table = tables[entry.table]
-        match entry.kind:
-            case "load":
-                parts = _loaded(table, vectors)
-            case "fill":
-                parts = _loaded(table[None], vectors)
-            case "scale":
-                parts = _mapped(table[None, :, None], vectors, packed=False)
-            case _:
-                parts = _mapped(table, vectors, packed=True)
-        offset = entry.offset
-        for part in parts:
-            flat = np.ascontiguousarray(part).reshape(-1).view(np.uint8)
-            arena[offset : offset + len(flat)] = flat
-            offset += padded(len(flat))
+        alike.setdefault((entry.kind, tables[entry.table].shape), []).append(entry)
+    for (kind, _), entries in alike.items():
+        step = max(1, _TOGETHER // max(1, tables[entries[0].table].size))
+        for start in range(0, len(entries), step):
+            part = entries[start : start + step]
+            _put(kind, part, np.stack([tables[entry.table] for entry in part]), vectors, arena)
+
+
+def _put(kind: str, entries: Sequence[Entry], stacked: Floats, vectors: Vectors, arena: Bytes) -> None:
+    """Writes tables of one use, [tables, …], to their places."""
+    match kind:
+        case "load":
+            parts = _loaded(stacked, vectors)
+        case "fill":
+            parts = _loaded(stacked[:, None], vectors)
+        case "scale":
+            parts = _mapped(stacked[:, None, :, None], vectors, packed=False)
+        case _:
+            parts = _mapped(stacked, vectors, packed=True)
+    head, body = (np.ascontiguousarray(part).reshape(len(entries), -1).view(np.uint8) for part in parts)
+    after = padded(head.shape[1])
+    for entry, first, rest in zip(entries, head, body, strict=True):
+        arena[entry.offset : entry.offset + len(first)] = first
+        arena[entry.offset + after : entry.offset + after + len(rest)] = rest
 
 
 def kind_of(vectors: Vectors) -> tuple[type[Any], type[Any]]:
@@ -52,12 +64,13 @@ def kind_of(vectors: Vectors) -> tuple[type[Any], type[Any]]:
     return (np.float32, np.int32) if vectors.size == 4 else (np.float64, np.int64)
 
 
-def _loaded(table: Floats, vectors: Vectors) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Rows scaled to a largest number in [1, 2), and their statistics."""
+def _loaded(tables: Floats, vectors: Vectors) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Rows [tables, count, nodes] scaled to a largest number in [1, 2), and their statistics [tables, 5, count]."""
     numbers, integers = kind_of(vectors)
-    scaled, exponent, statistics = scaled_rows(table, vectors)
+    count, rows, nodes = tables.shape
+    scaled, exponent, statistics = scaled_rows(tables.reshape(-1, nodes), vectors)
     head = np.concatenate([exponent.astype(integers).view(numbers)[None], statistics])
-    return head, scaled
+    return head.reshape(5, count, rows).transpose(1, 0, 2), scaled
 
 
 def scaled_rows(table: Floats, vectors: Vectors) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[Any]]:
@@ -75,25 +88,28 @@ def scaled_rows(table: Floats, vectors: Vectors) -> tuple[NDArray[Any], NDArray[
     return scaled, exponent.astype(np.int64), statistics
 
 
-def _mapped(table: Floats, vectors: Vectors, packed: bool) -> tuple[NDArray[Any], NDArray[Any]]:
-    """A map scaled so that no row sums to more than 1, its exponent and its least non-zero number."""
+def _mapped(tables: Floats, vectors: Vectors, packed: bool) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Maps [tables, blocks, rows, columns], each scaled so that no row sums to more than 1, with its exponent and its
+    least non-zero number before it, [tables, a row]."""
     numbers, integers = kind_of(vectors)
-    top = float(table.sum(axis=2).max(initial=0.0))
-    exponent = int(np.frexp(top)[1]) if top > 0 else 0
-    exact = np.ldexp(table, -exponent)
+    count, blocks, rows, _ = tables.shape
+    axes = (1, 2, 3)
+    top = tables.sum(axis=3).max(axis=(1, 2))
+    exponent = np.where(top > 0, np.frexp(top)[1], 0)
+    exact = np.ldexp(tables, -exponent[:, None, None, None])
     with np.errstate(under="ignore"):
         scaled = exact.astype(numbers)
-    dropped = bool(((exact > 0) & (scaled < vectors.tiny)).any()) or bool(((table > 0) & (exact == 0)).any())
-    least = 0.0 if dropped else float(np.where(scaled > 0, scaled, np.inf).min(initial=np.inf))
-    head = np.zeros(ROW // vectors.size, dtype=numbers)
-    head[0] = np.array([exponent], dtype=integers).view(numbers)[0]
-    head[1] = least
+    dropped = ((exact > 0) & (scaled < vectors.tiny)).any(axis=axes) | ((tables > 0) & (exact == 0)).any(axis=axes)
+    least = np.where(scaled > 0, scaled, np.inf).min(axis=axes, initial=np.inf)
+    head = np.zeros((count, ROW // vectors.size), dtype=numbers)
+    head[:, 0] = exponent.astype(integers).view(numbers)
+    head[:, 1] = np.where(dropped, 0.0, least)
     if not packed:
-        return head, scaled.reshape(-1)
-    blocks: list[NDArray[Any]] = []
+        return head, scaled.reshape(count, -1)
+    parts: list[NDArray[Any]] = []
     row = 0
-    for size, count in row_blocks(table.shape[1], vectors):
-        part = scaled[:, row : row + size * count].reshape(len(table), count, size, table.shape[2])
-        blocks.append(part.transpose(0, 1, 3, 2).reshape(len(table), -1))
-        row += size * count
-    return head, np.concatenate(blocks, axis=1)
+    for size, number in row_blocks(rows, vectors):
+        part = scaled[:, :, row : row + size * number].reshape(count, blocks, number, size, -1)
+        parts.append(part.transpose(0, 1, 2, 4, 3).reshape(count, blocks, -1))
+        row += size * number
+    return head, np.concatenate(parts, axis=2)

@@ -120,7 +120,7 @@ class Vector:
         exponent = answer[:, 1].reshape(-1)[:rows].view(integers).astype(np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
             log = np.where(value == 0, -np.inf, np.log(value) + exponent * np.log(2.0))
-            unsure = ~(error + np.where(lost > 0, lost / value, 0.0) <= TOLERANCE[self.size])
+            unsure = ~(error + np.where(lost == 0, 0.0, lost / value) <= TOLERANCE[self.size])
         return Answer(log, unsure)
 
     def _soft(self, densities: Mapping[int, Floats], tiles: int) -> Bytes:

@@ -108,6 +108,8 @@ def close(f: Function, slot: str, column: int, found: Range, exponent: str, lost
     bits = f.integer("add", found.nonzero, f.whole(1))
     none = f.op(f"icmp eq {v.ints} {found.nonzero}, {f.whole(-1)}")
     nonzero = f.select(none, f.number(float("inf")), f.from_bits(bits))
+    # a bound beyond all numbers stays there: infinity times zero must not come out as no bound at all
+    lost = f.select(f.compare("uno", lost, lost), f.number(float("inf")), lost)
     positive = f.compare("ogt", found.least, "zeroinitializer")
     small = f.compare("ole", lost, f.multiply(found.least, f.number(v.epsilon)))
     far = f.op(f"and <{v.width} x i1> {positive}, {small}")

@@ -14,8 +14,9 @@ import numpy as np
 
 from ...ir.density import domain_values
 from ...ir.domain import FiniteDomain, Variable
-from ...ir.expression import Expression, Floats
-from ...ir.family import Family
+from ...ir.expression import Constant, Expression, Parameter
+from ...ir.family import Categorical, Family
+from ...ir.family import Table as TableFamily
 from ...ir.numbers import Numbers
 from ...ir.semirings import LINEAR, Array, Field
 from ...ir.store import Store
@@ -94,14 +95,26 @@ def values(sources: Sequence[Table], store: Store, over: Field = LINEAR) -> list
     return [_value(source, numbers, over) for source in sources]
 
 
+def _entries(expression: Expression, numbers: Numbers, over: Field) -> Array:
+    """An expression's entries; in float64 those of parameters and constants are there already."""
+    if over is LINEAR and isinstance(expression, Parameter | Constant):
+        value = numbers.store[expression] if isinstance(expression, Parameter) else expression.value
+        return value.floats
+    return numbers.of(expression, over)
+
+
 def _value(source: Table, numbers: Numbers, over: Field) -> Array:
     match source:
         case Weights(expression, shape):
-            found = numbers.of(expression, over)
+            found = _entries(expression, numbers, over)
             return found.reshape(*shape, *found.shape[len(expression.shape) :])
         case Leaf(family, variable, parameters, _):
-            found = numbers.inputs(family, variable, parameters, domain_values(variable), over)
-            return np.moveaxis(np.concatenate([found, over.sum(found, 1)[:, None]], axis=1), 1, 0)
+            if isinstance(family, Categorical | TableFamily):
+                found = _entries(parameters[0], numbers, over)
+            else:
+                found = numbers.inputs(family, variable, parameters, domain_values(variable), over)
+            total = found.sum(axis=1) if over is LINEAR else over.sum(found, 1)
+            return np.moveaxis(np.concatenate([found, total[:, None]], axis=1), 1, 0)
         case Laid(parts):
             flat = [_flat(_value(part, numbers, over), part) for part in parts]
             return np.concatenate(flat) if flat else np.array(over.full((0,), one=True))
@@ -112,8 +125,3 @@ def _flat(found: Array, part: Weights | Leaf) -> Array:
     if isinstance(part, Leaf):
         found = np.moveaxis(found, 1, 0)
     return found.reshape(prod(part.shape), *found.shape[len(part.shape) :])
-
-
-def floats(array: Array) -> Floats:
-    """Entries as float64."""
-    return np.asarray(array, dtype=np.float64)

@@ -32,12 +32,14 @@ def repeat(program: Program) -> Program:
     kinds = np.array(shapes)
     columns = np.array([_column(step) for step in operations])
     tables = np.array([_table(step) for step in operations])
-    runs = {period: _runs(kinds, columns, tables, period) for period in range(1, min(LONGEST, len(kinds) // 2) + 1)}
+    periods = range(1, min(LONGEST, len(kinds) // 2) + 1)
+    turns_of = np.stack([1 + _runs(kinds, columns, tables, period) // period for period in periods])
+    covered = np.where(turns_of > 2, turns_of * np.array(periods)[:, None], 0)
+    chosen = covered.argmax(axis=0)  # the shortest body of those that cover most
     out: list[Operation] = []
     position = 0
     while position < len(operations):
-        best = max(runs, key=lambda period: (_covered(runs[period][position], period), -period))
-        turns = 1 + int(runs[best][position]) // best
+        best, turns = int(chosen[position]) + 1, int(turns_of[chosen[position], position])
         if turns < 3:
             out.append(operations[position])
             position += 1
@@ -49,12 +51,6 @@ def repeat(program: Program) -> Program:
         out.append(Repeat(turns, body, steps, jumps))
         position += turns * best
     return replace(program, operations=tuple(out))
-
-
-def _covered(run: int, period: int) -> int:
-    """How many operations a loop of this period would take, if any."""
-    turns = 1 + int(run) // period
-    return turns * period if turns > 2 else 0
 
 
 def _runs(kinds: Ints, columns: Ints, tables: Ints, period: int) -> Ints:

@@ -69,3 +69,21 @@ def test_threads_do_not_change_the_answer(threads: int) -> None:
         assert torch.equal(model.log_likelihood(x, observed), alone)
     finally:
         torch.set_num_threads(before)
+
+
+def test_other_parameters_may_need_other_numbers() -> None:
+    """A network in plain float32 goes over to logarithms where its weights become too small, and back."""
+    spec = dn.parse(
+        """
+        var x : bool
+        param W[2] : positive = [0.5, 0.25]
+        circuit p { return sum(concat([x = 0], [x = 1]), W, width=1, map=sparse([0, 0], [0, 1])) }
+        """
+    )
+    circuit = spec.circuit
+    assert isinstance(circuit, Circuit)
+    model = dn.compile(circuit)
+    x = np.array([[0], [1]])
+    for weights in ([0.5, 0.25], [1e-320, 1e-310], [1e300, 2e306], [1e-45, 1.0]):
+        dict(model.named_parameters())["W"].copy_(torch.tensor(weights, dtype=torch.float64))
+        np.testing.assert_allclose(model.log_likelihood(x).numpy(), np.log(weights), rtol=1e-6)
