@@ -7,6 +7,8 @@ Each arrow is one call below, in that order.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -15,11 +17,12 @@ from ..ir.block import Input
 from ..ir.circuit import Circuit
 from ..ir.diagnostic import error
 from ..ir.domain import FiniteDomain
+from ..ir.numbers import Numbers
 from ..ir.program.program import Program
 from ..ir.program.verify import verify
 from ..ir.store import Store
 from .lowering.lower import lower
-from .lowering.tables import values
+from .lowering.tables import exactly, values
 from .programs.ranges import bounds
 from .programs.repeat import repeat
 from .programs.reuse import reuse
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
     from ..backends.cpu.network import Numeric
     from ..ir.expression import Floats
+    from ..runtime.bundle import Bundle
     from ..runtime.executable import Executable
 
 Type = Literal["float32", "float64"]
@@ -55,14 +59,10 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
 
     Raises: DanausError `missing-package` without torch and llvmlite, `unsupported-cpu`.
     """
-    try:
+    with _packages():
         from ..backends.cpu.engine import Scalar, Vector
         from ..runtime.compiled import Compiled
         from ..runtime.executable import Executable
-    except ImportError as failure:
-        raise error(
-            "missing-package", f"{failure.name} is not installed", hint='pip install "danaus[cpu]"'
-        ) from failure
     if not _runs_compiled(circuit):
         return Executable(circuit, None)
     lowered = lower(circuit)
@@ -82,7 +82,75 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     def tables(store: Store) -> list[Floats]:
         return values(lowered.tables, store)
 
-    return Executable(circuit, Compiled(engine, program, lowered.variables, lowered.densities, tables))
+    def bundle(circuit: Circuit, targets: Sequence[str]) -> Bundle:
+        return bundle_of(circuit, dtype, targets)
+
+    return Executable(circuit, Compiled(engine, program, lowered.variables, lowered.densities, tables, bundle))
+
+
+def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu") -> str:
+    """The LLVM IR of a circuit's likelihood for a target by name; of a network, for its narrowest tiles.
+
+    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`.
+    """
+    with _packages():
+        from ..backends.cpu.engine import text_of
+        from ..backends.cpu.machine import named
+        from ..runtime.bundle import not_compiled
+    if not _runs_compiled(circuit):
+        raise not_compiled(circuit.name)
+    program = program_of(circuit)
+    return text_of(program, *_form(circuit, program, dtype), named(target))
+
+
+def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] = ("cpu",)) -> Bundle:
+    """What is saved of a circuit: its Program, the numbers of its present parameters, and code for targets by name.
+
+    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`.
+    """
+    with _packages():
+        from ..backends.cpu.load import codes_of, compiler
+        from ..runtime.bundle import Bundle, not_compiled
+    if not _runs_compiled(circuit):
+        raise not_compiled(circuit.name)
+    lowered = lower(circuit)
+    program = _passes(lowered.program)
+    size, form = _form(circuit, program, dtype)
+    numbers = Numbers(circuit.store)
+    tables, exact = exactly(lowered.tables, circuit.store)
+    return Bundle(
+        circuit.name,
+        circuit.variables,
+        lowered.variables,
+        tuple(circuit.variables.index(variable) for variable in circuit.free),
+        dtype,
+        size,
+        form,
+        program,
+        tuple(tables),
+        exact,
+        lowered.densities,
+        tuple(tuple(numbers.floats(block.parameters)) for block in lowered.densities),
+        compiler(),
+        codes_of(program, size, form, targets),
+    )
+
+
+@contextmanager
+def _packages() -> Iterator[None]:
+    """Names the package that is missing where imports fail."""
+    try:
+        yield
+    except ImportError as failure:
+        raise error(
+            "missing-package", f"{failure.name} is not installed", hint='pip install "danaus[cpu]"'
+        ) from failure
+
+
+def _form(circuit: Circuit, program: Program, dtype: Type) -> tuple[int, Numeric]:
+    """Bytes of a number in the code, and what it stands for."""
+    size = 4 if dtype == "float32" else 8
+    return _numbers(circuit, size) if program.layouts else (size, "linear")
 
 
 def _runs_compiled(circuit: Circuit) -> bool:

@@ -91,7 +91,9 @@ def chain(name: str, states: int = 16, steps: int = 64, batch: int = 32, seed: i
     kind, _, number = name.rpartition(" ")
     match kind or name:
         case "dirichlet":
-            return Chain(random.dirichlet(np.full(states, 0.1), states), random.dirichlet(np.ones(values), states), rows)
+            return Chain(
+                random.dirichlet(np.full(states, 0.1), states), random.dirichlet(np.ones(values), states), rows
+            )
         case "near permutation":
             return Chain(near(float(number)), np.exp(-float(number) * random.random((states, values))), rows)
         case "near-deterministic":

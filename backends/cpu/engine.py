@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from ...ir.expression import Floats
 from ...ir.linear import Indices
-from ...ir.program.operation import Network
 from ...ir.program.program import Program
 from . import arena
 from .builder import module
@@ -34,6 +33,8 @@ from .vectors import ROW, Vectors
 Bools = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
 Call = Callable[[Bytes, Bytes, int, int], None]
+Make = Callable[[str, Target], Library]
+"""What gives a module's code: the compiler with its cache, or a bundle."""
 
 TOLERANCE = {4: 5e-7, 8: 5e-13}
 """The relative error from underflow up to which a row is right."""
@@ -50,11 +51,18 @@ class Answer:
 
 
 def text_of(program: Program, size: int, numeric: Numeric = "linear", target: Target | None = None) -> str:
-    """The code of a Program for numbers of so many bytes, as LLVM IR."""
-    vectors = (target or host()).vectors(size)
-    if isinstance(program.operations[0], Network):
-        return module([kernel(vectors, numeric)], vectors)
-    return module([driver(plan(program, vectors), vectors)], vectors)
+    """The code of a Program for numbers of so many bytes, as LLVM IR: of a network, with the narrowest tiles."""
+    return texts_of(program, size, numeric, target or host())[0]
+
+
+def texts_of(program: Program, size: int, numeric: Numeric, target: Target) -> list[str]:
+    """All code that a Program may run: one module, or, for a network, one for each width of its tiles."""
+    vectors = target.vectors(size)
+    if not program.layouts:
+        return [module([driver(plan(program, vectors), vectors)], vectors)]
+    rows = dict.fromkeys((vectors.bytes, *reversed(ROWS)))
+    widths = [replace(vectors, row=row) for row in rows]
+    return [module([kernel(wide, numeric)], wide) for wide in widths]
 
 
 @dataclass(slots=True)
@@ -63,6 +71,8 @@ class Vector:
 
     program: Program
     size: int
+    target: Target = field(default_factory=host)
+    make: Make = compiled
     vectors: Vectors = field(init=False)
     plan: Plan = field(init=False)
     arena: Bytes = field(init=False)
@@ -72,9 +82,9 @@ class Vector:
     words: Bytes = field(init=False)
 
     def __post_init__(self) -> None:
-        self.vectors = host().vectors(self.size)
+        self.vectors = self.target.vectors(self.size)
         self.plan = plan(self.program, self.vectors)
-        self.library = compiled(module([driver(self.plan, self.vectors)], self.vectors))
+        self.library = self.make(module([driver(self.plan, self.vectors)], self.vectors), self.target)
         kinds = (_POINTER, _INTEGER, _POINTER, _POINTER, _POINTER, _INTEGER, _POINTER, _INTEGER)
         self.function = self.library.call("program", *kinds, _POINTER, _INTEGER, _POINTER, _INTEGER, _INTEGER)
         self.arena = arena.aligned(self.plan.arena)
@@ -166,6 +176,8 @@ class Scalar:
     program: Program
     size: int
     numeric: Numeric
+    target: Target = field(default_factory=host)
+    make: Make = compiled
     vectors: Vectors = field(init=False)
     libraries: dict[int, Library] = field(default_factory=dict[int, Library])
     stream: Bytes = field(init=False)
@@ -173,7 +185,7 @@ class Scalar:
     weights: Bytes = field(init=False)
 
     def __post_init__(self) -> None:
-        self.vectors = host().vectors(self.size)
+        self.vectors = self.target.vectors(self.size)
         self.stream = _copied(instructions(self.program.layouts[0]))
 
     def _row(self, rows: int) -> int:
@@ -187,7 +199,9 @@ class Scalar:
     def _function(self, vectors: Vectors) -> Callable[..., Any]:
         library = self.libraries.get(vectors.row)
         if library is None:
-            library = self.libraries[vectors.row] = compiled(module([kernel(vectors, self.numeric)], vectors))
+            library = self.libraries[vectors.row] = self.make(
+                module([kernel(vectors, self.numeric)], vectors), self.target
+            )
         kinds = (_POINTER, _INTEGER, _POINTER, _POINTER, _POINTER, _INTEGER, _POINTER, _POINTER, _INTEGER, _INTEGER)
         return library.call("network", *kinds)
 

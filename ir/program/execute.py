@@ -87,6 +87,8 @@ def _network(layout: Layout, leaves: Array, weights: Array, codes: Indices, semi
             leaf = int(members[0])
             rows = layout.leaf_offsets[leaf] + codes[layout.leaf_columns[leaf]]
             last = semiring.embed(leaves[rows])
+        elif not len(members):
+            last = np.array(semiring.full((codes.shape[1],), one=bool(layout.kinds[node] == PRODUCT)))
         elif layout.kinds[node] == PRODUCT:
             last = slots[int(members[0])]
             for member in members[1:]:
