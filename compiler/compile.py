@@ -9,30 +9,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ..frontend.spec import Query, Spec
 from ..ir.block import Input
 from ..ir.circuit import Circuit
-from ..ir.diagnostic import error
+from ..ir.diagnostic import DanausError, error
 from ..ir.domain import FiniteDomain
+from ..ir.expression import Floats
 from ..ir.numbers import Numbers
 from ..ir.program.program import Program
 from ..ir.program.verify import verify
+from ..ir.query import MostProbable
+from ..ir.query.likelihood import Booleans
+from ..ir.span import caller
 from ..ir.store import Store
 from .lowering.lower import lower
 from .lowering.tables import exactly, values
+from .needs import require
 from .programs.ranges import bounds
 from .programs.repeat import repeat
 from .programs.reuse import reuse
 from .programs.split import split
+from .queries import most_probable
 
 if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
     from ..backends.cpu.network import Numeric
-    from ..ir.expression import Floats
     from ..runtime.bundle import Bundle
+    from ..runtime.collection import Collection
     from ..runtime.executable import Executable
 
 Type = Literal["float32", "float64"]
@@ -64,7 +72,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         from ..runtime.compiled import Compiled
         from ..runtime.executable import Executable
     if not _runs_compiled(circuit):
-        return Executable(circuit, None)
+        return Executable(circuit, None, _Compiler())
     lowered = lower(circuit)
     program = _passes(lowered.program)
     size = 4 if dtype == "float32" else 8
@@ -85,7 +93,8 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     def bundle(circuit: Circuit, targets: Sequence[str]) -> Bundle:
         return bundle_of(circuit, dtype, targets)
 
-    return Executable(circuit, Compiled(engine, program, lowered.variables, lowered.densities, tables, bundle))
+    compiled = Compiled(engine, program, lowered.variables, lowered.densities, tables, bundle)
+    return Executable(circuit, compiled, _Compiler())
 
 
 def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu") -> str:
@@ -120,6 +129,7 @@ def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] 
     tables, exact = exactly(lowered.tables, circuit.store)
     return Bundle(
         circuit.name,
+        _answered(circuit),
         circuit.variables,
         lowered.variables,
         tuple(circuit.variables.index(variable) for variable in circuit.free),
@@ -134,6 +144,15 @@ def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] 
         compiler(),
         codes_of(program, size, form, targets),
     )
+
+
+def _answered(circuit: Circuit) -> tuple[str, ...]:
+    """The queries of a bundle: a likelihood always, what sums something out where it is proved to do so."""
+    try:
+        require(Query("marginal", "marginal", (circuit,)))
+    except DanausError:
+        return ("likelihood",)
+    return ("likelihood", "marginal", "partition")
 
 
 @contextmanager
@@ -151,6 +170,35 @@ def _form(circuit: Circuit, program: Program, dtype: Type) -> tuple[int, Numeric
     """Bytes of a number in the code, and what it stands for."""
     size = 4 if dtype == "float32" else 8
     return _numbers(circuit, size) if program.layouts else (size, "linear")
+
+
+def compile_spec(spec: Spec, dtype: Type = "float32") -> Collection:
+    """All circuits of a spec compiled, with its queries of one circuit by name."""
+    executables = {name: compile(circuit, dtype) for name, circuit in spec.circuits.items()}
+    from ..runtime.collection import Asked, Collection
+
+    names = {circuit: name for name, circuit in spec.circuits.items()}
+    asked: dict[str, Asked] = {}
+    for query in spec.queries.values():
+        circuit = query.circuits[0]
+        if circuit not in names:  # one that stands in the query alone, such as an operator's
+            names[circuit] = query.name
+            executables[query.name] = compile(circuit, dtype)
+        asked[query.name] = Asked(query.kind, names[circuit])
+    return Collection(executables, asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiler:
+    """What an executable asks while it runs: proofs, and answers that rest on them."""
+
+    def require(self, kind: str, circuit: Circuit) -> None:
+        """Proves what a query needs of the circuit."""
+        require(Query(kind, kind, (circuit,), span=caller()))
+
+    def most_probable(self, circuit: Circuit, values: Floats, observed: Booleans) -> MostProbable:
+        """The most probable completion of each row, with proof where there is one."""
+        return most_probable(circuit, values, observed)
 
 
 def _runs_compiled(circuit: Circuit) -> bool:

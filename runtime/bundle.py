@@ -25,6 +25,7 @@ from ..ir.domain import Bool, Cat, Count, Domain, Int, Real, Variable
 from ..ir.expression import Floats, constant
 from ..ir.family import Family, Gaussian, Indicator, One, Poisson, name_of
 from ..ir.program import serial
+from ..ir.program.operation import Density, unrolled
 from ..ir.program.program import Program
 from ..ir.program.verify import verify
 from ..ir.semirings import Array
@@ -51,13 +52,16 @@ class Code:
 class Bundle:
     """A circuit's likelihood: Program, numbers, code.
 
-    `columns` are the Program's variables, those of the circuit first; `free` are positions of variables that multiply
-    a row by their number of values where they are missing. `tables` are float64; `exact` has logarithms and signs,
-    [..., 2], of those whose entries float64 cannot hold. `size` and `form` are the bytes of a number in the code, and
-    whether it stands for itself ("linear", with a power of two per buffer in a Program of vectors) or its logarithm.
+    `queries` are what it may be asked: a likelihood, and "marginal" and "partition" where the circuit is proved smooth
+    and decomposable. `columns` are the Program's variables, those of the circuit first; `free` are positions of
+    variables that multiply a row by their number of values where they are missing. `tables` are float64; `exact` has
+    logarithms and signs, [..., 2], of those whose entries float64 cannot hold. `size` and `form` are the bytes of a
+    number in the code, and whether it stands for itself ("linear", with a power of two per buffer in a Program of
+    vectors) or for its logarithm.
     """
 
     name: str
+    queries: tuple[str, ...]
     variables: tuple[Variable, ...]
     columns: tuple[Variable, ...]
     free: tuple[int, ...]
@@ -107,7 +111,7 @@ def files_of(bundle: Bundle) -> dict[str, bytes]:
         "danaus": danaus_version(),
         **bundle.compiler,
         "circuit": bundle.name,
-        "queries": ["likelihood", "marginal", "partition"],
+        "queries": list(bundle.queries),
         "variables": [_variable(variable) for variable in bundle.variables],
         "hidden": [_variable(variable) for variable in bundle.columns[len(bundle.variables) :]],
         "free": list(bundle.free),
@@ -176,7 +180,8 @@ def _bundle(package: Package, manifest: Mapping[str, Any]) -> Bundle:
     columns = (*own, *(_read_variable(each) for each in manifest["hidden"]))
     densities, parameters = _read_densities(manifest["densities"], columns, arrays)
     bundle = Bundle(
-        manifest["circuit"],
+        str(manifest["circuit"]),
+        tuple(map(str, manifest["queries"])),
         own,
         columns,
         tuple(manifest["free"]),
@@ -202,6 +207,10 @@ def _bundle(package: Package, manifest: Mapping[str, Any]) -> Bundle:
     )
     assert bundle.size in (4, 8) and bundle.form in ("linear", "log") and len(columns) == len(program.columns)
     assert all(column.size == (size or None) for column, size in zip(columns, program.columns, strict=True))
+    for step in unrolled(program.operations):
+        if isinstance(step, Density):
+            block = densities[step.source]
+            assert (columns[step.column], step.nodes) == (block.variable, block.width)
     assert all(0 <= position < len(own) for position in bundle.free)
     return bundle
 

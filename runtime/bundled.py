@@ -79,16 +79,20 @@ class Bundled(torch.nn.Module):
         """
         given = None if observed is None else as_array(observed)
         values, mask = validate_array(as_array(x), self.variables, given)
+        if not mask.all():
+            self._require("marginal")
         return torch.from_numpy(self._log_likelihood(values, mask))
 
     def marginal(self, x: Any, observed: Any = None) -> torch.Tensor:
         """log of the mass of what is observed, [batch]: as `log_likelihood`, but NaN without a mask is missing."""
+        self._require("marginal")
         given = None if observed is None else as_array(observed)
         values, mask = validate_array(as_array(x), self.variables, given, missing="nan")
         return torch.from_numpy(self._log_likelihood(values, mask))
 
     def partition(self) -> float:
         """The natural logarithm of the total mass."""
+        self._require("partition")
         count = len(self.variables)
         return float(self._log_likelihood(np.zeros((1, count)), np.zeros((1, count), dtype=bool))[0])
 
@@ -116,6 +120,15 @@ class Bundled(torch.nn.Module):
     def circuit(self) -> NoReturn:
         """Not in a bundle: raises DanausError `not-in-bundle`."""
         self._refuse("the circuit")
+
+    def _require(self, kind: str) -> None:
+        """Whether what the query sums out was proved to come out right when the bundle was made."""
+        if kind not in self._bundle.queries:
+            raise error(
+                "not-in-bundle",
+                f'"{self.name}" is not proved smooth and decomposable: its bundle does not answer {kind}',
+                hint="danaus check says where it is not",
+            )
 
     def _refuse(self, what: str) -> NoReturn:
         raise error(

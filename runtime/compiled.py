@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,15 @@ from ..ir.expression import Floats
 from ..ir.linear import Indices
 from ..ir.numbers import Numbers
 from ..ir.program.program import Program
+from ..ir.query.maximum import MostProbable
 from ..ir.semirings import SIGNED_LOG
 from ..ir.store import Store
 from .bundle import Bundle
 
 Bools = NDArray[np.bool_]
+Codes = NDArray[np.int32]
+
+_FAR = 2**30
 
 
 class Answer(Protocol):
@@ -43,7 +47,7 @@ class Engine(Protocol):
         """Takes other values for the tables."""
         ...
 
-    def run(self, codes: Indices, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
+    def run(self, codes: Indices | Codes, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
         """Answers codes [columns, batch] and logarithms of densities [nodes, batch], by source."""
         ...
 
@@ -62,6 +66,66 @@ class Compiled:
     densities: tuple[Input, ...]
     tables: Callable[[Store], Sequence[Floats]]
     bundle: Callable[[Circuit, Sequence[str]], Bundle]
+
+
+class Compiler(Protocol):
+    """What an executable asks of the compiler while it runs."""
+
+    def require(self, kind: str, circuit: Circuit) -> None:
+        """Proves what a query needs of the circuit.
+
+        Raises: DanausError with a witness where it does not hold.
+        """
+        ...
+
+    def most_probable(self, circuit: Circuit, values: Floats, observed: Bools) -> MostProbable:
+        """The most probable completion of each row, exact with proof where the circuit is deterministic."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """The first value of each column of data, all on finite domains, and how many values it has."""
+
+    firsts: Codes
+    sizes: Codes
+
+    @staticmethod
+    def of(compiled: Compiled) -> Columns | None:
+        """Those of a circuit; None where a number is too large for the quick way."""
+        sizes = np.array(compiled.program.columns, dtype=np.int64)
+        if not (sizes > 0).all():
+            return None
+        firsts = np.array([first_value(variable.domain) for variable in compiled.variables], dtype=np.int64)
+        if (np.abs(firsts) >= _FAR).any() or (sizes >= _FAR).any():
+            return None
+        return Columns(firsts.astype(np.int32), sizes.astype(np.int32))
+
+    def plain(self, x: NDArray[Any], observed: Any) -> Codes | None:
+        """Rows of numbers as codes [batch, columns]; None where one is, or may be, no value of its column.
+
+        Nothing is copied as float64 and nothing is looked at one by one: that is for the rows that this refuses.
+        """
+        if x.ndim != 2 or x.shape[1] != len(self.sizes) or x.dtype.kind not in "biuf":
+            return None
+        if observed is not None:
+            if not isinstance(observed, np.ndarray) or observed.dtype != np.bool_ or observed.shape != x.shape:
+                return None
+            x = np.where(observed, x, self.firsts)
+        with np.errstate(invalid="ignore"):
+            codes = x.astype(np.int32)
+        if (x.dtype.kind == "f" or x.dtype.itemsize >= 4) and not (codes == x).all():
+            return None
+        codes -= self.firsts
+        # below the first value, the same bits are beyond all numbers of values
+        if (codes.view(np.uint32).max(axis=0, initial=0) >= self.sizes).any():
+            return None
+        return codes if observed is None else np.where(observed, codes, self.sizes)
+
+    def rows(self, codes: Codes) -> tuple[Floats, Bools]:
+        """The values and the mask of what is observed of codes [batch, columns]."""
+        observed = codes != self.sizes
+        return np.where(observed, codes + self.firsts, self.firsts).astype(np.float64), observed
 
 
 def codes_of(sizes: Sequence[int], variables: Sequence[Variable], values: Floats, observed: Bools) -> Indices:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,22 @@ from ..ir.expression import Floats, Parameter, Value
 from ..ir.numbers import Numbers
 from ..ir.query.conditional import conditional
 from ..ir.query.likelihood import log_likelihood
-from ..ir.query.maximum import MostProbable, most_probable
+from ..ir.query.maximum import MostProbable
 from ..ir.query.sample import sample, sample_given
 from ..ir.store import Store
 from .bundle import not_compiled, save_bundle
-from .compiled import Bools, Compiled, Engine, codes_of, density_logs, free_logs, with_first_values
+from .compiled import (
+    Bools,
+    Codes,
+    Columns,
+    Compiled,
+    Compiler,
+    Engine,
+    codes_of,
+    density_logs,
+    free_logs,
+    with_first_values,
+)
 
 
 class Executable(torch.nn.Module):
@@ -35,16 +47,20 @@ class Executable(torch.nn.Module):
     the next call, without compiling again. `recomputed` counts the rows that were taken again in float64 logarithms.
     """
 
-    def __init__(self, circuit: Circuit, compiled: Compiled | None) -> None:
+    def __init__(self, circuit: Circuit, compiled: Compiled | None, compiler: Compiler) -> None:
         """`compiled` is None for a circuit that only the evaluator can answer."""
         super().__init__()
+        self._compiler = compiler
+        self._required: set[str] = set()
         self._circuit = circuit
         self._compiled = compiled
         self._lock = threading.Lock()
         self._names: dict[str, Parameter] = {}
-        self._seen: tuple[tuple[int, int], ...] | None = None
-        self._signed = False
+        self._seen: tuple[int, ...] | None = None
         self._engine: Engine | None = None
+        self._columns: Columns | None = None
+        if compiled is not None and not compiled.densities and len(compiled.variables) == len(circuit.variables):
+            self._columns = Columns.of(compiled)
         self.recomputed = 0
         for parameter in circuit.parameters:
             name = parameter.name.replace(".", "/")
@@ -67,24 +83,28 @@ class Executable(torch.nn.Module):
 
     def _refresh(self) -> None:
         """Takes over what was changed in the parameters."""
-        seen = tuple((tensor._version, tensor.data_ptr()) for tensor in self.parameters())
+        tensors = [tensor for tensor in self._parameters.values() if tensor is not None]
+        seen = (*map(_VERSION, tensors), *map(_ADDRESS, tensors))
         with self._lock:
             if self._seen == seen:
                 return
             if self._seen is not None:
-                tensors = dict(self.named_parameters())
+                named = dict(self.named_parameters())
                 store = self._circuit.store
                 values = dict(store)
                 for name, parameter in self._names.items():
-                    values[parameter] = Value.of(tensors[name].detach().double().cpu().numpy())
+                    values[parameter] = Value.of(named[name].detach().double().cpu().numpy())
                 self._circuit = self._circuit.over(Store(values))
+            engine: Engine | None = None
             if self._compiled is not None:
-                tables = self._compiled.tables(self._circuit.store)
-                self._signed = any(table.min(initial=0.0) < 0 for table in tables)
-                if not self._signed:
-                    self._engine = self._compiled.engine(self._circuit)
-                    self._engine.refill(tables)
-            self._seen = seen
+                with np.errstate(over="ignore"):
+                    tables = self._compiled.tables(self._circuit.store)
+                # numbers of both signs are the evaluator's, and sums of the largest numbers, which may be none
+                if all(table.min(initial=0.0) >= 0 and np.isfinite(table).all() for table in tables):
+                    engine = self._compiled.engine(self._circuit)
+                    engine.refill(tables)
+            self._engine, self._seen = engine, seen
+            self._required.clear()
 
     def forward(self, x: Any) -> torch.Tensor:
         """The log-likelihood."""
@@ -95,33 +115,52 @@ class Executable(torch.nn.Module):
 
         x is [batch, variables], a numpy or torch array.
 
-        Raises: DanausError for NaN that is not masked, a wrong shape, or a value outside its variable's domain.
+        Raises: DanausError for NaN that is not masked, a wrong shape, a value outside its variable's domain, or, where
+        something is summed out, a circuit that is not smooth and decomposable.
         """
-        values, mask = validate_array(as_array(x), self.variables, None if observed is None else as_array(observed))
-        return torch.from_numpy(self._log_likelihood(values, mask))
+        rows, known = as_array(x), None if observed is None else as_array(observed)
+        codes = self._codes(rows, known)
+        if codes is None:
+            values, mask = validate_array(rows, self.variables, known)
+            if not mask.all():
+                self._require("marginal")
+            return torch.from_numpy(self._log_likelihood(values, mask))
+        if known is not None and not known.all():
+            self._require("marginal")
+        return torch.from_numpy(self._log_likelihood_of_codes(codes))
 
     def marginal(self, x: Any, observed: Any = None) -> torch.Tensor:
         """log of the mass of what is observed, [batch]: as `log_likelihood`, but NaN without a mask is missing."""
-        values, mask = self._rows(x, observed)
-        return torch.from_numpy(self._log_likelihood(values, mask))
+        self._require("marginal")
+        rows, known = as_array(x), None if observed is None else as_array(observed)
+        if known is None and isinstance(rows, np.ndarray) and rows.dtype.kind == "f":
+            known = ~np.isnan(rows)
+        codes = self._codes(rows, known)
+        if codes is None:
+            return torch.from_numpy(self._log_likelihood(*self._rows(x, observed)))
+        return torch.from_numpy(self._log_likelihood_of_codes(codes))
 
     def partition(self) -> float:
         """The natural logarithm of the total mass."""
+        self._require("partition")
         count = len(self.variables)
         return float(self._log_likelihood(np.zeros((1, count)), np.zeros((1, count), dtype=bool))[0])
 
     def conditional(self, x: Any, observed: Any = None) -> dict[str, Any]:
         """The distribution of each missing variable given the observed ones, by name, as `danaus.conditional`."""
+        self._require("conditional")
         values, mask = self._rows(x, observed)
         return {variable.name: found for variable, found in conditional(self.circuit, values, mask).items()}
 
     def map(self, x: Any, observed: Any = None) -> MostProbable:
         """The most probable completion of each row, as `danaus.map`."""
+        self._require("map")
         values, mask = self._rows(x, observed)
-        return most_probable(self.circuit, values, mask)
+        return self._compiler.most_probable(self.circuit, values, mask)
 
     def sample(self, x: Any = 1, observed: Any = None, *, seed: int = 0) -> torch.Tensor:
         """Samples [batch, variables], as `danaus.sample`: so many, or the rest of each row given what is observed."""
+        self._require("sample")
         if isinstance(x, int):
             return torch.from_numpy(sample(self.circuit, x, seed))
         values, mask = self._rows(x, observed)
@@ -139,15 +178,22 @@ class Executable(torch.nn.Module):
             raise not_compiled(self._circuit.name)
         save_bundle(self._compiled.bundle(self.circuit, targets), Path(path))
 
+    def _require(self, kind: str) -> None:
+        """Proves what a query needs, once for as long as the parameters stay."""
+        circuit = self.circuit
+        if kind not in self._required:
+            self._compiler.require(kind, circuit)
+            self._required.add(kind)
+
     def _rows(self, x: Any, observed: Any) -> tuple[Floats, Bools]:
         return validate_array(
             as_array(x), self.variables, None if observed is None else as_array(observed), missing="nan"
         )
 
     def _log_likelihood(self, values: Floats, observed: Bools) -> Floats:
-        circuit = self.circuit
+        circuit, engine = self.circuit, self._engine
         endless = [i for i, each in enumerate(self.variables) if each in circuit.free and not each.size]
-        if self._compiled is None or self._signed or not observed[:, endless].all():
+        if self._compiled is None or engine is None or not observed[:, endless].all():
             return log_likelihood(circuit, values, observed)
         columns = self._compiled.variables
         values, observed = with_first_values(columns, values, observed)
@@ -157,8 +203,7 @@ class Executable(torch.nn.Module):
             for source, block in enumerate(self._compiled.densities)
         }
         codes = codes_of(self._compiled.program.columns, columns, values, observed)
-        assert self._engine is not None
-        answer = self._engine.run(codes, densities, torch.get_num_threads())
+        answer = engine.run(codes, densities, torch.get_num_threads())
         free = [self.variables.index(variable) for variable in circuit.free]
         log = answer.log + free_logs(columns, free, observed)
         if answer.unsure.any():
@@ -168,8 +213,27 @@ class Executable(torch.nn.Module):
             log[rows] = log_likelihood(circuit, values[rows][:, own], observed[rows][:, own])
         return log
 
+    def _codes(self, x: Any, observed: Any) -> Codes | None:
+        """Rows as codes [batch, columns] where no value needs a second look; None where all must be looked at."""
+        plain = self._columns is not None and not self._circuit.free and isinstance(x, np.ndarray)
+        return self._columns.plain(x, observed) if plain and self._columns is not None else None
+
+    def _log_likelihood_of_codes(self, codes: Codes) -> Floats:
+        circuit, engine = self.circuit, self._engine
+        assert self._columns is not None
+        if engine is None:
+            return log_likelihood(circuit, *self._columns.rows(codes))
+        answer = engine.run(codes.T, {}, torch.get_num_threads())
+        if answer.unsure.any():
+            self.recomputed += int(answer.unsure.sum())
+            answer.log[answer.unsure] = log_likelihood(circuit, *self._columns.rows(codes[answer.unsure]))
+        return answer.log
+
     def extra_repr(self) -> str:
         return f"{self._circuit.name}: {len(self.variables)} variables, {self._circuit.nodes} nodes"
+
+
+_VERSION, _ADDRESS = attrgetter("_version"), torch.Tensor.data_ptr
 
 
 def as_array(x: Any) -> Any:

@@ -97,7 +97,8 @@ def values(sources: Sequence[Table], store: Store, over: Field = LINEAR) -> list
 
 def exactly(sources: Sequence[Table], store: Store) -> tuple[list[Array], dict[int, Array]]:
     """Every table in float64; and, by number, logarithms and signs [..., 2] of those with entries out of its range."""
-    linear = values(sources, store)
+    with np.errstate(over="ignore"):
+        linear = values(sources, store)
     exact: dict[int, Array] = {}
     for number, (table, logs) in enumerate(zip(linear, values(sources, store, SIGNED_LOG), strict=True)):
         size = np.abs(table)

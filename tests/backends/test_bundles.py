@@ -91,6 +91,19 @@ def test_infinite_domains(tmp_path: Path) -> None:
     assert torch.equal(dn.load_bundle(tmp_path / "p.zip").marginal(rows), model.marginal(rows))
 
 
+def test_what_is_not_proved_is_not_answered(tmp_path: Path) -> None:
+    x, y = dn.Bool("x"), dn.Bool("y")
+    rough = dn.Circuit(dn.sum(dn.concat(dn.bernoulli(x, [0.5]), dn.bernoulli(y, [0.25])), [[0.5, 0.5]]))
+    model = dn.compile(rough)
+    model.save(tmp_path / "p.danaus")
+    loaded = dn.load_bundle(tmp_path / "p.danaus")
+    rows = np.array([[0, 1], [1, 1]])
+    assert torch.equal(loaded.log_likelihood(rows), model.log_likelihood(rows))
+    for ask in (loaded.partition, lambda: loaded.marginal(rows), lambda: loaded.log_likelihood(rows, rows == 0)):
+        with pytest.raises(dn.DanausError, match="not-in-bundle"):
+            ask()
+
+
 def test_changed_parameters_are_saved(tmp_path: Path) -> None:
     model = dn.compile(hmm())
     for parameter in model.parameters():
@@ -210,7 +223,8 @@ def _change(path: Path, change) -> None:
 def test_code_for_other_processors_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     circuit = hmm()
     model = dn.compile(circuit)
-    other = "cpu:x86-64-v3" if loading.host().registers == 32 and "aarch64" in loading.host().triple else "cpu:aarch64"
+    arm = loading.host().triple.startswith(("aarch64", "arm64"))
+    other = "cpu:x86-64-v3" if arm else "cpu:aarch64"
     model.save(tmp_path / "p.danaus", [other])
     x, observed = evidence(circuit, 50, 0, 0.3)
     loaded = dn.load_bundle(tmp_path / "p.danaus")
@@ -220,6 +234,17 @@ def test_code_for_other_processors_is_made_again(tmp_path: Path, monkeypatch: py
     real = loading._digest
     monkeypatch.setattr(loading, "_digest", lambda text: real(text + " of another version"))
     assert dn.load_bundle(tmp_path / "own.danaus").origin == "recompiled"
+
+
+@pytest.mark.skipif(loading.host().triple.startswith(("aarch64", "arm64")), reason="needs an x86 processor")
+def test_code_for_a_level_of_x86_runs(tmp_path: Path) -> None:
+    circuit = random_circuit(1)
+    model = dn.compile(circuit)
+    model.save(tmp_path / "p.zip", ["cpu:aarch64", "cpu:x86-64-v3"])
+    x, observed = evidence(circuit, 50, 0, 0.3)
+    loaded = dn.load_bundle(tmp_path / "p.zip")
+    np.testing.assert_allclose(loaded.log_likelihood(x, observed), model.log_likelihood(x, observed), rtol=1e-5)
+    assert loaded.origin == "bundle"
 
 
 def test_features_that_this_processor_lacks(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from ..compiler.driver import syntax
 from ..compiler.judge import judge
 from ..compiler.needs import require
 from ..frontend.print_syntax import print_syntax
-from ..frontend.spec import Query, Spec
+from ..frontend.spec import Spec
 from ..ir.circuit import Circuit
 from ..ir.diagnostic import DanausError, Diagnostic, error, nearest
 from ..ir.printer import print_circuit
@@ -56,7 +56,6 @@ def _bundle(spec: Spec, circuits: list[Circuit], dtype: Type, targets: tuple[str
     status = _judged(spec)
     if status:
         return status
-    require(Query("marginal", "marginal", (circuits[0],)))
     with working(f"compiling {circuits[0].name}"):
         bundle = bundle_of(circuits[0], dtype, targets)
     from ..runtime.bundle import save_bundle
