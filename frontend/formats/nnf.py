@@ -178,25 +178,28 @@ def _d4(words: Words) -> Sentence:
     given = values[literal]
     require_literals(words, literal, given, None)
     literals, which = distinct(given)
-    # An edge with literals is a product of them and of what it leads to; a node is a product or a sum of its edges.
+    # An edge of a product is what it leads to and its literals; one of a sum is a product of them where it has literals.
     leaves = len(literals)
-    bare = lengths == 0
-    conjoined = np.flatnonzero(~bare)
-    below = target + (leaves - 1)
-    below[conjoined] = leaves + count + np.arange(len(conjoined))
-    own = np.concatenate([[0], np.cumsum(np.bincount(source - 1, minlength=count))])
-    ends = own[-1] + np.cumsum(lengths[conjoined] + 1)
-    members = np.empty(int(ends[-1]) if len(ends) else int(own[-1]), dtype=below.dtype)
-    sorted_ = bool((source[1:] >= source[:-1]).all())
-    members[: own[-1]] = below if sorted_ else below[np.argsort(source, kind="stable")]
-    products = members[own[-1] :]
-    first = np.zeros(len(products), dtype=bool)
-    first[ends - lengths[conjoined] - 1 - own[-1]] = True
-    products[first] = target[conjoined] + (leaves - 1)
-    products[~first] = which
-    sums = np.concatenate([(kinds == ord("o")) | (kinds == ord("f")), np.zeros(len(conjoined), dtype=bool)])
+    of_sum = (kinds == ord("o"))[source - 1]
+    conjoined = np.flatnonzero(of_sum & (lengths > 0))
+    owner = source - 1
+    owner[conjoined] = count + np.arange(len(conjoined))
+    members = np.empty(len(arcs) + len(which), dtype=values.dtype)
+    leads = np.zeros(len(members), dtype=bool)
+    leads[np.cumsum(lengths + 1) - lengths - 1] = True
+    members[leads] = target + (leaves - 1)
+    members[~leads] = which
+    owner = np.repeat(owner, lengths + 1)
+    if len(conjoined):
+        owner = np.concatenate([owner, source[conjoined] - 1])
+        members = np.concatenate([members, np.arange(leaves + count, leaves + count + len(conjoined), dtype=values.dtype)])
+    if not (owner[1:] >= owner[:-1]).all():
+        members = members[np.argsort(owner, kind="stable")]
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=count + len(conjoined)))])
+    sums = np.zeros(count + len(conjoined), dtype=bool)
+    sums[:count] = (kinds == ord("o")) | (kinds == ord("f"))
     lines = np.concatenate([lines, arcs[conjoined]])
-    return Sentence(literals, sums, np.concatenate([own, ends]), members, leaves, None, lines)
+    return Sentence(literals, sums, offsets, members, leaves, None, lines)
 
 
 def _require_each_once(words: Words, places: Indices, nodes: Indices) -> None:
