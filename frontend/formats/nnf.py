@@ -181,25 +181,33 @@ def _d4(words: Words) -> Sentence:
     # An edge of a product is what it leads to and its literals; one of a sum is a product of them where it has literals.
     leaves = len(literals)
     of_sum = (kinds == ord("o"))[source - 1]
-    conjoined = np.flatnonzero(of_sum & (lengths > 0))
-    owner = source - 1
-    owner[conjoined] = count + np.arange(len(conjoined))
-    members = np.empty(len(arcs) + len(which), dtype=values.dtype)
-    leads = np.zeros(len(members), dtype=bool)
-    leads[np.cumsum(lengths + 1) - lengths - 1] = True
-    members[leads] = target + (leaves - 1)
-    members[~leads] = which
-    owner = np.repeat(owner, lengths + 1)
-    if len(conjoined):
-        owner = np.concatenate([owner, source[conjoined] - 1])
-        members = np.concatenate([members, np.arange(leaves + count, leaves + count + len(conjoined), dtype=values.dtype)])
-    if not (owner[1:] >= owner[:-1]).all():
-        members = members[np.argsort(owner, kind="stable")]
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=count + len(conjoined)))])
+    joins = of_sum & (lengths > 0)
+    conjoined = np.flatnonzero(joins)
+    inlined = np.where(joins, 0, lengths)
+    first = leaves + count
+    leads = target + (leaves - 1)
+    below = _interleaved(leads[conjoined], which[np.repeat(joins, lengths)], lengths[conjoined])
+    leads[conjoined] = np.arange(first, first + len(conjoined))
+    own = _interleaved(leads, which[np.repeat(~joins, lengths)], inlined)
+    if not (source[1:] >= source[:-1]).all():
+        own = own[np.argsort(np.repeat(source, inlined + 1), kind="stable")]
+    sizes = np.bincount(source - 1, inlined + 1, minlength=count).astype(np.int64)
+    offsets = np.concatenate([[0], np.cumsum(sizes), len(own) + np.cumsum(lengths[conjoined] + 1)])
+    members = np.concatenate([own, below])
     sums = np.zeros(count + len(conjoined), dtype=bool)
     sums[:count] = (kinds == ord("o")) | (kinds == ord("f"))
     lines = np.concatenate([lines, arcs[conjoined]])
     return Sentence(literals, sums, offsets, members, leaves, None, lines)
+
+
+def _interleaved(firsts: Indices, others: Indices, lengths: Indices) -> Indices:
+    """Each of the firsts, and behind it so many of the others."""
+    out = np.empty(len(firsts) + len(others), dtype=firsts.dtype)
+    leading = np.zeros(len(out), dtype=bool)
+    leading[np.cumsum(lengths + 1) - lengths - 1] = True
+    out[leading] = firsts
+    out[~leading] = others
+    return out
 
 
 def _require_each_once(words: Words, places: Indices, nodes: Indices) -> None:
