@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...ir.block import Block, input_block
 from ...ir.diagnostic import Diagnostic, error
@@ -49,12 +50,13 @@ def _place(places: Indices | Booleans, at: int) -> int:
     return int(np.flatnonzero(places)[at] if places.dtype == np.bool_ else places[at])
 
 
-def distinct(literals: Indices) -> tuple[Indices, Indices]:
+def distinct(literals: Indices) -> tuple[Indices, NDArray[np.int32]]:
     """The different ones of some literals that are in range, ascending, and of each which it is."""
     most = int(np.abs(literals).max(initial=0))
     there = np.zeros(2 * most + 1, dtype=bool)
     there[literals + most] = True
-    return np.flatnonzero(there) - most, (np.cumsum(there, dtype=np.int32) - 1)[literals + most]
+    which = (np.cumsum(there, dtype=np.int32) - 1)[literals + most]
+    return np.asarray(np.flatnonzero(there) - most), np.asarray(which)
 
 
 def indicators(literals: Indices, variables: tuple[Variable, ...]) -> list[Block]:

@@ -22,7 +22,7 @@ from .lines import distinct, indicators, require_letters, require_literals, unsa
 from .options import ForeignOptions
 from .pack import Booleans, Cyclic, pack
 from .single import boolean_variables, single, variable_count
-from .tokens import Words
+from .tokens import Words, stretches
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ def _d4(words: Words) -> Sentence:
     given = values[literal]
     require_literals(words, literal, given, None)
     literals, which = distinct(given)
-    # An edge of a product is what it leads to and its literals; one of a sum is a product of them where it has literals.
+    # An edge of a product is what it leads to and its literals; one of a sum, where it has literals, a product of both.
     leaves = len(literals)
     of_sum = (kinds == ord("o"))[source - 1]
     joins = of_sum & (lengths > 0)
@@ -186,12 +186,18 @@ def _d4(words: Words) -> Sentence:
     inlined = np.where(joins, 0, lengths)
     first = leaves + count
     leads = target + (leaves - 1)
-    below = _interleaved(leads[conjoined], which[np.repeat(joins, lengths)], lengths[conjoined])
+    held = np.flatnonzero(lengths)
+    joined = np.repeat(joins[held], lengths[held])
+    below = _interleaved(leads[conjoined], which[joined], lengths[conjoined])
     leads[conjoined] = np.arange(first, first + len(conjoined))
-    own = _interleaved(leads, which[np.repeat(~joins, lengths)], inlined)
-    if not (source[1:] >= source[:-1]).all():
-        own = own[np.argsort(np.repeat(source, inlined + 1), kind="stable")]
-    sizes = np.bincount(source - 1, inlined + 1, minlength=count).astype(np.int64)
+    own = _interleaved(leads, which[~joined], inlined)
+    bounds = np.concatenate([[0], np.cumsum(inlined + 1)]).astype(words.lines.dtype)
+    runs = np.flatnonzero(np.concatenate([[True], source[1:] != source[:-1]])[: len(source)])
+    sizes = np.diff(bounds[np.append(runs, len(source))])
+    order = np.argsort(source[runs], kind="stable")
+    if (order[1:] < order[:-1]).any():
+        own = own[stretches(bounds[runs[order]], sizes[order])]
+    sizes = np.bincount(source[runs] - 1, sizes, minlength=count).astype(np.int64)
     offsets = np.concatenate([[0], np.cumsum(sizes), len(own) + np.cumsum(lengths[conjoined] + 1)])
     members = np.concatenate([own, below])
     sums = np.zeros(count + len(conjoined), dtype=bool)

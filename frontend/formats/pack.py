@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from ...ir.span import Span
 from .tokens import stretches
 
 Booleans = NDArray[np.bool_]
+_Whole = NDArray[np.signedinteger[Any]]  # in 32 bits where these do
 
 # Sums of so many children at most are looked through pair by pair, which takes less than sorting them.
 _SHORT = 8
@@ -180,7 +182,7 @@ class _Layout:
         self.is_sum = sums[order[self.starts[:-1]]]
         widths = np.concatenate([[block.width for block in inputs], np.diff(self.starts)]).astype(np.int64)
         # Of every node, leaves first: its block, and its place there.
-        small = np.int32 if leaves + len(order) + len(members) < 1 << 31 else np.int64
+        small: type[np.signedinteger[Any]] = np.int32 if leaves + len(order) + len(members) < 1 << 31 else np.int64
         block_of = np.repeat(np.arange(len(widths), dtype=small), widths)
         place = np.arange(len(block_of), dtype=small) - np.repeat((np.cumsum(widths) - widths).astype(small), widths)
         number = np.arange(leaves + len(order), dtype=small)
@@ -266,15 +268,14 @@ def _distinct(keys: Indices, end: int) -> tuple[Indices, Indices]:
     return found, np.searchsorted(found, keys)
 
 
-def _repeats(owner: Indices, below: Indices, sums: Booleans) -> Indices:
+def _repeats(owner: _Whole, below: _Whole, sums: Booleans) -> _Whole:
     """How often the same child has stood before in the same sum, per edge; of products it does not matter."""
     none = np.zeros(len(below), dtype=np.int8)
     of_sums = sums[owner]
     owner, named = owner[of_sums], below[of_sums]
     longest = int(np.bincount(owner).max(initial=0)) if len(owner) else 0
     if longest <= _SHORT and not any(
-        np.any((owner[step:] == owner[:-step]) & (named[step:] == named[:-step]))
-        for step in range(1, longest)
+        np.any((owner[step:] == owner[:-step]) & (named[step:] == named[:-step])) for step in range(1, longest)
     ):
         return none
     keys = owner.astype(np.int64) * (int(named.max(initial=0)) + 1) + named
@@ -287,6 +288,6 @@ def _repeats(owner: Indices, below: Indices, sums: Booleans) -> Indices:
     counted = np.arange(len(keys)) - np.repeat(starts, np.diff(np.append(starts, len(keys))))
     found = np.empty_like(counted)
     found[order] = counted
-    none = none.astype(np.int64)
-    none[of_sums] = found
-    return none
+    again = np.zeros(len(below), dtype=np.int64)
+    again[of_sums] = found
+    return again

@@ -1,4 +1,4 @@
-"""A file's bytes, a piece at a time, cut at ends of lines: what enters is a path, what leaves are pieces of whole lines.
+"""A file's bytes, a piece at a time: what enters is a path, what leaves are pieces of whole lines.
 
 A piece is small enough that what is computed of it stays in the processor's cache, and a file is never held whole.
 """

@@ -182,7 +182,7 @@ class _Made:
         piece = Piece.of(data)
         values, odd = piece.integers()
         least, most = (int(values.min()), int(values.max())) if len(values) else (0, 0)
-        self.values.append(values.astype(np.int32) if -_LARGEST <= least and most <= _LARGEST else values)
+        self.values.append(values.astype(np.int32) if least >= -_LARGEST and most <= _LARGEST else values)
         firsts = piece.lines[:-1]
         letters = piece.raw[piece.starts[firsts]]
         if len(odd):
@@ -207,7 +207,7 @@ class _Made:
         end = np.array([self.words_so_far], dtype=np.int32 if self.words_so_far <= _LARGEST else np.int64)
         return Words(
             path,
-            _joined(self.values, np.int32),
+            np.concatenate(self.values) if self.values else np.zeros(0, dtype=np.int32),
             _joined(self.odd, np.int64),
             _joined(self.floating, np.float64),
             np.concatenate([*self.lines, end]),
@@ -251,10 +251,13 @@ def _float(word: str) -> float:
 
 
 def stretches(starts: Indices, lengths: Indices) -> Indices:
-    """The numbers starts[i] … starts[i] + lengths[i], end to end."""
+    """The numbers starts[i] … starts[i] + lengths[i], end to end; in 32 bits where the starts are, and these do."""
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if len(ends) else 0
-    return np.asarray(np.arange(total) + np.repeat(starts - ends + lengths, lengths))
+    kind = starts.dtype if total <= _LARGEST else np.dtype(np.int64)
+    found = np.repeat((starts - ends + lengths).astype(kind), lengths)
+    found += np.arange(total, dtype=kind)
+    return found
 
 
 def _short(word: str) -> str:
