@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from nnf import VARIABLES, flat
 
 import danaus as dn
 from danaus.backends.cpu.limits import limits
@@ -30,7 +31,6 @@ from danaus.compiler.lowering.tables import values
 from danaus.ir.circuit import Circuit
 from danaus.ir.program.operation import AllPairs, Contract, Fill, Gather, Join, Load, Multiply, Scale
 from danaus.ir.program.work import operations_per_row
-from nnf import VARIABLES, flat
 
 SECONDS = 4.0
 LEAST = 1e-30
