@@ -168,10 +168,12 @@ def klay(path: Path, batch: int) -> Call:
 
 
 def chain(states: int, transition: object = None) -> Circuit:
+    """A hidden Markov model of 256 steps over 32 values."""
     return dn.hmm(dn.Cat("x", 32, shape=256), states=states, transition=transition)  # type: ignore[arg-type]
 
 
 def image(kind: str, layer: str, states: int) -> Circuit:
+    """A region graph of 28 × 28 pixels of 256 values."""
     make = dn.quad_graph if kind == "graph" else dn.quad_tree
     return make(dn.Cat("x", 256, shape=784), shape=[28, 28], states=states, layer=layer)  # type: ignore[arg-type]
 
@@ -193,9 +195,8 @@ def main() -> None:
     torch.set_num_threads(1)
     names = sys.argv[1:]
     found = limits()
-    print(
-        f"vector {found.vector / 1e9:.0f} GF/s, matrix {found.matrix / 1e9:.0f} GF/s, copy {found.memory / 1e9:.0f} GB/s\n"
-    )
+    rates = (found.vector / 1e9, found.matrix / 1e9, found.memory / 1e9)
+    print("vector {:.0f} GF/s, matrix {:.0f} GF/s, copy {:.0f} GB/s\n".format(*rates))
     print("| circuit | B | call ms | engine ms | peer ms | peer / call | GF/s | of torch.mm | compile s | again |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|", flush=True)
     for name, (batch, make) in CIRCUITS.items():
