@@ -91,7 +91,7 @@ def main() -> int:
     for number, found in campaign(options.count, options.seed):
         if isinstance(found, AssertionError):
             failures += 1
-            print(f"--- seed {number}: {found}")
+            print(f"--- seed {number}: {found}", flush=True)
         else:
             again += found
     spent = time.time() - started

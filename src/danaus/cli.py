@@ -132,11 +132,21 @@ def fit(arguments: tuple[str, ...]) -> int:
     raise error("not-yet", "danaus fit is not available yet", hint="`chow_liu` and `load` give a spec its numbers")
 
 
-@danaus.command(context_settings=_ANYTHING)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def bench(arguments: tuple[str, ...]) -> int:
-    """Time a FILE's queries: not available yet."""
-    raise error("not-yet", "danaus bench is not available yet")
+@danaus.command()
+@click.argument("file", type=_FILE)
+@click.option("--circuit", metavar="NAME", help="Only this circuit.")
+@click.option("--data", type=_FILE, metavar="FILE", help="Rows of data; at random without.")
+@click.option("--rows", type=click.IntRange(min=1), metavar="N", help="How many rows; those of the data, or 128.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of rows at random.")
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads to run on.")
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@_spec_options
+def bench(file: Path, **options: Any) -> int:
+    """Time likelihoods and marginals of a FILE's circuits beside what this machine can do at most."""
+    from .commands.bench import run
+
+    return run(file, **options)
 
 
 def main(arguments: list[str] | None = None) -> None:
