@@ -5,7 +5,7 @@ The runtime knows neither the compiler nor a backend; an engine is anything that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 
 from ..ir.block import Input
 from ..ir.circuit import Circuit
-from ..ir.domain import Variable, first_value
+from ..ir.domain import FiniteDomain, Variable, first_value
 from ..ir.expression import Floats
 from ..ir.linear import Indices
+from ..ir.numbers import Numbers
 from ..ir.program.program import Program
 from ..ir.query.maximum import MostProbable
+from ..ir.semirings import SIGNED_LOG
 from ..ir.store import Store
+from .bundle import Bundle
 
 Bools = NDArray[np.bool_]
 Codes = NDArray[np.int32]
@@ -54,6 +57,7 @@ class Compiled:
     """A Program, its inputs on infinite domains, and how an engine and its tables follow from parameters.
 
     `engine` gives the one whose numbers hold the circuit over its present parameters: the same one, as a rule.
+    `bundle` gives what is saved of the circuit, with code for targets by name.
     """
 
     engine: Callable[[Circuit], Engine]
@@ -61,6 +65,7 @@ class Compiled:
     variables: tuple[Variable, ...]
     densities: tuple[Input, ...]
     tables: Callable[[Store], Sequence[Floats]]
+    bundle: Callable[[Circuit, Sequence[str]], Bundle]
 
 
 class Compiler(Protocol):
@@ -123,12 +128,44 @@ class Columns:
         return np.where(observed, codes + self.firsts, self.firsts).astype(np.float64), observed
 
 
-def codes_of(compiled: Compiled, values: Floats, observed: Bools) -> Indices:
+def codes_of(sizes: Sequence[int], variables: Sequence[Variable], values: Floats, observed: Bools) -> Indices:
     """Rows of raw values as codes [columns, batch]; the number of values of a domain says that one is missing."""
-    sizes = np.array(compiled.program.columns, dtype=np.int64)
+    ends = np.array(sizes, dtype=np.int64)
     firsts = np.array(
-        [first_value(variable.domain) if size else 0 for variable, size in zip(compiled.variables, sizes, strict=True)]
+        [first_value(variable.domain) if size else 0 for variable, size in zip(variables, sizes, strict=True)]
     )
-    finite = sizes > 0
-    codes = np.where(finite, values - firsts, 0).astype(np.int64)
-    return np.where(observed, codes, sizes).T
+    codes = np.where(ends > 0, values - firsts, 0).astype(np.int64)
+    return np.where(observed, codes, ends).T
+
+
+def with_first_values(variables: Sequence[Variable], values: Floats, observed: Bools) -> tuple[Floats, Bools]:
+    """Rows with a Program's further columns, of variables that stand under zero weights alone."""
+    more = variables[values.shape[1] :]
+    if not more:
+        return values, observed
+    firsts = np.array([float(first_value(variable.domain)) for variable in more])
+    rows = np.broadcast_to(firsts, (len(values), len(more)))
+    return np.hstack([values, rows]), np.hstack([observed, np.ones(rows.shape, dtype=bool)])
+
+
+def free_logs(variables: Sequence[Variable], free: Iterable[int], observed: Bools) -> Floats:
+    """The logarithm of what free variables that are missing multiply a row by, [batch]: their numbers of values."""
+    out = np.zeros(len(observed))
+    for position in free:
+        domain = variables[position].domain
+        if isinstance(domain, FiniteDomain):
+            out += np.where(observed[:, position], 0.0, np.log(domain.size))
+    return out
+
+
+def density_logs(block: Input, column: int, values: Floats, observed: Bools, numbers: Numbers) -> Floats:
+    """The logarithms of an input's functions on an infinite domain, or of their integrals, [nodes, batch]."""
+    known = observed[:, column]
+    out = np.empty((block.width, len(values)))
+    if known.any():
+        x = values[known, column]
+        out[:, known] = numbers.inputs(block.family, block.variable, block.parameters, x, SIGNED_LOG)[..., 0]
+    if not known.all():
+        total = numbers.moments(block.family, block.variable, block.parameters, 0, SIGNED_LOG)[..., 0]
+        out[:, ~known] = total[:, None]
+    return out

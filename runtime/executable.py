@@ -8,7 +8,9 @@ never wrong without a word. The other queries are the evaluator's.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,16 +18,26 @@ import torch
 
 from ..ir.circuit import Circuit
 from ..ir.data import validate_array
-from ..ir.domain import FiniteDomain, first_value
 from ..ir.expression import Floats, Parameter, Value
 from ..ir.numbers import Numbers
 from ..ir.query.conditional import conditional
 from ..ir.query.likelihood import log_likelihood
 from ..ir.query.maximum import MostProbable
 from ..ir.query.sample import sample, sample_given
-from ..ir.semirings import SIGNED_LOG
 from ..ir.store import Store
-from .compiled import Bools, Codes, Columns, Compiled, Compiler, Engine, codes_of
+from .bundle import not_compiled, save_bundle
+from .compiled import (
+    Bools,
+    Codes,
+    Columns,
+    Compiled,
+    Compiler,
+    Engine,
+    codes_of,
+    density_logs,
+    free_logs,
+    with_first_values,
+)
 
 
 class Executable(torch.nn.Module):
@@ -106,7 +118,7 @@ class Executable(torch.nn.Module):
         Raises: DanausError for NaN that is not masked, a wrong shape, a value outside its variable's domain, or, where
         something is summed out, a circuit that is not smooth and decomposable.
         """
-        rows, known = _array(x), None if observed is None else _array(observed)
+        rows, known = as_array(x), None if observed is None else as_array(observed)
         codes = self._codes(rows, known)
         if codes is None:
             values, mask = validate_array(rows, self.variables, known)
@@ -120,7 +132,7 @@ class Executable(torch.nn.Module):
     def marginal(self, x: Any, observed: Any = None) -> torch.Tensor:
         """log of the mass of what is observed, [batch]: as `log_likelihood`, but NaN without a mask is missing."""
         self._require("marginal")
-        rows, known = _array(x), None if observed is None else _array(observed)
+        rows, known = as_array(x), None if observed is None else as_array(observed)
         if known is None and isinstance(rows, np.ndarray) and rows.dtype.kind == "f":
             known = ~np.isnan(rows)
         codes = self._codes(rows, known)
@@ -154,6 +166,18 @@ class Executable(torch.nn.Module):
         values, mask = self._rows(x, observed)
         return torch.from_numpy(sample_given(self.circuit, values, mask, seed))
 
+    def save(self, path: str | Path, targets: Sequence[str] = ("cpu",)) -> None:
+        """Writes a bundle, to run without the compiler and the circuit: a folder, or a zip where `path` ends in .zip.
+
+        It has the present parameters, and code for each target: `cpu`, this machine's processor, `cpu:x86-64-v3`,
+        `cpu:x86-64-v4` or `cpu:aarch64`. `danaus.load_bundle` reads it. It is written whole or not at all.
+
+        Raises: DanausError `not-in-bundle` where only the evaluator can answer, `unknown-target`, `unwritable-file`.
+        """
+        if self._compiled is None:
+            raise not_compiled(self._circuit.name)
+        save_bundle(self._compiled.bundle(self.circuit, targets), Path(path))
+
     def _require(self, kind: str) -> None:
         """Proves what a query needs, once for as long as the parameters stay."""
         circuit = self.circuit
@@ -162,18 +186,26 @@ class Executable(torch.nn.Module):
             self._required.add(kind)
 
     def _rows(self, x: Any, observed: Any) -> tuple[Floats, Bools]:
-        return validate_array(_array(x), self.variables, None if observed is None else _array(observed), missing="nan")
+        return validate_array(
+            as_array(x), self.variables, None if observed is None else as_array(observed), missing="nan"
+        )
 
     def _log_likelihood(self, values: Floats, observed: Bools) -> Floats:
         circuit, engine = self.circuit, self._engine
         endless = [i for i, each in enumerate(self.variables) if each in circuit.free and not each.size]
         if self._compiled is None or engine is None or not observed[:, endless].all():
             return log_likelihood(circuit, values, observed)
-        values, observed = self._with_first_values(values, observed)
-        densities = {source: self._density(source, values, observed) for source in range(len(self._compiled.densities))}
-        codes = codes_of(self._compiled, values, observed)
+        columns = self._compiled.variables
+        values, observed = with_first_values(columns, values, observed)
+        numbers = Numbers(circuit.store)
+        densities = {
+            source: density_logs(block, columns.index(block.variable), values, observed, numbers)
+            for source, block in enumerate(self._compiled.densities)
+        }
+        codes = codes_of(self._compiled.program.columns, columns, values, observed)
         answer = engine.run(codes, densities, torch.get_num_threads())
-        log = answer.log + self._free(observed)
+        free = [self.variables.index(variable) for variable in circuit.free]
+        log = answer.log + free_logs(columns, free, observed)
         if answer.unsure.any():
             rows = np.flatnonzero(answer.unsure)
             self.recomputed += len(rows)
@@ -183,7 +215,7 @@ class Executable(torch.nn.Module):
 
     def _codes(self, x: Any, observed: Any) -> Codes | None:
         """Rows as codes [batch, columns] where no value needs a second look; None where all must be looked at."""
-        plain = self._columns is not None and not self._circuit.free and isinstance(x, np.ndarray)
+        plain = isinstance(x, np.ndarray) and (observed is None or not self._circuit.free)
         return self._columns.plain(x, observed) if plain and self._columns is not None else None
 
     def _log_likelihood_of_codes(self, codes: Codes) -> Floats:
@@ -197,42 +229,6 @@ class Executable(torch.nn.Module):
             answer.log[answer.unsure] = log_likelihood(circuit, *self._columns.rows(codes[answer.unsure]))
         return answer.log
 
-    def _free(self, observed: Bools) -> Floats:
-        """The logarithm of what free variables that are missing multiply a row by, [batch]: their numbers of values."""
-        out = np.zeros(len(observed))
-        for variable in self._circuit.free:
-            if isinstance(variable.domain, FiniteDomain):
-                known = observed[:, self.variables.index(variable)]
-                out += np.where(known, 0.0, np.log(variable.domain.size))
-        return out
-
-    def _with_first_values(self, values: Floats, observed: Bools) -> tuple[Floats, Bools]:
-        """Rows with the Program's further columns, of variables that stand under zero weights alone."""
-        assert self._compiled is not None
-        more = self._compiled.variables[values.shape[1] :]
-        if not more:
-            return values, observed
-        firsts = np.array([float(first_value(variable.domain)) for variable in more])
-        rows = np.broadcast_to(firsts, (len(values), len(more)))
-        return np.hstack([values, rows]), np.hstack([observed, np.ones(rows.shape, dtype=bool)])
-
-    def _density(self, source: int, values: Floats, observed: Bools) -> Floats:
-        """The logarithms of an input's functions on an infinite domain, or of their integrals, [nodes, batch]."""
-        assert self._compiled is not None
-        block = self._compiled.densities[source]
-        assert not isinstance(block.variable.domain, FiniteDomain)
-        numbers = Numbers(self._circuit.store)
-        column = self._compiled.variables.index(block.variable)
-        known = observed[:, column]
-        out = np.empty((block.width, len(values)))
-        if known.any():
-            x = values[known, column]
-            out[:, known] = numbers.inputs(block.family, block.variable, block.parameters, x, SIGNED_LOG)[..., 0]
-        if not known.all():
-            total = numbers.moments(block.family, block.variable, block.parameters, 0, SIGNED_LOG)[..., 0]
-            out[:, ~known] = total[:, None]
-        return out
-
     def extra_repr(self) -> str:
         return f"{self._circuit.name}: {len(self.variables)} variables, {self._circuit.nodes} nodes"
 
@@ -240,6 +236,6 @@ class Executable(torch.nn.Module):
 _VERSION, _ADDRESS = attrgetter("_version"), torch.Tensor.data_ptr
 
 
-def _array(x: Any) -> Any:
+def as_array(x: Any) -> Any:
     """Rows as numpy sees them: a tensor without a copy where it is in memory of the processor."""
     return x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .compiler import driver, queries
 from .compiler.compile import compile as compile_circuit
+from .compiler.compile import compile_spec
 from .compiler.judge import Verdict, judge
 from .compiler.needs import require
 from .compiler.operators.operands import variable_of, variables_of
@@ -39,6 +40,8 @@ from .ir.semirings import Semiring
 from .ir.span import caller
 
 if TYPE_CHECKING:
+    from .runtime.bundled import Bundled
+    from .runtime.collection import Collection
     from .runtime.executable import Executable
 
 Floats = NDArray[np.float64]
@@ -394,8 +397,14 @@ def hamming(circuit: Circuit) -> Floats:
     return ask.hamming(circuit)
 
 
-def compile(circuit: Circuit, device: str = "cpu", dtype: str = "float32") -> Executable:
+@overload
+def compile(target: Circuit, device: str = ..., dtype: str = ...) -> Executable: ...
+@overload
+def compile(target: Spec, device: str = ..., dtype: str = ...) -> Collection: ...
+def compile(target: Circuit | Spec, device: str = "cpu", dtype: str = "float32") -> Executable | Collection:
     """A circuit compiled to native code: a `torch.nn.Module` with `log_likelihood`, `marginal` and the other queries.
+
+    Of a spec, all its circuits, by name (`model["p"]`), and its queries: `model.run("name", x)`.
 
     `dtype` is "float32" or "float64": the numbers that it computes with; answers are float64. The CPU is the one device
     so far.
@@ -406,13 +415,29 @@ def compile(circuit: Circuit, device: str = "cpu", dtype: str = "float32") -> Ex
 
     Raises: DanausError `missing-package` without torch and llvmlite, `unknown-device`, `unknown-type`.
     """
-    _wants_circuit(circuit)
+    _wants((Circuit, Spec), "a circuit or a spec", target)
     _wants(str, "a name", device, dtype)
     if device != "cpu":
         raise error("unknown-device", f'there is no device "{device}"', caller(), hint='the one so far is "cpu"')
     if dtype not in ("float32", "float64"):
         raise error("unknown-type", f'there is no type "{dtype}"', caller(), hint="there are float32 and float64")
-    return compile_circuit(circuit, "float32" if dtype == "float32" else "float64")
+    numbers: Literal["float32", "float64"] = "float32" if dtype == "float32" else "float64"
+    return compile_spec(target, numbers) if isinstance(target, Spec) else compile_circuit(target, numbers)
+
+
+def load_bundle(path: str | Path) -> Bundled:
+    """A compiled circuit that `model.save` or `danaus compile -o` wrote: `log_likelihood`, `marginal`, `partition`.
+
+    It needs neither the circuit nor the compiler. Every file is checked against its hash. Code for another processor,
+    or from another version of Danaus, is made again from the Program. A bundle holds machine code: load only what comes
+    from where you trust.
+
+    Raises: DanausError `unreadable-file`, `damaged-bundle`, `bundle-version`, `missing-package`, `unsupported-cpu`.
+    """
+    _wants((str, Path), "a path", path)
+    from .bundles import load
+
+    return load(Path(path))
 
 
 def _shaped(x: ArrayLike, found: Floats) -> Any:
@@ -442,6 +467,7 @@ __all__ = [
     "hamming",
     "likelihood",
     "load",
+    "load_bundle",
     "map",
     "marginal",
     "marginal_map",
