@@ -215,7 +215,7 @@ class Executable(torch.nn.Module):
 
     def _codes(self, x: Any, observed: Any) -> Codes | None:
         """Rows as codes [batch, columns] where no value needs a second look; None where all must be looked at."""
-        plain = self._columns is not None and not self._circuit.free and isinstance(x, np.ndarray)
+        plain = isinstance(x, np.ndarray) and (observed is None or not self._circuit.free)
         return self._columns.plain(x, observed) if plain and self._columns is not None else None
 
     def _log_likelihood_of_codes(self, codes: Codes) -> Floats:
