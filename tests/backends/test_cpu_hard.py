@@ -62,14 +62,14 @@ def test_many_steps_are_few_operations(steps: int, transition: MapLike) -> None:
 
 def test_a_likelihood_of_minus_a_million() -> None:
     random = np.random.default_rng(1)
-    x = dn.Cat("x", 4, shape=10_000)
-    emission = dn.const("E", [5, 4], value=np.exp(-100 - random.random((5, 4))))
+    x = dn.Cat("x", 4, shape=2_000)
+    emission = dn.const("E", [5, 4], value=np.exp(-600 - random.random((5, 4))))
     transition = dn.const("W", [5, 5], value=random.dirichlet(np.ones(5), 5))
     block = dn.table(x[0], emission)
-    for t in range(1, 10_000):
+    for t in range(1, 2_000):
         block = dn.sum(block, transition) * dn.table(x[t], emission)
     circuit = dn.Circuit(dn.sum(block, np.full((1, 5), 0.2)))
-    rows = random.integers(0, 4, (2, 10_000))
+    rows = random.integers(0, 4, (2, 2_000))
     for dtype in ("float32", "float64"):
         model = compare(circuit, rows, dtype=dtype)
         assert not model.recomputed
