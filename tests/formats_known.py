@@ -3,8 +3,8 @@
     python tests/formats_known.py ../shared/data [--only sdd nnf assumptions psdd]
 
 Prints every answer, found and known, and fails where one differs: counts at all, mean log-likelihoods by 1e-4.
-The counts under assumptions are those of one large sentence, auto1: for each list of
-literals by an evaluation over the integers, and for single literals also by one walk down for all of them.
+The counts under assumptions are those of one large sentence, auto1: for each list of literals by an evaluation over the
+integers, and for single literals also by one walk down for all of them.
 """
 
 from __future__ import annotations
