@@ -1,11 +1,12 @@
 """Marginals of Bayesian networks against pgmpy's variable elimination, on rows read and renormalised here.
 
     python -m venv there; there/bin/pip install torch pgmpy -e .
-    there/bin/python tests/networks_pgmpy.py ../shared/data/bn/bif/*.bif.gz --seconds 300 -o table.md
+    there/bin/python tests/networks_pgmpy.py ../shared/data/bn/bif/*.bif.gz -o benchmarks/results/networks.md
 
 Each network, from the smallest file to the largest, in a process of its own: single-variable marginals, prior and under
 three samples of a tenth of the variables (all variables, or 20 of them where there are more than a hundred). Printed
-are the largest absolute differences, and what pgmpy could not answer in time; fails where one exceeds 1e-9.
+are the largest absolute differences, and what pgmpy could not answer in time: a marginal has a tenth of its network's.
+Fails where a difference exceeds 1e-9.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
@@ -32,6 +34,7 @@ from pgmpy.models import DiscreteBayesianNetwork
 import danaus as dn
 
 TOLERANCE = 1e-9
+HEADING = "## Marginals against pgmpy"
 EVIDENCE_SETS = 3
 MANY, FEW = 100, 20
 COLUMNS = (
@@ -157,6 +160,11 @@ def asked(names: list[str], sets: list[dict[str, int]], random: np.random.Genera
     return (questions[place] for place in random.permutation(len(questions)))
 
 
+def counted(failures: list[str]) -> str:
+    """How many marginals pgmpy gave up, and why."""
+    return ", ".join(f"{failures.count(why)} × {why}" for why in sorted(set(failures)))
+
+
 def too_long(number: int, frame: FrameType | None) -> None:
     raise TimeoutError
 
@@ -171,7 +179,7 @@ def watched(path: Path, seconds: int, memory: int) -> tuple[dict[str, object], b
     heard: list[object] = []
     # The limit is pgmpy's: it begins when Danaus has answered, which has a limit of its own kind, the memory.
     ends = started + 600
-    stopped = "time"
+    stopped = f"after {seconds} s"
     while (left := ends - time.monotonic()) > 0:
         if not hear.poll(left):
             break
@@ -188,7 +196,7 @@ def watched(path: Path, seconds: int, memory: int) -> tuple[dict[str, object], b
     answers = [each for each in heard[1:] if isinstance(each, tuple)]
     failures = [each for each in heard if isinstance(each, str)]
     if failures:
-        stopped = f"{len(failures)} × {failures[0]}" if None in heard else failures[0]
+        stopped = ", ".join(filter(None, [counted(failures), stopped])) if None in heard else failures[0]
     elif not stopped and len(answers) < questions:
         stopped = f"ended with {process.exitcode}"
     largest = max((difference for _, difference in answers), default=0.0)
@@ -206,6 +214,15 @@ def watched(path: Path, seconds: int, memory: int) -> tuple[dict[str, object], b
     return line, all(difference <= TOLERANCE for _, difference in answers) and not stopped.startswith("ended")
 
 
+def write(output: Path, line: str) -> None:
+    """Puts a line into the table below the heading, in place of an older one of the same file."""
+    before, _, after = (output.read_text() if output.exists() else "").partition(f"\n{HEADING}\n")
+    lines = {each.split()[1]: each for each in after.splitlines() if ".bif |" in each} | {line.split()[1]: line}
+    about = f"By `python tests/networks_pgmpy.py`, pgmpy {version('pgmpy')}, two cores shared with other work."
+    head = ["", HEADING, "", about, "", "| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
+    output.write_text("\n".join([before.rstrip("\n"), *head, *(lines[name] for name in sorted(lines)), ""]))
+
+
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("files", nargs="+", type=Path)
@@ -213,15 +230,14 @@ def main() -> int:
     options.add_argument("--memory", type=int, default=12, help="GB, for each network")
     options.add_argument("-o", "--output", type=Path)
     given = options.parse_args()
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
     wrong = 0
     for path in sorted(given.files, key=lambda each: each.stat().st_size):
         line, agrees = watched(path, given.seconds, given.memory)
         wrong += not agrees
-        lines.append("| " + " | ".join(str(line[column]) for column in COLUMNS) + " |")
-        print(lines[-1], flush=True)
+        text = "| " + " | ".join(str(line[column]) for column in COLUMNS) + " |"
+        print(text, flush=True)
         if given.output:
-            given.output.write_text("\n".join(lines) + "\n")
+            write(given.output, text)
     return 1 if wrong else 0
 
 
