@@ -7,6 +7,8 @@ Each arrow is one call below, in that order.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -15,16 +17,18 @@ import numpy as np
 from ..frontend.spec import Query, Spec
 from ..ir.block import Input
 from ..ir.circuit import Circuit
-from ..ir.diagnostic import error
+from ..ir.diagnostic import DanausError, error
 from ..ir.domain import FiniteDomain
 from ..ir.expression import Floats
+from ..ir.numbers import Numbers
 from ..ir.program.program import Program
+from ..ir.program.verify import verify
 from ..ir.query import MostProbable
 from ..ir.query.likelihood import Booleans
 from ..ir.span import caller
 from ..ir.store import Store
 from .lowering.lower import lower
-from .lowering.tables import values
+from .lowering.tables import exactly, values
 from .needs import require
 from .programs.ranges import bounds
 from .programs.repeat import repeat
@@ -35,10 +39,14 @@ from .queries import most_probable
 if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
     from ..backends.cpu.network import Numeric
+    from ..runtime.bundle import Bundle
     from ..runtime.collection import Collection
     from ..runtime.executable import Executable
 
 Type = Literal["float32", "float64"]
+
+VERIFIED = 4096
+"""Up to so many operations a Program is verified after each pass; a longer one when its loops are found."""
 
 
 def program_of(circuit: Circuit) -> Program:
@@ -47,7 +55,11 @@ def program_of(circuit: Circuit) -> Program:
 
 
 def _passes(program: Program) -> Program:
-    return repeat(reuse(split(program)))
+    for step in (split, reuse, repeat):
+        program = step(program)
+        if step is repeat or len(program.operations) < VERIFIED:
+            verify(program)
+    return program
 
 
 def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
@@ -55,14 +67,10 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
 
     Raises: DanausError `missing-package` without torch and llvmlite, `unsupported-cpu`.
     """
-    try:
+    with _packages():
         from ..backends.cpu.engine import Scalar, Vector
         from ..runtime.compiled import Compiled
         from ..runtime.executable import Executable
-    except ImportError as failure:
-        raise error(
-            "missing-package", f"{failure.name} is not installed", hint='pip install "danaus[cpu]"'
-        ) from failure
     if not _runs_compiled(circuit):
         return Executable(circuit, None, _Compiler())
     lowered = lower(circuit)
@@ -82,8 +90,86 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     def tables(store: Store) -> list[Floats]:
         return values(lowered.tables, store)
 
-    compiled = Compiled(engine, program, lowered.variables, lowered.densities, tables)
+    def bundle(circuit: Circuit, targets: Sequence[str]) -> Bundle:
+        return bundle_of(circuit, dtype, targets)
+
+    compiled = Compiled(engine, program, lowered.variables, lowered.densities, tables, bundle)
     return Executable(circuit, compiled, _Compiler())
+
+
+def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu") -> str:
+    """The LLVM IR of a circuit's likelihood for a target by name; of a network, for its narrowest tiles.
+
+    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`.
+    """
+    with _packages():
+        from ..backends.cpu.engine import text_of
+        from ..backends.cpu.machine import named
+        from ..runtime.bundle import not_compiled
+    if not _runs_compiled(circuit):
+        raise not_compiled(circuit.name)
+    program = program_of(circuit)
+    return text_of(program, *_form(circuit, program, dtype), named(target))
+
+
+def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] = ("cpu",)) -> Bundle:
+    """What is saved of a circuit: its Program, the numbers of its present parameters, and code for targets by name.
+
+    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`.
+    """
+    with _packages():
+        from ..backends.cpu.load import codes_of, compiler
+        from ..runtime.bundle import Bundle, not_compiled
+    if not _runs_compiled(circuit):
+        raise not_compiled(circuit.name)
+    lowered = lower(circuit)
+    program = _passes(lowered.program)
+    size, form = _form(circuit, program, dtype)
+    numbers = Numbers(circuit.store)
+    tables, exact = exactly(lowered.tables, circuit.store)
+    return Bundle(
+        circuit.name,
+        _answered(circuit),
+        circuit.variables,
+        lowered.variables,
+        tuple(circuit.variables.index(variable) for variable in circuit.free),
+        dtype,
+        size,
+        form,
+        program,
+        tuple(tables),
+        exact,
+        lowered.densities,
+        tuple(tuple(numbers.floats(block.parameters)) for block in lowered.densities),
+        compiler(),
+        codes_of(program, size, form, targets),
+    )
+
+
+def _answered(circuit: Circuit) -> tuple[str, ...]:
+    """The queries of a bundle: a likelihood always, what sums something out where it is proved to do so."""
+    try:
+        require(Query("marginal", "marginal", (circuit,)))
+    except DanausError:
+        return ("likelihood",)
+    return ("likelihood", "marginal", "partition")
+
+
+@contextmanager
+def _packages() -> Iterator[None]:
+    """Names the package that is missing where imports fail."""
+    try:
+        yield
+    except ImportError as failure:
+        raise error(
+            "missing-package", f"{failure.name} is not installed", hint='pip install "danaus[cpu]"'
+        ) from failure
+
+
+def _form(circuit: Circuit, program: Program, dtype: Type) -> tuple[int, Numeric]:
+    """Bytes of a number in the code, and what it stands for."""
+    size = 4 if dtype == "float32" else 8
+    return _numbers(circuit, size) if program.layouts else (size, "linear")
 
 
 def compile_spec(spec: Spec, dtype: Type = "float32") -> Collection:

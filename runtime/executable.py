@@ -8,6 +8,9 @@ never wrong without a word. The other queries are the evaluator's.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,16 +18,26 @@ import torch
 
 from ..ir.circuit import Circuit
 from ..ir.data import validate_array
-from ..ir.domain import FiniteDomain, first_value
 from ..ir.expression import Floats, Parameter, Value
 from ..ir.numbers import Numbers
 from ..ir.query.conditional import conditional
 from ..ir.query.likelihood import log_likelihood
 from ..ir.query.maximum import MostProbable
 from ..ir.query.sample import sample, sample_given
-from ..ir.semirings import SIGNED_LOG
 from ..ir.store import Store
-from .compiled import Bools, Compiled, Compiler, Engine, codes_of
+from .bundle import not_compiled, save_bundle
+from .compiled import (
+    Bools,
+    Codes,
+    Columns,
+    Compiled,
+    Compiler,
+    Engine,
+    codes_of,
+    density_logs,
+    free_logs,
+    with_first_values,
+)
 
 
 class Executable(torch.nn.Module):
@@ -43,9 +56,11 @@ class Executable(torch.nn.Module):
         self._compiled = compiled
         self._lock = threading.Lock()
         self._names: dict[str, Parameter] = {}
-        self._seen: tuple[tuple[int, int], ...] | None = None
-        self._signed = False
+        self._seen: tuple[int, ...] | None = None
         self._engine: Engine | None = None
+        self._columns: Columns | None = None
+        if compiled is not None and not compiled.densities and len(compiled.variables) == len(circuit.variables):
+            self._columns = Columns.of(compiled)
         self.recomputed = 0
         for parameter in circuit.parameters:
             name = parameter.name.replace(".", "/")
@@ -68,24 +83,27 @@ class Executable(torch.nn.Module):
 
     def _refresh(self) -> None:
         """Takes over what was changed in the parameters."""
-        seen = tuple((tensor._version, tensor.data_ptr()) for tensor in self.parameters())
+        tensors = [tensor for tensor in self._parameters.values() if tensor is not None]
+        seen = (*map(_VERSION, tensors), *map(_ADDRESS, tensors))
         with self._lock:
             if self._seen == seen:
                 return
             if self._seen is not None:
-                tensors = dict(self.named_parameters())
+                named = dict(self.named_parameters())
                 store = self._circuit.store
                 values = dict(store)
                 for name, parameter in self._names.items():
-                    values[parameter] = Value.of(tensors[name].detach().double().cpu().numpy())
+                    values[parameter] = Value.of(named[name].detach().double().cpu().numpy())
                 self._circuit = self._circuit.over(Store(values))
+            engine: Engine | None = None
             if self._compiled is not None:
-                tables = self._compiled.tables(self._circuit.store)
-                self._signed = any(table.min(initial=0.0) < 0 for table in tables)
-                if not self._signed:
-                    self._engine = self._compiled.engine(self._circuit)
-                    self._engine.refill(tables)
-            self._seen = seen
+                with np.errstate(over="ignore"):
+                    tables = self._compiled.tables(self._circuit.store)
+                # numbers of both signs are the evaluator's, and sums of the largest numbers, which may be none
+                if all(table.min(initial=0.0) >= 0 and np.isfinite(table).all() for table in tables):
+                    engine = self._compiled.engine(self._circuit)
+                    engine.refill(tables)
+            self._engine, self._seen = engine, seen
             self._required.clear()
 
     def forward(self, x: Any) -> torch.Tensor:
@@ -100,16 +118,27 @@ class Executable(torch.nn.Module):
         Raises: DanausError for NaN that is not masked, a wrong shape, a value outside its variable's domain, or, where
         something is summed out, a circuit that is not smooth and decomposable.
         """
-        values, mask = validate_array(_array(x), self.variables, None if observed is None else _array(observed))
-        if not mask.all():
+        rows, known = as_array(x), None if observed is None else as_array(observed)
+        codes = self._codes(rows, known)
+        if codes is None:
+            values, mask = validate_array(rows, self.variables, known)
+            if not mask.all():
+                self._require("marginal")
+            return torch.from_numpy(self._log_likelihood(values, mask))
+        if known is not None and not known.all():
             self._require("marginal")
-        return torch.from_numpy(self._log_likelihood(values, mask))
+        return torch.from_numpy(self._log_likelihood_of_codes(codes))
 
     def marginal(self, x: Any, observed: Any = None) -> torch.Tensor:
         """log of the mass of what is observed, [batch]: as `log_likelihood`, but NaN without a mask is missing."""
         self._require("marginal")
-        values, mask = self._rows(x, observed)
-        return torch.from_numpy(self._log_likelihood(values, mask))
+        rows, known = as_array(x), None if observed is None else as_array(observed)
+        if known is None and isinstance(rows, np.ndarray) and rows.dtype.kind == "f":
+            known = ~np.isnan(rows)
+        codes = self._codes(rows, known)
+        if codes is None:
+            return torch.from_numpy(self._log_likelihood(*self._rows(x, observed)))
+        return torch.from_numpy(self._log_likelihood_of_codes(codes))
 
     def partition(self) -> float:
         """The natural logarithm of the total mass."""
@@ -137,6 +166,18 @@ class Executable(torch.nn.Module):
         values, mask = self._rows(x, observed)
         return torch.from_numpy(sample_given(self.circuit, values, mask, seed))
 
+    def save(self, path: str | Path, targets: Sequence[str] = ("cpu",)) -> None:
+        """Writes a bundle, to run without the compiler and the circuit: a folder, or a zip where `path` ends in .zip.
+
+        It has the present parameters, and code for each target: `cpu`, this machine's processor, `cpu:x86-64-v3`,
+        `cpu:x86-64-v4` or `cpu:aarch64`. `danaus.load_bundle` reads it. It is written whole or not at all.
+
+        Raises: DanausError `not-in-bundle` where only the evaluator can answer, `unknown-target`, `unwritable-file`.
+        """
+        if self._compiled is None:
+            raise not_compiled(self._circuit.name)
+        save_bundle(self._compiled.bundle(self.circuit, targets), Path(path))
+
     def _require(self, kind: str) -> None:
         """Proves what a query needs, once for as long as the parameters stay."""
         circuit = self.circuit
@@ -145,19 +186,26 @@ class Executable(torch.nn.Module):
             self._required.add(kind)
 
     def _rows(self, x: Any, observed: Any) -> tuple[Floats, Bools]:
-        return validate_array(_array(x), self.variables, None if observed is None else _array(observed), missing="nan")
+        return validate_array(
+            as_array(x), self.variables, None if observed is None else as_array(observed), missing="nan"
+        )
 
     def _log_likelihood(self, values: Floats, observed: Bools) -> Floats:
-        circuit = self.circuit
+        circuit, engine = self.circuit, self._engine
         endless = [i for i, each in enumerate(self.variables) if each in circuit.free and not each.size]
-        if self._compiled is None or self._signed or not observed[:, endless].all():
+        if self._compiled is None or engine is None or not observed[:, endless].all():
             return log_likelihood(circuit, values, observed)
-        values, observed = self._with_first_values(values, observed)
-        densities = {source: self._density(source, values, observed) for source in range(len(self._compiled.densities))}
-        codes = codes_of(self._compiled, values, observed)
-        assert self._engine is not None
-        answer = self._engine.run(codes, densities, torch.get_num_threads())
-        log = answer.log + self._free(observed)
+        columns = self._compiled.variables
+        values, observed = with_first_values(columns, values, observed)
+        numbers = Numbers(circuit.store)
+        densities = {
+            source: density_logs(block, columns.index(block.variable), values, observed, numbers)
+            for source, block in enumerate(self._compiled.densities)
+        }
+        codes = codes_of(self._compiled.program.columns, columns, values, observed)
+        answer = engine.run(codes, densities, torch.get_num_threads())
+        free = [self.variables.index(variable) for variable in circuit.free]
+        log = answer.log + free_logs(columns, free, observed)
         if answer.unsure.any():
             rows = np.flatnonzero(answer.unsure)
             self.recomputed += len(rows)
@@ -165,46 +213,29 @@ class Executable(torch.nn.Module):
             log[rows] = log_likelihood(circuit, values[rows][:, own], observed[rows][:, own])
         return log
 
-    def _free(self, observed: Bools) -> Floats:
-        """The logarithm of what free variables that are missing multiply a row by, [batch]: their numbers of values."""
-        out = np.zeros(len(observed))
-        for variable in self._circuit.free:
-            if isinstance(variable.domain, FiniteDomain):
-                known = observed[:, self.variables.index(variable)]
-                out += np.where(known, 0.0, np.log(variable.domain.size))
-        return out
+    def _codes(self, x: Any, observed: Any) -> Codes | None:
+        """Rows as codes [batch, columns] where no value needs a second look; None where all must be looked at."""
+        plain = self._columns is not None and not self._circuit.free and isinstance(x, np.ndarray)
+        return self._columns.plain(x, observed) if plain and self._columns is not None else None
 
-    def _with_first_values(self, values: Floats, observed: Bools) -> tuple[Floats, Bools]:
-        """Rows with the Program's further columns, of variables that stand under zero weights alone."""
-        assert self._compiled is not None
-        more = self._compiled.variables[values.shape[1] :]
-        if not more:
-            return values, observed
-        firsts = np.array([float(first_value(variable.domain)) for variable in more])
-        rows = np.broadcast_to(firsts, (len(values), len(more)))
-        return np.hstack([values, rows]), np.hstack([observed, np.ones(rows.shape, dtype=bool)])
-
-    def _density(self, source: int, values: Floats, observed: Bools) -> Floats:
-        """The logarithms of an input's functions on an infinite domain, or of their integrals, [nodes, batch]."""
-        assert self._compiled is not None
-        block = self._compiled.densities[source]
-        assert not isinstance(block.variable.domain, FiniteDomain)
-        numbers = Numbers(self._circuit.store)
-        column = self._compiled.variables.index(block.variable)
-        known = observed[:, column]
-        out = np.empty((block.width, len(values)))
-        if known.any():
-            x = values[known, column]
-            out[:, known] = numbers.inputs(block.family, block.variable, block.parameters, x, SIGNED_LOG)[..., 0]
-        if not known.all():
-            total = numbers.moments(block.family, block.variable, block.parameters, 0, SIGNED_LOG)[..., 0]
-            out[:, ~known] = total[:, None]
-        return out
+    def _log_likelihood_of_codes(self, codes: Codes) -> Floats:
+        circuit, engine = self.circuit, self._engine
+        assert self._columns is not None
+        if engine is None:
+            return log_likelihood(circuit, *self._columns.rows(codes))
+        answer = engine.run(codes.T, {}, torch.get_num_threads())
+        if answer.unsure.any():
+            self.recomputed += int(answer.unsure.sum())
+            answer.log[answer.unsure] = log_likelihood(circuit, *self._columns.rows(codes[answer.unsure]))
+        return answer.log
 
     def extra_repr(self) -> str:
         return f"{self._circuit.name}: {len(self.variables)} variables, {self._circuit.nodes} nodes"
 
 
-def _array(x: Any) -> Any:
+_VERSION, _ADDRESS = attrgetter("_version"), torch.Tensor.data_ptr
+
+
+def as_array(x: Any) -> Any:
     """Rows as numpy sees them: a tensor without a copy where it is in memory of the processor."""
     return x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x

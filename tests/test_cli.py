@@ -190,9 +190,54 @@ def test_compile_emits(danaus) -> None:
     assert status == 0 and "rain" in out
     status, out, _ = danaus("compile", RAIN, "--emit", "circuit")
     assert status == 0 and "bernoulli" in out
-    for arguments in (("--emit", "program"), ("--emit", "kernels"), ("-o", "bundle")):
-        status, _, err = danaus("compile", RAIN, *arguments)
-        assert status == 2 and "yet" in err
+    status, out, _ = danaus("compile", RAIN, "--emit", "program", "--circuit", "p")
+    assert status == 0 and out.startswith("# circuit p\nprogram: 3 columns")
+    status, out, _ = danaus("compile", RAIN, "--emit", "kernels", "--circuit", "p", "--target", "cpu:x86-64-v3")
+    assert status == 0 and "define void @program" in out and "<8 x float>" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ((), "wrong-option"),
+        (("-o", "b"), "ambiguous"),
+        (("-o", "b", "--circuit", "r"), "unknown-circuit"),
+        (("-o", "b", "--circuit", "p", "--target", "cpu:6502"), "unknown-target"),
+        (("-o", RAIN, "--circuit", "p"), "unwritable-file"),
+        (("-o", "none/such/b", "--circuit", "p"), "unwritable-file"),
+    ],
+)
+def test_bundles_that_are_not_written(danaus, arguments: tuple[object, ...], code: str) -> None:
+    status, _, err = danaus("compile", RAIN, *arguments)
+    assert status == 2 and f"error[{code}]" in err
+    assert not list(Path().iterdir())
+
+
+def test_bundle_runs(danaus) -> None:
+    write("rows.csv", "rain,sprinkler,wet\n1,0,soaked\n0,0,dry\n")
+    write("holes.csv", "rain,sprinkler,wet\n1,,soaked\n,,\n")
+    for name in ("p.danaus", "p.zip"):
+        compiled = danaus("compile", RAIN, "--circuit", "p", "--dtype", "float64", "-o", name)
+        assert compiled == (0, "", "")
+        for query, rows in (("likelihood", "rows.csv"), ("marginal", "holes.csv")):
+            for more in ((), ("--given", "rain=1")):
+                status, out, _ = danaus("run", name, query, "--data", rows, *more)
+                expected = danaus("run", RAIN, f"p.{query}", "--data", rows, *more)[1]
+                assert status == 0
+                got, want = ([float(line) for line in text.split()[1:]] for text in (out, expected))
+                assert got == pytest.approx(want, rel=1e-12)
+        status, out, _ = danaus("run", name, "partition")
+        assert status == 0 and float(out) == pytest.approx(0, abs=1e-12)
+    for arguments, code in (
+        (("map", "--data", "rows.csv"), "not-in-bundle"),
+        (("likelihood",), "needs-data"),
+        (("likelihood", "--data", "holes.csv"), "missing-value"),
+        (("marginal", "--data", "rows.csv", "--given", "snow=1"), "unknown-variable"),
+        (("marginal", "--data", "rows.csv", "--count", "3"), "wrong-option"),
+        (("partition", "--data", "rows.csv"), "wrong-option"),
+    ):
+        status, _, err = danaus("run", "p.danaus", *arguments)
+        assert status == 2 and f"error[{code}]" in err
 
 
 def test_show(danaus) -> None:

@@ -94,8 +94,10 @@ def _mapped(tables: Floats, vectors: Vectors, packed: bool) -> tuple[NDArray[Any
     numbers, integers = kind_of(vectors)
     count, blocks, rows, _ = tables.shape
     axes = (1, 2, 3)
-    top = tables.sum(axis=3).max(axis=(1, 2))
-    exponent = np.where(top > 0, np.frexp(top)[1], 0)
+    # rows are summed below their largest number: their sums may be beyond all numbers
+    largest = np.frexp(tables.max(axis=axes, initial=0.0))[1]
+    top = np.ldexp(tables, -largest[:, None, None, None]).sum(axis=3).max(axis=(1, 2), initial=0.0)
+    exponent = largest + np.frexp(top)[1]
     exact = np.ldexp(tables, -exponent[:, None, None, None])
     with np.errstate(under="ignore"):
         scaled = exact.astype(numbers)

@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 
 from ...ir.expression import Floats
 from ...ir.linear import Indices
-from ...ir.program.operation import Network
-from ...ir.program.program import Program
-from . import arena
+from ...ir.program.program import Layout, Program
+from . import arena, levels
 from .builder import module
 from .driver import ANSWERS, driver
 from .machine import Library, Target, compiled, host
@@ -33,10 +32,16 @@ from .vectors import ROW, Vectors
 
 Bools = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
+Codes = NDArray[np.int32]
 Call = Callable[[Bytes, Bytes, int, int], None]
+Make = Callable[[str, Target], Library]
+"""What gives a module's code: the compiler with its cache, or a bundle."""
 
 TOLERANCE = {4: 5e-7, 8: 5e-13}
 """The relative error from underflow up to which a row is right."""
+
+_REACH = {4: 2**28, 8: 2**57}
+"""The largest exponent of a row that the code for joins still tells from that of no value at all."""
 
 _POINTER, _INTEGER = ctypes.c_void_p, ctypes.c_int64
 
@@ -50,11 +55,32 @@ class Answer:
 
 
 def text_of(program: Program, size: int, numeric: Numeric = "linear", target: Target | None = None) -> str:
-    """The code of a Program for numbers of so many bytes, as LLVM IR."""
-    vectors = (target or host()).vectors(size)
-    if isinstance(program.operations[0], Network):
-        return module([kernel(vectors, numeric)], vectors)
-    return module([driver(plan(program, vectors), vectors)], vectors)
+    """The code of a Program for numbers of so many bytes, as LLVM IR: of a network, with the narrowest tiles."""
+    return texts_of(program, size, numeric, target or host())[0]
+
+
+def texts_of(program: Program, size: int, numeric: Numeric, target: Target) -> list[str]:
+    """All code that a Program may run: one module, or, for a network, one for each width of its tiles."""
+    vectors = target.vectors(size)
+    if not program.layouts:
+        return [module([driver(plan(program, vectors), vectors)], vectors)]
+    tiles = [_tile(program.layouts[0], vectors, rows) for rows in (1, 2)]
+    tiles += [(replace(vectors, row=row), False) for row in ROWS]
+    return [_network_text(wide, numeric, by_levels) for wide, by_levels in tiles]
+
+
+def _network_text(vectors: Vectors, numeric: Numeric, by_levels: bool) -> str:
+    emit = levels.kernel if by_levels else kernel
+    return module([emit(vectors, numeric)], vectors)
+
+
+def _tile(layout: Layout, vectors: Vectors, rows: int) -> tuple[Vectors, bool]:
+    """The tile of a network for a batch: level by level for a few rows, else depth first in the widest that pays."""
+    few = replace(vectors, width=1, row=vectors.size) if rows == 1 else replace(vectors, row=vectors.bytes)
+    if rows <= vectors.width:
+        return few, layout.nodes * few.row <= LARGE_CACHE
+    fits = (row for row in ROWS if rows * vectors.size >= row and row * layout.size <= CACHE)
+    return replace(vectors, row=next(fits, vectors.row)), False
 
 
 @dataclass(slots=True)
@@ -63,6 +89,8 @@ class Vector:
 
     program: Program
     size: int
+    target: Target = field(default_factory=host)
+    make: Make = compiled
     vectors: Vectors = field(init=False)
     plan: Plan = field(init=False)
     arena: Bytes = field(init=False)
@@ -72,9 +100,9 @@ class Vector:
     words: Bytes = field(init=False)
 
     def __post_init__(self) -> None:
-        self.vectors = host().vectors(self.size)
+        self.vectors = self.target.vectors(self.size)
         self.plan = plan(self.program, self.vectors)
-        self.library = compiled(module([driver(self.plan, self.vectors)], self.vectors))
+        self.library = self.make(module([driver(self.plan, self.vectors)], self.vectors), self.target)
         kinds = (_POINTER, _INTEGER, _POINTER, _POINTER, _POINTER, _INTEGER, _POINTER, _INTEGER)
         self.function = self.library.call("program", *kinds, _POINTER, _INTEGER, _POINTER, _INTEGER, _INTEGER)
         self.arena = arena.aligned(self.plan.arena)
@@ -87,7 +115,7 @@ class Vector:
         arena.fill(self.plan, tables, self.vectors, fresh)
         self.arena = fresh
 
-    def run(self, codes: Indices, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
+    def run(self, codes: Indices | Codes, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
         """The answer for codes [columns, batch] and logarithms of densities [nodes, batch] by source."""
         rows = codes.shape[1]
         laid, tiles = _tiles(codes, self.vectors)
@@ -140,6 +168,9 @@ class Vector:
             scaled, exponent, statistics = arena.scaled_rows(exact, v)
             gone = (np.isfinite(logs) & (exact == 0)).any(axis=1)
             statistics[3] = np.where(gone, 2 * v.tiny, statistics[3])
+            out_of_reach = np.abs(power) > _REACH[v.size] // len(self.plan.densities)
+            statistics[3] = np.where(out_of_reach, np.inf, statistics[3])
+            power = np.where(out_of_reach, 0.0, power)
             first = offset // ROW
             place = rows[:, first : first + STATE + scaled.shape[1]]
             place[:, 0] = (exponent + power).astype(integers).view(floats).reshape(tiles, v.lanes)
@@ -149,11 +180,25 @@ class Vector:
         return laid
 
 
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """A network's code for one width of tile: its function, the stream that it runs, and how many slots that takes."""
+
+    vectors: Vectors
+    library: Library  # the code dies with it
+    function: Callable[..., Any]
+    stream: Bytes
+    slots: int
+
+
 ROWS = (512, 256, ROW)
 """Bytes of a node's row in a tile of a network, widest first: 128 rows of float32 at once are twice as fast as 32."""
 
 CACHE = 1 << 20
 """Bytes that the live values of a tile may take: a second-level cache."""
+
+LARGE_CACHE = 1 << 23
+"""Bytes that the values of all nodes may take where none gives its place to another."""
 
 
 @dataclass(slots=True)
@@ -166,30 +211,30 @@ class Scalar:
     program: Program
     size: int
     numeric: Numeric
+    target: Target = field(default_factory=host)
+    make: Make = compiled
     vectors: Vectors = field(init=False)
-    libraries: dict[int, Library] = field(default_factory=dict[int, Library])
-    stream: Bytes = field(init=False)
+    codes: dict[tuple[int, bool], _Code] = field(default_factory=dict[tuple[int, bool], "_Code"])
     leaves: Bytes = field(init=False)
     weights: Bytes = field(init=False)
 
     def __post_init__(self) -> None:
-        self.vectors = host().vectors(self.size)
-        self.stream = _copied(instructions(self.program.layouts[0]))
+        self.vectors = self.target.vectors(self.size)
 
-    def _row(self, rows: int) -> int:
-        """Bytes of a node's row for a batch: one vector for a few rows of data, else the widest that pays."""
-        if rows <= self.vectors.width:
-            return self.vectors.bytes
-        size = self.program.layouts[0].size
-        fits = (row for row in ROWS if rows * self.size >= row and row * size <= CACHE)
-        return next(fits, ROW)
+    def _code(self, rows: int) -> _Code:
+        """The code for a batch."""
+        return self._made(*_tile(self.program.layouts[0], self.vectors, rows))
 
-    def _function(self, vectors: Vectors) -> Callable[..., Any]:
-        library = self.libraries.get(vectors.row)
-        if library is None:
-            library = self.libraries[vectors.row] = compiled(module([kernel(vectors, self.numeric)], vectors))
-        kinds = (_POINTER, _INTEGER, _POINTER, _POINTER, _POINTER, _INTEGER, _POINTER, _POINTER, _INTEGER, _INTEGER)
-        return library.call("network", *kinds)
+    def _made(self, vectors: Vectors, by_levels: bool) -> _Code:
+        key = (vectors.row, by_levels)
+        if key not in self.codes:
+            layout = self.program.layouts[0]
+            library = self.make(_network_text(vectors, self.numeric, by_levels), self.target)
+            kinds = (_POINTER, _INTEGER, _POINTER, _POINTER, _POINTER, _INTEGER, _POINTER, _POINTER, _INTEGER, _INTEGER)
+            stream = _copied(levels.runs(layout) if by_levels else instructions(layout))
+            slots = layout.nodes if by_levels else layout.size
+            self.codes[key] = _Code(vectors, library, library.call("network", *kinds), stream, slots)
+        return self.codes[key]
 
     def refill(self, tables: Sequence[Floats]) -> None:
         """Other values for the tables: no code is made again."""
@@ -200,21 +245,21 @@ class Scalar:
                 leaves, weights = np.log(leaves), np.log(weights)
         self.leaves, self.weights = _copied(leaves.astype(floats)), _copied(weights.astype(floats))
 
-    def run(self, codes: Indices, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
+    def run(self, codes: Indices | Codes, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
         """The answer for codes [columns, batch]; every row is certain."""
         assert not densities
         rows = codes.shape[1]
-        vectors = replace(self.vectors, row=self._row(rows))
-        function = self._function(vectors)
+        code = self._code(rows)
+        vectors = code.vectors
         laid, tiles = _tiles(codes, vectors)
         out = arena.aligned(tiles * vectors.row)
         leaves, weights = self.leaves, self.weights
 
         def call(first: int, last: int) -> None:
-            slots = _buffers(self.program.layouts[0].size * vectors.row)
-            function(
-                self.stream.ctypes.data,
-                len(self.stream) // 4,
+            slots = _buffers(code.slots * vectors.row)
+            code.function(
+                code.stream.ctypes.data,
+                len(code.stream) // 4,
                 leaves.ctypes.data,
                 weights.ctypes.data,
                 laid.ctypes.data,
@@ -255,13 +300,16 @@ def _copied(array: NDArray[Any]) -> Bytes:
     return out
 
 
-def _tiles(codes: Indices, vectors: Vectors) -> tuple[Bytes, int]:
+def _tiles(codes: Indices | Codes, vectors: Vectors) -> tuple[Bytes, int]:
     """Codes [columns, batch] as tiles [tiles, columns, lanes] of 32-bit words, the last filled up with its last row."""
     columns, rows = codes.shape
     tiles = -(-rows // vectors.lanes)
     laid = arena.aligned(max(tiles * columns * vectors.lanes * 4, ROW))
     words = laid[: tiles * columns * vectors.lanes * 4].view(np.int32).reshape(tiles, columns, vectors.lanes)
-    words[:] = _padded(codes, tiles * vectors.lanes).reshape(columns, tiles, vectors.lanes).transpose(1, 0, 2)
+    full, rest = divmod(rows, vectors.lanes)
+    words[:full] = codes[:, : rows - rest].reshape(columns, full, vectors.lanes).transpose(1, 0, 2)
+    if rest:
+        words[full, :, :rest], words[full, :, rest:] = codes[:, rows - rest :], codes[:, -1:]
     return laid, tiles
 
 

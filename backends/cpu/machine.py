@@ -19,7 +19,7 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 
-from ...ir.diagnostic import error
+from ...ir.diagnostic import error, nearest
 from .vectors import Vectors
 
 
@@ -61,8 +61,13 @@ def host() -> Target:
             f"this processor ({name}) has no AVX2 with fused multiply-add",
             hint="danaus.evaluate answers the same queries without compiling",
         )
-    wide = bool(features.get("avx512f") and features.get("avx512vl") and features.get("avx512dq"))
-    return Target(triple, name, features.flatten(), 64 if wide else 32, 32 if wide else 16)
+    return of_x86(triple, name, features.flatten(), {each for each, there in features.items() if there})
+
+
+def of_x86(triple: str, cpu: str, flat: str, features: set[str]) -> Target:
+    """The target of a processor with these features: vectors of 64 bytes where it has all of AVX-512 that is used."""
+    wide = {"avx512f", "avx512vl", "avx512dq"} <= features
+    return Target(triple, cpu, flat, 64 if wide else 32, 32 if wide else 16)
 
 
 NAMED = {
@@ -71,6 +76,21 @@ NAMED = {
     "aarch64": Target("aarch64-unknown-linux-gnu", "generic", "", 16, 32),
 }
 """Targets by the name that `--target cpu:NAME` takes."""
+
+
+def named(name: str) -> Target:
+    """The target of a name, as `--target` takes it: cpu, this machine's processor, or cpu:NAME.
+
+    Raises: DanausError `unknown-target`.
+    """
+    if name == "cpu":
+        return host()
+    found = NAMED.get(name.removeprefix("cpu:")) if name.startswith("cpu:") else None
+    if found is None:
+        known = ["cpu", *(f"cpu:{each}" for each in NAMED)]
+        hint = nearest(name, known) or f"there are {', '.join(known)}"
+        raise error("unknown-target", f'there is no target "{name}"', hint=hint)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

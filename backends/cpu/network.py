@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ...ir.linear import Indices
 from ...ir.program.program import LEAF, PRODUCT, Layout
 from .builder import Function
 from .mathematics import exp, log
@@ -28,11 +29,8 @@ ARGUMENTS = (
 def instructions(layout: Layout) -> NDArray[np.int32]:
     """The stream of a layout: slots, columns, leaves and weights by number."""
     lengths = np.diff(layout.offsets)
-    weighted = np.zeros(layout.nodes, dtype=bool)
-    np.logical_or.at(weighted, np.repeat(np.arange(layout.nodes), lengths), layout.weights >= 0)
+    kinds, weighted = kinds_of(layout)
     leaf = layout.kinds == LEAF
-    kinds = np.where(leaf, 0, np.where(layout.kinds == PRODUCT, 1, np.where(weighted, 5, 3)))
-    kinds = np.where(~leaf & (lengths == 2), kinds + 1, kinds)
     words = np.where(leaf, 5, 3 + lengths * np.where(weighted, 2, 1))
     starts = np.concatenate([[0], np.cumsum(words)])
     stream = np.zeros(starts[-1], dtype=np.int32)
@@ -49,6 +47,16 @@ def instructions(layout: Layout) -> NDArray[np.int32]:
     heavy = weighted[node]
     stream[places[heavy] + 1] = layout.weights[inner][heavy] + 1  # the first weight is 1
     return stream
+
+
+def kinds_of(layout: Layout) -> tuple[Indices, NDArray[np.bool_]]:
+    """The kind of each node's instruction, and which are sums with weights, [nodes] each."""
+    lengths = np.diff(layout.offsets)
+    heavy = np.repeat(np.arange(layout.nodes), lengths)[layout.weights >= 0]
+    weighted = np.bincount(heavy, minlength=layout.nodes) > 0
+    leaf = layout.kinds == LEAF
+    kinds = np.where(leaf, 0, np.where(layout.kinds == PRODUCT, 1, np.where(weighted, 5, 3)))
+    return np.where(~leaf & (lengths == 2), kinds + 1, kinds), weighted
 
 
 def kernel(vectors: Vectors, numeric: Numeric) -> Function:
@@ -72,7 +80,7 @@ def kernel(vectors: Vectors, numeric: Numeric) -> Function:
         ends: list[tuple[str, str]] = []
         for name, label in zip(KINDS, labels, strict=True):
             f.label(label)
-            follow = _instruction(f, name, f.at(pc, 3, 4), members, out, codes, numeric)
+            follow = instruction(f, name, f.at(pc, 3, 4), members, out, codes, numeric)
             ends.append((follow, f.block))
             f.do(f"br label %{joined}")
         f.label(joined)
@@ -90,7 +98,7 @@ def kernel(vectors: Vectors, numeric: Numeric) -> Function:
     return f
 
 
-def _instruction(f: Function, name: str, words: str, members: str, out: str, codes: str, numeric: Numeric) -> str:
+def instruction(f: Function, name: str, words: str, members: str, out: str, codes: str, numeric: Numeric) -> str:
     """One instruction, whose members begin at `words`; gives where the next begins."""
     match name:
         case "leaf":

@@ -118,45 +118,51 @@ class _Planner:
 
     def _lay_tables(self) -> int:
         """Places for every use of a table, those of one kind in the order of their numbers, so that loops can step."""
-        used = sorted({place for operation in unrolled(self.program.operations) if (place := table_use(operation))})
         offset = 0
-        for kind, table in used:
-            self.places[kind, table] = offset
-            offset += size_of(kind, self.program.tables[table], self.vectors)
+        for kind, table in sorted(set(_uses(self.program))):
+            if kind != "density":
+                self.places[kind, table] = offset
+                offset += size_of(kind, self.program.tables[table], self.vectors)
         return offset
 
     def _lay_densities(self) -> int:
+        """Places for the values of densities in a tile."""
         offset = 0
-        found = {step.source: step.nodes for step in unrolled(self.program.operations) if isinstance(step, Density)}
-        for source, nodes in sorted(found.items()):
+        nodes = {step.source: step.nodes for step in unrolled(self.program.operations) if isinstance(step, Density)}
+        for source in sorted(nodes):
             self.soft[source] = offset
-            offset += (STATE + nodes) * ROW
+            offset += (STATE + nodes[source]) * ROW
         return offset
 
     def _loop(self, loop: Repeat, found: Iterator[Width]) -> None:
         """A loop, its body once with steps; turn after turn where the tables do not lie evenly."""
         body = [(step, next(found)) for step in loop.body]
-        turns: list[list[list[int]]] = []
-        for turn in range(loop.count):
-            moved = zip(body, loop.columns, loop.tables, strict=True)
-            turns.append(
-                [
-                    self._record(shifted(step, turn * column, turn * table), width)
-                    for (step, width), column, table in moved
-                ]
-            )
-        steps = np.diff(np.array(turns), axis=0)
-        if (steps == steps[:1]).all():
-            data, column = FIELDS.index("data"), FIELDS.index("column")
-            for record, step in zip(turns[0], steps[0].tolist(), strict=True):
-                record[FIELDS.index("data_step")], record[FIELDS.index("column_step")] = step[data], step[column]
-                self.records.append(record)
-            back = self._empty("repeat")
-            back[1], back[2] = loop.count, len(body) * RECORD
-            self.records.append(back)
+        moves = list(zip(body, loop.columns, loop.tables, strict=True))
+        if not all(self._even(step, jump, loop.count) for (step, _), _, jump in moves):
+            for turn in range(loop.count):
+                for (step, width), column, jump in moves:
+                    self.records.append(self._record(shifted(step, turn * column, turn * jump), width))
+            return
+        data, column_field = FIELDS.index("data"), FIELDS.index("column")
+        for (step, width), column, jump in moves:
+            record, following = self._record(step, width), self._record(shifted(step, column, jump), width)
+            record[FIELDS.index("data_step")] = following[data] - record[data]
+            record[FIELDS.index("column_step")] = following[column_field] - record[column_field]
+            self.records.append(record)
+        back = self._empty("repeat")
+        back[1], back[2] = loop.count, len(body) * RECORD
+        self.records.append(back)
+
+    def _even(self, step: Step, jump: int, count: int) -> bool:
+        """Whether what a step of a loop reads turn after turn lies evenly."""
+        place = table_use(step)
+        if not jump or place is None:
+            return True
+        if isinstance(step, Density):
+            offsets = [self.soft[step.source + turn * jump] for turn in range(count)]
         else:
-            for turn_records in turns:
-                self.records += turn_records
+            offsets = [self.places[place[0], place[1] + turn * jump] for turn in range(count)]
+        return len(set(np.diff(offsets).tolist())) <= 1
 
     def _empty(self, kind: str, *sizes: int) -> list[int]:
         record = [0] * LAST
@@ -198,7 +204,7 @@ class _Planner:
         for position, source in enumerate(reads(operation)[:2]):
             record[2 + position] = self.slots[source]
         place = table_use(operation)
-        if place:
+        if place is not None and place[0] != "density":
             record[4] = self.places[place]
         return record
 
@@ -206,6 +212,18 @@ class _Planner:
         offset = len(self.words)
         self.words += array.tobytes() + bytes(-array.nbytes % 8)
         return offset
+
+
+def _uses(program: Program) -> Iterator[tuple[str, int]]:
+    """Every use of a table, in every turn of loops."""
+    for operation in program.operations:
+        body = operation.body if isinstance(operation, Repeat) else (operation,)
+        jumps = operation.tables if isinstance(operation, Repeat) else (0,)
+        for step, jump in zip(body, jumps, strict=True):
+            place = table_use(step)
+            if place is not None:
+                turns = operation.count if isinstance(operation, Repeat) and jump else 1
+                yield from ((place[0], place[1] + turn * jump) for turn in range(turns))
 
 
 def table_use(operation: Step) -> tuple[str, int] | None:
@@ -219,6 +237,8 @@ def table_use(operation: Step) -> tuple[str, int] | None:
             return ("scale", table)
         case Contract(table=table):
             return ("contract", table)
+        case Density(source=source):
+            return ("density", source)
         case _:
             return None
 

@@ -18,7 +18,7 @@ from ...ir.expression import Constant, Expression, Parameter
 from ...ir.family import Categorical, Family
 from ...ir.family import Table as TableFamily
 from ...ir.numbers import Numbers
-from ...ir.semirings import LINEAR, Array, Field
+from ...ir.semirings import LINEAR, SIGNED_LOG, Array, Field
 from ...ir.store import Store
 
 
@@ -93,6 +93,19 @@ def values(sources: Sequence[Table], store: Store, over: Field = LINEAR) -> list
     """The entries of every table, in a field (float64 unless named)."""
     numbers = Numbers(store)
     return [_value(source, numbers, over) for source in sources]
+
+
+def exactly(sources: Sequence[Table], store: Store) -> tuple[list[Array], dict[int, Array]]:
+    """Every table in float64; and, by number, logarithms and signs [..., 2] of those with entries out of its range."""
+    with np.errstate(over="ignore"):
+        linear = values(sources, store)
+    exact: dict[int, Array] = {}
+    for number, (table, logs) in enumerate(zip(linear, values(sources, store, SIGNED_LOG), strict=True)):
+        size = np.abs(table)
+        held = (size >= np.finfo(np.float64).tiny) & np.isfinite(size)
+        if (np.isfinite(logs[..., 0]) & ~held).any():
+            exact[number] = logs
+    return [np.asarray(table, dtype=np.float64) for table in linear], exact
 
 
 def _entries(expression: Expression, numbers: Numbers, over: Field) -> Array:

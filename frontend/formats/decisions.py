@@ -14,7 +14,7 @@ import numpy as np
 from ...ir.diagnostic import error
 from ...ir.expression import Floats
 from ...ir.linear import Indices
-from .lines import require_letters, require_literals, without_comments
+from .lines import require_letters, require_literals
 from .numbered import Numbered, header
 from .tokens import Bytes, Words, stretches
 
@@ -54,11 +54,10 @@ def read_decisions(words: Words, kind: Kind) -> Decisions:
 
     Raises: DanausError with the place of what the file gets wrong.
     """
-    words = without_comments(words)
     total = header(words, kind)
-    firsts, counts, letters = words.lines[1:-1], words.counts[1:], words.letters[1:]
+    firsts, counts, letters = words.lines[1:-1].astype(np.int64), words.counts[1:].astype(np.int64), words.letters[1:]
     hint = _LINES[kind]
-    require_letters(words, firsts, letters, b"FTLD" if kind == "sdd" else b"TLD", hint)
+    require_letters(words, np.arange(1, len(words.letters)), b"FTLD" if kind == "sdd" else b"TLD", hint)
     step = 2 if kind == "sdd" else 3
     decision, literal = letters == ord("D"), letters == ord("L")
     true = letters == ord("T") if kind == "psdd" else np.zeros(len(letters), dtype=bool)
@@ -103,8 +102,7 @@ def _numbers(
     words: Words, firsts: Indices, true_places: Indices, element_places: Indices | None
 ) -> tuple[Indices, Floats, Floats]:
     """The whole numbers by place, and the logarithms of T nodes and of elements."""
-    values = np.zeros(len(words.starts), dtype=np.int64)
-    numeric = np.ones(len(words.starts), dtype=bool)
+    numeric = np.ones(len(words.values), dtype=bool)
     numeric[firsts] = numeric[: words.lines[1]] = False
     none = np.zeros(0)
     if element_places is None:
@@ -118,6 +116,5 @@ def _numbers(
                 place = int(places[over[0]])
                 message = f"{words.word(place)[:40]} is no logarithm of a probability"
                 raise error("wrong-value", message, words.span(place), hint="it is 0 at most")
-    places = np.flatnonzero(numeric)
-    values[places] = words.integers(places)
-    return values, logs, element_logs
+    words.integers(np.flatnonzero(numeric))  # which raises where one is none
+    return words.values.astype(np.int64), logs, element_logs

@@ -18,11 +18,11 @@ from ...ir.diagnostic import error
 from ...ir.domain import Variable
 from ...ir.linear import Indices
 from ..spec import Spec
-from .lines import indicators, require_letters, require_literals, unsaid, without_comments
+from .lines import distinct, indicators, require_letters, require_literals, unsaid
 from .options import ForeignOptions
 from .pack import Booleans, Cyclic, pack
 from .single import boolean_variables, single, variable_count
-from .tokens import Words, read_whole, stretches
+from .tokens import Words, stretches
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ def read_nnf(path: Path, options: ForeignOptions, known: Mapping[str, Variable])
 
     Raises: DanausError with the place of what the file gets wrong.
     """
-    words = Words.of(str(path), read_whole(path))
-    sentence, comments = _sentence(words)
+    words = Words.read(path)
+    sentence = _sentence(words)
     largest = int(np.abs(sentence.literals).max(initial=0))
     count = variable_count(sentence.variables, largest, options)
     variables = boolean_variables(count, options, known)
@@ -55,23 +55,22 @@ def read_nnf(path: Path, options: ForeignOptions, known: Mapping[str, Variable])
     try:
         packed = pack(inputs, sentence.sums, sentence.offsets, sentence.members, None, sentence.root)
     except Cyclic as failure:
-        place = comments.line_span(int(sentence.lines[failure.node]))
+        place = words.line_span(int(sentence.lines[failure.node]))
         raise error("cycle", "this node stands on itself, through others", place) from None
     notes = [] if sentence.variables is not None else unsaid(path, largest, options)
     return single(path, variables, packed.root, packed.values, notes)
 
 
-def _sentence(words: Words) -> tuple[Sentence, Words]:
-    """The nodes of a file, and its words without those of comments, to which the nodes' lines refer."""
-    words = without_comments(words)
+def _sentence(words: Words) -> Sentence:
+    """The nodes of a file, by the syntax that its first line is of."""
     if not len(words.counts):
         raise error(
             "wrong-format", f"{words.name} holds no nodes", hint="a file starts with `nnf` or with a node of d4"
         )
     if words.word(0) == "nnf":
-        return _c2d(words), words
+        return _c2d(words)
     if words.letters[0] in b"oatf":
-        return _d4(words), words
+        return _d4(words)
     raise error(
         "wrong-format",
         f'"{words.word(0)[:40]}" starts no .nnf file',
@@ -83,19 +82,15 @@ def _sentence(words: Words) -> tuple[Sentence, Words]:
 def _c2d(words: Words) -> Sentence:
     header = _header(words)
     firsts, counts, letters = words.lines[1:-1], words.counts[1:], words.letters[1:]
-    require_letters(words, firsts, letters, b"LAO", "L, A or O")
+    require_letters(words, np.arange(1, len(words.letters)), b"LAO", "L, A or O")
     is_literal, is_sum = letters == ord("L"), letters == ord("O")
     skip = np.where(is_literal, 1, np.where(is_sum, 3, 2))  # the words before the first child, or the literal
     short = np.flatnonzero(counts < np.where(is_literal, 2, skip))
     if len(short):
         line = int(short[0])
         raise error("wrong-node", "this line ends too early", words.line_span(line + 1), hint=_NODES)
-    values = np.zeros(len(words.starts), dtype=np.int64)
-    numeric = np.ones(len(words.starts), dtype=bool)
-    numeric[firsts] = False
-    numeric[: words.lines[1]] = False
-    places = np.flatnonzero(numeric)
-    values[places] = words.integers(places)
+    words.require_integers()
+    values = words.values
     lengths = np.where(is_literal, 0, values[firsts + skip - 1])
     wrong = np.flatnonzero(counts != np.where(is_literal, 2, skip + lengths))
     if len(wrong):
@@ -116,16 +111,17 @@ def _c2d(words: Words) -> Sentence:
     _require_nodes(words, len(firsts))
     given = values[firsts[is_literal] + 1]
     require_literals(words, firsts[is_literal] + 1, given, declared)
-    literals, which = np.unique(given, return_inverse=True)
-    number = np.empty(len(firsts), dtype=np.int64)
+    literals, which = distinct(given)
+    number = np.cumsum(~is_literal, dtype=values.dtype) + (len(literals) - 1)
     number[is_literal] = which
     inner = np.flatnonzero(~is_literal)
-    number[inner] = len(literals) + np.arange(len(inner))
-    places = stretches(firsts[inner] + skip[inner], lengths[inner])
-    below, owner = values[places], np.repeat(inner, lengths[inner])
+    # The words that are children: all but those that every line of its kind has.
+    child = np.ones(len(values), dtype=bool)
+    child[: words.lines[1]] = child[firsts] = child[firsts + 1] = child[firsts[is_sum] + 2] = False
+    below, owner = values[child], np.repeat(inner.astype(values.dtype), lengths[inner])
     late = np.flatnonzero((below < 0) | (below >= owner))
     if len(late):
-        place = int(places[late[0]])
+        place = int(np.flatnonzero(child)[late[0]])
         message = f"node {below[late[0]]} does not stand before node {owner[late[0]]}"
         raise error("wrong-node", message, words.span(place), hint="nodes count from 0, children come first")
     offsets = np.concatenate([[0], np.cumsum(lengths[inner])])
@@ -152,12 +148,9 @@ def _require_nodes(words: Words, count: int) -> None:
 def _d4(words: Words) -> Sentence:
     firsts, counts, letters = words.lines[:-1], words.counts, words.letters
     lettered = letters > ord("9")
-    require_letters(words, firsts[lettered], letters[lettered], b"oatf", "o, a, t or f, or an edge between two nodes")
-    numeric = np.ones(len(words.starts), dtype=bool)
-    numeric[firsts[lettered]] = False
-    places = np.flatnonzero(numeric)
-    values = np.zeros(len(words.starts), dtype=np.int64)
-    values[places] = words.integers(places)
+    require_letters(words, np.flatnonzero(lettered), b"oatf", "o, a, t or f, or an edge between two nodes")
+    words.require_integers()
+    values = words.values
     last = words.lines[1:] - 1
     open_ = np.flatnonzero((counts < 3) | (lettered & (counts != 3)) | (values[last] != 0))
     if len(open_):
@@ -179,33 +172,56 @@ def _d4(words: Words) -> Sentence:
     if len(leafs):
         raise error("wrong-node", "t and f have no edges", words.line_span(int(arcs[leafs[0]])))
     lengths = counts[arcs] - 3
-    literal_places = stretches(firsts[arcs] + 2, lengths)
-    given = values[literal_places]
-    require_literals(words, literal_places, given, None)
-    literals, which = np.unique(given, return_inverse=True)
-    # An edge with literals is a product of them and of what it leads to; a node is a product or a sum of its edges.
+    # The words that are literals: all but the first two of a line and its last.
+    literal = np.ones(len(values), dtype=bool)
+    literal[firsts] = literal[firsts + 1] = literal[last] = False
+    given = values[literal]
+    require_literals(words, literal, given, None)
+    literals, which = distinct(given)
+    # An edge of a product is what it leads to and its literals; one of a sum, where it has literals, a product of both.
     leaves = len(literals)
-    bare = lengths == 0
-    conjoined = np.flatnonzero(~bare)
-    below = leaves + target - 1
-    below[conjoined] = leaves + count + np.arange(len(conjoined))
-    order = np.argsort(source, kind="stable")
-    own = np.concatenate([[0], np.cumsum(np.bincount(source - 1, minlength=count))])
-    ends = own[-1] + np.cumsum(lengths[conjoined] + 1)
-    starts = ends - lengths[conjoined] - 1
-    members = np.empty(int(ends[-1]) if len(ends) else int(own[-1]), dtype=np.int64)
-    members[: own[-1]] = below[order]
-    members[starts] = leaves + target[conjoined] - 1
-    members[stretches(starts + 1, lengths[conjoined])] = which
-    sums = np.concatenate([(kinds == ord("o")) | (kinds == ord("f")), np.zeros(len(conjoined), dtype=bool)])
+    of_sum = (kinds == ord("o"))[source - 1]
+    joins = of_sum & (lengths > 0)
+    conjoined = np.flatnonzero(joins)
+    inlined = np.where(joins, 0, lengths)
+    first = leaves + count
+    leads = target + (leaves - 1)
+    held = np.flatnonzero(lengths)
+    joined = np.repeat(joins[held], lengths[held])
+    below = _interleaved(leads[conjoined], which[joined], lengths[conjoined])
+    leads[conjoined] = np.arange(first, first + len(conjoined))
+    own = _interleaved(leads, which[~joined], inlined)
+    bounds = np.concatenate([[0], np.cumsum(inlined + 1)]).astype(words.lines.dtype)
+    runs = np.flatnonzero(np.concatenate([[True], source[1:] != source[:-1]])[: len(source)])
+    sizes = np.diff(bounds[np.append(runs, len(source))])
+    order = np.argsort(source[runs], kind="stable")
+    if (order[1:] < order[:-1]).any():
+        own = own[stretches(bounds[runs[order]], sizes[order])]
+    sizes = np.bincount(source[runs] - 1, sizes, minlength=count).astype(np.int64)
+    offsets = np.concatenate([[0], np.cumsum(sizes), len(own) + np.cumsum(lengths[conjoined] + 1)])
+    members = np.concatenate([own, below])
+    sums = np.zeros(count + len(conjoined), dtype=bool)
+    sums[:count] = (kinds == ord("o")) | (kinds == ord("f"))
     lines = np.concatenate([lines, arcs[conjoined]])
-    return Sentence(literals, sums, np.concatenate([own, ends]), members, leaves, None, lines)
+    return Sentence(literals, sums, offsets, members, leaves, None, lines)
+
+
+def _interleaved(firsts: Indices, others: Indices, lengths: Indices) -> Indices:
+    """Each of the firsts, and behind it so many of the others."""
+    out = np.empty(len(firsts) + len(others), dtype=firsts.dtype)
+    leading = np.zeros(len(out), dtype=bool)
+    leading[np.cumsum(lengths + 1) - lengths - 1] = True
+    out[leading] = firsts
+    out[~leading] = others
+    return out
 
 
 def _require_each_once(words: Words, places: Indices, nodes: Indices) -> None:
     """Nodes are numbered from 1 on, each once."""
     if not len(nodes):
         raise error("wrong-format", f"{words.name} holds no nodes", words.line_span(0))
+    if np.array_equal(nodes, np.arange(1, len(nodes) + 1)):
+        return
     order = np.argsort(nodes, kind="stable")
     wrong = np.flatnonzero(nodes[order] != np.arange(1, len(nodes) + 1))
     if len(wrong):

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +24,13 @@ from ...ir.span import Span
 from .tokens import stretches
 
 Booleans = NDArray[np.bool_]
+_Whole = NDArray[np.signedinteger[Any]]  # in 32 bits where these do
 
 # Sums of so many children at most are looked through pair by pair, which takes less than sorting them.
 _SHORT = 8
+
+# Keys below this are told apart by a table rather than by sorting.
+_TABLE = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,32 +182,41 @@ class _Layout:
         self.is_sum = sums[order[self.starts[:-1]]]
         widths = np.concatenate([[block.width for block in inputs], np.diff(self.starts)]).astype(np.int64)
         # Of every node, leaves first: its block, and its place there.
-        block_of = np.repeat(np.arange(len(widths)), widths)
-        firsts = np.cumsum(widths) - widths
-        place = np.arange(len(block_of)) - firsts[block_of]
-        rank = np.empty(len(order), dtype=np.int64)
-        rank[order] = np.arange(len(order))
-        number = np.concatenate([np.arange(leaves), leaves + rank])
+        small: type[np.signedinteger[Any]] = np.int32 if leaves + len(order) + len(members) < 1 << 31 else np.int64
+        block_of = np.repeat(np.arange(len(widths), dtype=small), widths)
+        place = np.arange(len(block_of), dtype=small) - np.repeat((np.cumsum(widths) - widths).astype(small), widths)
+        number = np.arange(leaves + len(order), dtype=small)
+        number[leaves + order] = np.arange(leaves, leaves + len(order), dtype=small)
         # The edges in the order of the nodes in their blocks.
-        edges = stretches(offsets[order], np.diff(offsets)[order])
+        lengths = np.diff(offsets)[order]
+        edges = stretches(offsets[order], lengths)
         self.weights = None if weights is None else weights[edges]
-        self.offsets = np.concatenate([[0], np.cumsum((offsets[1:] - offsets[:-1])[order])])
+        self.offsets = np.concatenate([[0], np.cumsum(lengths)])
         below = number[members[edges]]
-        owner = np.repeat(np.arange(len(order)), np.diff(self.offsets))
-        again = _repeats(owner, below, self.is_sum[block_of[leaves:] - len(inputs)] if len(order) else sums)
+        del edges, number
+        owner = np.repeat(np.arange(len(order), dtype=small), lengths)
+        again = _repeats(owner, below, np.repeat(self.is_sum, np.diff(self.starts)))
         # Which blocks stand in which: a pair once, but where a sum names one node twice.
         span = len(widths) * (int(again.max(initial=0)) + 1)
-        keys = (block_of[leaves + owner] - len(inputs)) * span + again * len(widths) + block_of[below]
-        pairs = np.sort(keys)  # by sorting: there may be as many different ones as edges
-        pairs = pairs[np.concatenate([[True], pairs[1:] != pairs[:-1]])[: len(pairs)]]
+        blocks = len(self.starts) - 1
+        each = np.diff(self.offsets[self.starts])  # the edges of each block
+        keys = np.repeat(np.arange(blocks) * span, each)
+        if span > len(widths):
+            keys += again.astype(np.int64) * len(widths)
+        keys += block_of[below]
+        del again, block_of
+        pairs, which = _distinct(keys, blocks * span)
+        del keys
         self.children = pairs % len(widths)
         holder = pairs // span
         self.pairs = np.searchsorted(holder, np.arange(len(self.starts)))
         sizes = widths[self.children]
         before = np.cumsum(sizes) - sizes
         shift = before - before[self.pairs[holder]] if len(pairs) else before
-        self.columns = shift[np.searchsorted(pairs, keys)] + place[below]
-        self.rows = owner - self.starts[:-1][block_of[leaves + owner] - len(inputs)]
+        self.columns = shift[which]
+        self.columns += place[below]
+        del which, below, place
+        self.rows = np.subtract(owner, np.repeat(self.starts[:-1].astype(small), each), dtype=np.int64)
         for array in (self.columns, self.rows):
             array.flags.writeable = False
 
@@ -243,17 +257,28 @@ class _Layout:
         return made[-1], values
 
 
-def _repeats(owner: Indices, below: Indices, sums: Booleans) -> Indices:
+def _distinct(keys: Indices, end: int) -> tuple[Indices, Indices]:
+    """The different ones of some keys below `end`, ascending, and of each key which it is."""
+    if end <= _TABLE or end <= len(keys):
+        there = np.zeros(end, dtype=bool)
+        there[keys] = True
+        return np.flatnonzero(there), (np.cumsum(there, dtype=np.int32) - np.int32(1))[keys]
+    found = np.sort(keys)  # by sorting: there may be as many different ones as edges
+    found = found[np.concatenate([[True], found[1:] != found[:-1]])[: len(found)]]
+    return found, np.searchsorted(found, keys)
+
+
+def _repeats(owner: _Whole, below: _Whole, sums: Booleans) -> _Whole:
     """How often the same child has stood before in the same sum, per edge; of products it does not matter."""
-    none = np.zeros(len(below), dtype=np.int64)
+    none = np.zeros(len(below), dtype=np.int8)
     of_sums = sums[owner]
-    longest = int(np.bincount(owner[of_sums]).max(initial=0)) if len(owner) else 0
+    owner, named = owner[of_sums], below[of_sums]
+    longest = int(np.bincount(owner).max(initial=0)) if len(owner) else 0
     if longest <= _SHORT and not any(
-        np.any((owner[step:] == owner[:-step]) & (below[step:] == below[:-step]) & of_sums[step:])
-        for step in range(1, longest)
+        np.any((owner[step:] == owner[:-step]) & (named[step:] == named[:-step])) for step in range(1, longest)
     ):
         return none
-    keys = owner[of_sums] * (int(below.max(initial=0)) + 1) + below[of_sums]
+    keys = owner.astype(np.int64) * (int(named.max(initial=0)) + 1) + named
     ordered = np.sort(keys)
     if not (ordered[1:] == ordered[:-1]).any():
         return none
@@ -263,5 +288,6 @@ def _repeats(owner: Indices, below: Indices, sums: Booleans) -> Indices:
     counted = np.arange(len(keys)) - np.repeat(starts, np.diff(np.append(starts, len(keys))))
     found = np.empty_like(counted)
     found[order] = counted
-    none[of_sums] = found
-    return none
+    again = np.zeros(len(below), dtype=np.int64)
+    again[of_sums] = found
+    return again

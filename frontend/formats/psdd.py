@@ -23,11 +23,11 @@ from ...ir.linear import Indices
 from ...ir.store import LOADED_TOLERANCE, TEXT_TOLERANCE
 from ..spec import Spec
 from .decisions import Decisions, read_decisions
-from .lines import indicators
+from .lines import distinct, indicators
 from .options import ForeignOptions
 from .pack import pack
 from .single import CIRCUIT, boolean_variables, single, variable_count
-from .tokens import Words, read_whole
+from .tokens import Words
 from .vtree import found_vtree
 
 Values = dict[str, tuple[Parameter, Value]]
@@ -38,13 +38,13 @@ def read_psdd(path: Path, options: ForeignOptions, known: Mapping[str, Variable]
 
     Raises: DanausError with the place of what the file or its vtree gets wrong.
     """
-    nodes = read_decisions(Words.of(str(path), read_whole(path)), "psdd")
+    nodes = read_decisions(Words.read(path), "psdd")
     vtree, notes = found_vtree(nodes, path, options.vtree)
     largest = int(np.abs(nodes.literals).max(initial=0))
     count = variable_count(None if vtree is None else vtree.variables, largest, options)
     variables = boolean_variables(count, options, known)
     is_literal, is_true = nodes.letters == ord("L"), nodes.letters == ord("T")
-    literals, which = np.unique(nodes.literals[is_literal], return_inverse=True)
+    literals, which = distinct(nodes.literals[is_literal])
     number = np.empty(len(is_literal), dtype=np.int64)
     number[is_literal] = which
     true = np.flatnonzero(is_true)

@@ -14,11 +14,11 @@ import numpy as np
 from ...ir.domain import Variable
 from ..spec import Spec
 from .decisions import read_decisions
-from .lines import indicators, unsaid
+from .lines import distinct, indicators, unsaid
 from .options import ForeignOptions
 from .pack import pack
 from .single import boolean_variables, single, variable_count
-from .tokens import Words, read_whole
+from .tokens import Words
 from .vtree import found_vtree
 
 
@@ -27,13 +27,13 @@ def read_sdd(path: Path, options: ForeignOptions, known: Mapping[str, Variable])
 
     Raises: DanausError with the place of what the file or its vtree gets wrong.
     """
-    nodes = read_decisions(Words.of(str(path), read_whole(path)), "sdd")
+    nodes = read_decisions(Words.read(path), "sdd")
     vtree, notes = found_vtree(nodes, path, options.vtree)
     largest = int(np.abs(nodes.literals).max(initial=0))
     count = variable_count(None if vtree is None else vtree.variables, largest, options)
     variables = boolean_variables(count, options, known)
     is_literal = nodes.letters == ord("L")
-    literals, which = np.unique(nodes.literals[is_literal], return_inverse=True)
+    literals, which = distinct(nodes.literals[is_literal])
     inner = np.flatnonzero(~is_literal)
     number = np.empty(len(is_literal), dtype=np.int64)
     number[is_literal] = which

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...ir.diagnostic import error
 from ...ir.span import Source, Span
-from .tokens import read_whole
+from .stream import read_whole
 
 MOST_BYTES = 1 << 28
 

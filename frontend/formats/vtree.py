@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from ...ir.diagnostic import DanausError, Diagnostic, error
 from ...ir.linear import Indices
 from .decisions import Decisions
-from .lines import require_letters, require_literals, without_comments
+from .lines import require_letters, require_literals
 from .numbered import Numbered, header
-from .tokens import Words, read_whole
+from .tokens import Words
 
 _LINES = "a line is `L id variable` or `I id left right`"
 
@@ -46,21 +46,18 @@ def read_vtree(path: Path) -> Vtree:
 
     Raises: DanausError with the place of what the file gets wrong.
     """
-    words = without_comments(Words.of(str(path), read_whole(path)))
+    words = Words.read(path)
     header(words, "vtree")
-    firsts, counts, letters = words.lines[1:-1], words.counts[1:], words.letters[1:]
-    require_letters(words, firsts, letters, b"LI", _LINES)
+    firsts, counts, letters = words.lines[1:-1].astype(np.int64), words.counts[1:], words.letters[1:]
+    require_letters(words, np.arange(1, len(words.letters)), b"LI", _LINES)
     leaf = letters == ord("L")
     wrong = np.flatnonzero(counts != np.where(leaf, 3, 4))
     if len(wrong):
         raise error("wrong-node", "this line is no node", words.line_span(int(wrong[0]) + 1), hint=_LINES)
     if not len(firsts):
         raise error("wrong-format", f"{words.name} holds no nodes", words.line_span(0))
-    values = np.zeros(len(words.starts), dtype=np.int64)
-    numeric = np.ones(len(words.starts), dtype=bool)
-    numeric[firsts] = numeric[: words.lines[1]] = False
-    places = np.flatnonzero(numeric)
-    values[places] = words.integers(places)
+    words.require_integers()
+    values = words.values.astype(np.int64)
     numbered = Numbered.of(words, firsts + 1, values[firsts + 1])
     leaf_places = firsts[leaf] + 2
     variables = values[leaf_places]

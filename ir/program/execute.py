@@ -80,23 +80,22 @@ def _contract(operation: Contract, source: Array, tables: Sequence[Array], semir
 def _network(layout: Layout, leaves: Array, weights: Array, codes: Indices, semiring: Semiring) -> Array:
     """Node by node."""
     slots: dict[int, Array] = {}
-    last = np.empty(0)
+    rows = codes.shape[1]
+    last = np.array(semiring.full((rows,), one=True))
     for node in range(layout.nodes):
-        members = layout.members[layout.offsets[node] : layout.offsets[node + 1]]
+        stretch = slice(layout.offsets[node], layout.offsets[node + 1])
+        members, names = layout.members[stretch].tolist(), layout.weights[stretch].tolist()
         if layout.kinds[node] == LEAF:
-            leaf = int(members[0])
-            rows = layout.leaf_offsets[leaf] + codes[layout.leaf_columns[leaf]]
-            last = semiring.embed(leaves[rows])
+            last = semiring.embed(leaves[layout.leaf_offsets[members[0]] + codes[layout.leaf_columns[members[0]]]])
         elif layout.kinds[node] == PRODUCT:
-            last = slots[int(members[0])]
-            for member in members[1:]:
-                last = semiring.multiply(last, slots[int(member)])
+            last = np.array(semiring.full((rows,), one=True))
+            for member in members:
+                last = semiring.multiply(last, slots[member])
         else:
-            names = layout.weights[layout.offsets[node] : layout.offsets[node + 1]]
             terms = [
-                slots[int(member)] if name < 0 else semiring.scale(weights[name][None], slots[int(member)])
+                slots[member] if name < 0 else semiring.scale(weights[name : name + 1], slots[member])
                 for member, name in zip(members, names, strict=True)
             ]
-            last = semiring.sum(np.stack(terms), 0)
+            last = semiring.sum(np.stack(terms), 0) if terms else np.array(semiring.full((rows,), one=False))
         slots[int(layout.slots[node])] = last
     return last[None]

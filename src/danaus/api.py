@@ -40,6 +40,7 @@ from .ir.semirings import Semiring
 from .ir.span import caller
 
 if TYPE_CHECKING:
+    from .runtime.bundled import Bundled
     from .runtime.collection import Collection
     from .runtime.executable import Executable
 
@@ -424,6 +425,21 @@ def compile(target: Circuit | Spec, device: str = "cpu", dtype: str = "float32")
     return compile_spec(target, numbers) if isinstance(target, Spec) else compile_circuit(target, numbers)
 
 
+def load_bundle(path: str | Path) -> Bundled:
+    """A compiled circuit that `model.save` or `danaus compile -o` wrote: `log_likelihood`, `marginal`, `partition`.
+
+    It needs neither the circuit nor the compiler. Every file is checked against its hash. Code for another processor,
+    or from another version of Danaus, is made again from the Program. A bundle holds machine code: load only what comes
+    from where you trust.
+
+    Raises: DanausError `unreadable-file`, `damaged-bundle`, `bundle-version`, `missing-package`, `unsupported-cpu`.
+    """
+    _wants((str, Path), "a path", path)
+    from .bundles import load
+
+    return load(Path(path))
+
+
 def _shaped(x: ArrayLike, found: Floats) -> Any:
     return found if np.ndim(x) == 2 else found[0]
 
@@ -451,6 +467,7 @@ __all__ = [
     "hamming",
     "likelihood",
     "load",
+    "load_bundle",
     "map",
     "marginal",
     "marginal_map",

@@ -74,7 +74,14 @@ def check(files: tuple[Path, ...], **options: Any) -> int:
 @click.option("--device", default="cpu", show_default=True, help="Where it runs.")
 @_spec_options
 def run_query(file: Path, query: str, **options: Any) -> int:
-    """Answer a QUERY of a FILE: the name of a query, or p.likelihood, p.marginal, … for a circuit p."""
+    """Answer a QUERY of a FILE: the name of a query, or p.likelihood, p.marginal, … for a circuit p.
+
+    Of a bundle, QUERY is likelihood, marginal or partition.
+    """
+    if file.is_dir() or file.suffix == ".zip":
+        from .commands.bundle import run as run_bundle
+
+        return run_bundle(file, query, **options)
     from .commands.run import run
 
     return run(file, query, **options)
@@ -84,10 +91,12 @@ def run_query(file: Path, query: str, **options: Any) -> int:
 @click.argument("file", type=_FILE)
 @click.option("--emit", type=click.Choice(["syntax", "circuit", "program", "kernels"]), help="Print a stage and stop.")
 @click.option("-o", "--output", type=_FILE, metavar="BUNDLE", help="Write a bundle.")
-@click.option("--target", multiple=True, metavar="TARGET", help="A target, such as cpu; repeatable.")
+@click.option("--target", multiple=True, metavar="TARGET", help="cpu, cpu:x86-64-v3, -v4 or cpu:aarch64; repeatable.")
+@click.option("--circuit", metavar="NAME", help="Only this circuit: a bundle holds one.")
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
 @_spec_options
 def compile_file(file: Path, **options: Any) -> int:
-    """Compile a FILE's queries, or print a stage of the line."""
+    """Compile a circuit of a FILE to a bundle, or print a stage of the line."""
     from .commands.compile import run
 
     return run(file, **options)

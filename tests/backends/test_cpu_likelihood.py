@@ -38,7 +38,7 @@ def _compare(circuit: Circuit, dtype: str, rows: int, seed: int, missing: float 
     return model
 
 
-@pytest.mark.parametrize("seed", range(250))
+@pytest.mark.parametrize("seed", range(100))
 def test_random_circuits(seed: int) -> None:
     circuit = random_circuit(seed)
     for dtype in ("float32", "float64"):
@@ -120,3 +120,10 @@ def test_the_other_queries_are_those_of_the_evaluator() -> None:
     np.testing.assert_array_equal(model.sample(x, seed=3).numpy(), dn.sample(circuit, x, seed=3))
     np.testing.assert_allclose(model.marginal(x).numpy(), dn.marginal(circuit, x), rtol=1e-6)
     np.testing.assert_allclose(model(np.nan_to_num(x)).numpy(), dn.likelihood(circuit, np.nan_to_num(x)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_few_rows_of_networks_run_level_by_level(seed: int) -> None:
+    for rows in (1, 2, 8):
+        for dtype in ("float32", "float64"):
+            _compare(random_circuit(seed), dtype, rows, seed)

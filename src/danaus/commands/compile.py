@@ -1,47 +1,97 @@
-"""`danaus compile`: a stage of the line as text. Programs, kernels and bundles are a later version's."""
+"""`danaus compile`: a bundle, or a stage of the line as text."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ..compiler.compile import Type, bundle_of, kernels_of, program_of
 from ..compiler.driver import syntax
 from ..compiler.judge import judge
 from ..compiler.needs import require
 from ..frontend.print_syntax import print_syntax
-from ..ir.diagnostic import DanausError, Diagnostic, error
+from ..frontend.spec import Spec
+from ..ir.circuit import Circuit
+from ..ir.diagnostic import DanausError, Diagnostic, error, nearest
 from ..ir.printer import print_circuit
-from .options import read_spec, say
+from ..ir.program.text import text
+from .options import read_spec, say, working
 
 
 def run(file: Path, **options: Any) -> int:
-    """Prints the stage that `--emit` names."""
+    """Prints the stage that `--emit` names, or writes the bundle."""
+    if options["emit"] == "syntax":
+        click.echo(print_syntax(syntax(file)), nl=False)
+        return 0
+    spec = read_spec(file, options)
+    circuits = _chosen(spec, options["circuit"])
+    dtype: Type = "float64" if options["dtype"] == "float64" else "float32"
+    targets: tuple[str, ...] = options["target"] or ("cpu",)
     match options["emit"]:
-        case "syntax":
-            click.echo(print_syntax(syntax(file)), nl=False)
-            return 0
         case "circuit":
-            spec = read_spec(file, options)
-            found: list[Diagnostic] = []
-            for query in spec.queries.values():
-                try:
-                    require(query)
-                except DanausError as failure:
-                    found += failure.diagnostics
-            verdicts = [verdict.diagnostic for verdict in judge(spec)]
-            failing = [diagnostic for diagnostic in verdicts if diagnostic is not None]
-            for diagnostic in (*found, *failing):
-                say(diagnostic)
-            if not found:
-                click.echo(
-                    "\n".join(print_circuit(circuit).rstrip() + "\n" for circuit in spec.circuits.values()), nl=False
-                )
-            return 2 if found else 1 if failing else 0
-        case None:
-            raise error(
-                "not-yet", "bundles are not compiled yet", hint="--emit syntax or --emit circuit prints a stage"
-            )
-        case stage:
-            raise error("not-yet", f"--emit {stage} is not available yet", hint="syntax and circuit are")
+            status = _judged(spec)
+            if status < 2:
+                _print(print_circuit(circuit) for circuit in circuits)
+            return status
+        case "program":
+            _print(_named(circuit, text(program_of(circuit)), "#") for circuit in circuits)
+            return 0
+        case "kernels":
+            for target in targets:
+                _print(_named(circuit, kernels_of(circuit, dtype, target), ";") for circuit in circuits)
+            return 0
+        case _:
+            return _bundle(spec, circuits, dtype, targets, options["output"])
+
+
+def _bundle(spec: Spec, circuits: list[Circuit], dtype: Type, targets: tuple[str, ...], output: Path | None) -> int:
+    if output is None:
+        raise error("wrong-option", "there is nothing to do", hint="-o BUNDLE writes a bundle; --emit prints a stage")
+    if len(circuits) > 1:
+        names = ", ".join(circuit.name for circuit in circuits)
+        raise error("ambiguous", f"{spec.name} has several circuits: {names}", hint="choose one with --circuit NAME")
+    status = _judged(spec)
+    if status:
+        return status
+    with working(f"compiling {circuits[0].name}"):
+        bundle = bundle_of(circuits[0], dtype, targets)
+    from ..runtime.bundle import save_bundle
+
+    save_bundle(bundle, output)
+    return 0
+
+
+def _chosen(spec: Spec, name: str | None) -> list[Circuit]:
+    """The circuits of a spec, or the one that is named."""
+    if name is None:
+        return list(spec.circuits.values())
+    if name not in spec.circuits:
+        hint = nearest(name, spec.circuits) or f"its circuits are {', '.join(spec.circuits)}"
+        raise error("unknown-circuit", f'{spec.name} has no circuit "{name}"', hint=hint)
+    return [spec.circuits[name]]
+
+
+def _judged(spec: Spec) -> int:
+    """The exit status that the spec's queries and assertions ask for, and what is said of them."""
+    found: list[Diagnostic] = []
+    for query in spec.queries.values():
+        try:
+            require(query)
+        except DanausError as failure:
+            found += failure.diagnostics
+    verdicts = [verdict.diagnostic for verdict in judge(spec)]
+    failing = [diagnostic for diagnostic in verdicts if diagnostic is not None]
+    for diagnostic in (*found, *failing):
+        say(diagnostic)
+    return 2 if found else 1 if failing else 0
+
+
+def _named(circuit: Circuit, written: str, sign: str) -> str:
+    return f"{sign} circuit {circuit.name}\n{written}"
+
+
+def _print(texts: Iterable[str]) -> None:
+    click.echo("\n".join(each.rstrip() + "\n" for each in texts), nl=False)

@@ -42,7 +42,7 @@ def run(file: Path, query: str, **options: Any) -> int:
         found = answer(asked, data, options["seed"], 1 if options["count"] is None else options["count"])
     for warning in caught:
         say(Diagnostic("warning", str(warning.message), severity="warning"))
-    _write(found, options["output"])
+    write_answer(found, options["output"])
     return 0
 
 
@@ -118,7 +118,8 @@ def _data(spec: Spec, query: Query, path: Path | None) -> Data | None:
     return read_data(path, spec.variables, query.circuits[0].variables)
 
 
-def _write(found: Answer, output: Path | None) -> None:
+def write_answer(found: Answer, output: Path | None) -> None:
+    """Writes an answer as csv: to a file, or on the output."""
     if found.number is not None:
         text = f"{found.number!r}\n"
         if output is None:

@@ -1,0 +1,183 @@
+"""What every Program must satisfy, checked after each pass and when one is read from a file.
+
+What enters is a Program; nothing leaves, or an error that names the operation. A buffer is filled before it is read,
+tables, columns and indices are there and fit, loops move evenly, and the answer is one node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..diagnostic import DanausError, error
+from .operation import (
+    AllPairs,
+    Contract,
+    Density,
+    Fill,
+    Gather,
+    Join,
+    Load,
+    Multiply,
+    Network,
+    Repeat,
+    Scale,
+    Step,
+    Strides,
+    reads,
+    shifted,
+)
+from .program import LEAF, SUM, Layout, Program
+from .widths import width_of
+
+
+def verify(program: Program) -> None:
+    """Checks a Program.
+
+    Raises: DanausError `invalid-program`, which names the operation by its position.
+    """
+    held: dict[int, int] = {}
+    for number, layout in enumerate(program.layouts):
+        _require(_whole(layout), f"network n{number}", "its nodes read what is not there")
+    for position, operation in enumerate(program.operations):
+        if isinstance(operation, Repeat):
+            _loop(program, operation, held, f"operation {position}")
+        else:
+            _step(program, operation, held, f"operation {position}")
+    _require(held.get(program.root) == 1, "the root", "is not one node that is filled")
+
+
+def _require(holds: bool, where: str, what: str) -> None:
+    if not holds:
+        raise _invalid(where, what)
+
+
+def _invalid(where: str, what: str) -> DanausError:
+    return error("invalid-program", f"{where}: {what}")
+
+
+def _loop(program: Program, loop: Repeat, held: dict[int, int], where: str) -> None:
+    """A loop: its first turns and its last in full, and that the tables of all turns have one shape."""
+    count = loop.count
+    _require(count >= 1 and len(loop.body) > 0, where, "a loop without turns or body")
+    _require(len(loop.columns) == len(loop.tables) == len(loop.body), where, "not one step per operation of the body")
+    seen: list[dict[int, int]] = []
+    for turn in sorted({0, min(1, count - 1), count - 1}):
+        for number, step in enumerate(loop.body):
+            moved = shifted(step, turn * loop.columns[number], turn * loop.tables[number])
+            _step(program, moved, held, f"{where}, turn {turn}, {number}")
+        seen.append(dict(held))
+    _require(all(state == seen[0] for state in seen), where, "a later turn fills buffers with other numbers of nodes")
+    for number, step in enumerate(loop.body):
+        if isinstance(step, Load | Fill | Scale | Contract):
+            first, jump = step.table, loop.tables[number]
+            shapes = {program.tables[first + turn * jump] for turn in range(count)} if jump else set()
+            _require(len(shapes) < 2, f"{where}, {number}", "its tables differ in shape from turn to turn")
+        if isinstance(step, Load | Density):
+            jump = loop.columns[number]
+            sizes = {program.columns[step.column + turn * jump] for turn in range(count)} if jump else set()
+            _require(len(sizes) < 2, f"{where}, {number}", "its columns differ in size from turn to turn")
+
+
+def _step(program: Program, step: Step, held: dict[int, int], where: str) -> None:
+    where = f"{where}, {type(step).__name__}"
+    _require(0 <= step.out < len(program.buffers), where, f"there is no buffer {step.out}")
+    for source in reads(step):
+        _require(source in held, where, f"buffer {source} is read before it is filled")
+    below = tuple(held[source] for source in reads(step))
+    _operands(program, step, below, where)
+    width = width_of(step, below, program)
+    _require(1 <= width <= program.buffers[step.out], where, f"{width} nodes do not fit buffer {step.out}")
+    if step.out in reads(step):
+        alone = isinstance(step, Multiply | Scale) and held[step.out] == width
+        _require(alone, where, f"buffer {step.out} is written while it is read")
+    held[step.out] = width
+
+
+def _operands(program: Program, step: Step, below: tuple[int, ...], where: str) -> None:
+    def table(number: int, axes: int) -> tuple[int, ...]:
+        _require(0 <= number < len(program.tables), where, f"there is no table {number}")
+        shape = program.tables[number]
+        _require(len(shape) == axes and min(shape, default=1) >= 0, where, f"table {number} has shape {list(shape)}")
+        return shape
+
+    def column(number: int) -> int:
+        _require(0 <= number < len(program.columns), where, f"there is no column {number}")
+        return program.columns[number]
+
+    match step:
+        case Load(_, number, place):
+            size, rows = column(place), table(number, 2)[0]
+            _require(size > 0 and rows == size + 1, where, f"{rows} rows for a column of {size} values")
+        case Density(_, source, place, _):
+            _require(column(place) == 0 and source >= 0, where, "a density on a finite domain")
+        case Fill(_, number):
+            table(number, 1)
+        case Multiply():
+            _require(len(below) > 0 and set(below) <= {1, max(below)}, where, f"factors of {list(below)} nodes")
+        case AllPairs() | Join():
+            _require(len(below) > 0, where, "of nothing")
+        case Gather(_, _, index):
+            _require(0 <= index < len(program.indices), where, f"there is no index {index}")
+            _require(_within(program.indices[index], below[0]), where, f"index {index} is out of {below[0]} nodes")
+        case Scale(_, _, number):
+            _require(table(number, 1) == below, where, f"table {number} does not fit {below[0]} nodes")
+        case Contract(_, _, number, blocks, rows, columns, read, write):
+            shape = table(number, 3)
+            _require(shape in ((blocks, rows, columns), (1, rows, columns)), where, f"its table is {list(shape)}")
+            _require(blocks * columns == below[0], where, f"{blocks} × {columns} of {below[0]} nodes")
+            _require(_is_order(read, columns, blocks), where, "it does not read each node once")
+            _require(_is_order(write, rows, blocks), where, "it does not write each node once")
+        case Network(_, number, leaves, weights):
+            _require(0 <= number < len(program.layouts), where, f"there is no network {number}")
+            layout = program.layouts[number]
+            fits = _fits(layout, table(leaves, 1)[0], table(weights, 1)[0], program.columns)
+            _require(fits, where, "its leaves or weights are out of its tables or columns")
+
+
+def _within(index: np.ndarray[tuple[int, ...], np.dtype[np.int64]], size: int) -> bool:
+    return bool(((index >= 0) & (index < size)).all())
+
+
+def _is_order(strides: Strides, nodes: int, blocks: int) -> bool:
+    """Whether i · block + j · node takes each number below blocks · nodes once: either digit is the slower one."""
+    ahead = (blocks == 1 or strides.block == nodes) and (nodes == 1 or strides.node == 1)
+    turned = (blocks == 1 or strides.block == 1) and (nodes == 1 or strides.node == blocks)
+    return ahead or turned
+
+
+def _fits(layout: Layout, leaves: int, weights: int, columns: Sequence[int]) -> bool:
+    """Whether a network's leaves are in their table and columns, and its weights in theirs."""
+    if not _within(layout.leaf_columns, len(columns)) or len(layout.leaf_columns) != len(layout.leaf_offsets):
+        return False
+    sizes = np.array([*columns, 0], dtype=np.int64)[layout.leaf_columns]
+    ends = layout.leaf_offsets + sizes + 1
+    named = layout.members[np.repeat(layout.kinds == LEAF, np.diff(layout.offsets))]
+    return bool(
+        (sizes > 0).all()
+        and (layout.leaf_offsets >= 0).all()
+        and (ends <= leaves).all()
+        and _within(named, len(ends))
+        and (layout.weights < weights).all()
+    )
+
+
+def _whole(layout: Layout) -> bool:
+    """Whether a network's arrays fit together, and each slot is written before it is read."""
+    nodes, offsets = layout.nodes, layout.offsets
+    if nodes < 1 or len(layout.slots) != nodes or len(offsets) != nodes + 1 or len(layout.weights) != layout.edges:
+        return False
+    lengths = np.diff(offsets)
+    if offsets[0] != 0 or offsets[-1] != layout.edges or (lengths < 0).any() or not _within(layout.slots, layout.size):
+        return False
+    if not ((layout.kinds >= LEAF) & (layout.kinds <= SUM)).all() or (lengths[layout.kinds == LEAF] != 1).any():
+        return False
+    node = np.repeat(np.arange(nodes), lengths)
+    inner = layout.kinds[node] != LEAF
+    read = layout.members[inner]
+    if not _within(read, layout.size):
+        return False
+    first = np.full(layout.size, nodes, dtype=np.int64)
+    np.minimum.at(first, layout.slots, np.arange(nodes))
+    return bool((first[read] < node[inner]).all() and (layout.weights >= -1).all())

@@ -1,0 +1,196 @@
+"""A loaded bundle as a `torch.nn.Module`: what `danaus.load_bundle` gives.
+
+What enters are rows, as numpy or torch arrays; what leaves are log-likelihoods and marginals per row. There is no
+circuit here: where the fast numbers cannot vouch for a row, the Program itself is run in float64 logarithms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+
+from ..ir.data import validate_array
+from ..ir.diagnostic import error
+from ..ir.domain import FiniteDomain, Variable
+from ..ir.expression import Floats, Value
+from ..ir.linear import Indices
+from ..ir.numbers import Numbers
+from ..ir.program.execute import execute
+from ..ir.query.likelihood import log_and_sign, logarithm
+from ..ir.semirings import LOG, SIGNED_LOG, Array, Log, SignedLog
+from ..ir.store import Store
+from .bundle import Bundle, save_bundle
+from .compiled import Bools, Engine, codes_of, density_logs, free_logs, with_first_values
+from .executable import as_array
+
+_ELEMENTS = 1 << 23
+"""How many numbers the buffers of a Program that runs in logarithms may hold at once."""
+
+
+class Bundled(torch.nn.Module):
+    """A compiled circuit without the circuit: `log_likelihood`, `marginal` and `partition` for batches of any size.
+
+    `recomputed` counts the rows that were taken again in float64 logarithms, `origin` says where the code is from:
+    "bundle"; "recompiled" where the bundle has none for this processor, or none that this Danaus would make; "none"
+    where all rows are taken in logarithms, as those of circuits with negative numbers are.
+    """
+
+    def __init__(self, bundle: Bundle, engine: Engine | None, origin: Callable[[], str]) -> None:
+        super().__init__()
+        self._bundle = bundle
+        self._engine = engine
+        self._origin = origin
+        self._numbers = Numbers(Store())
+        self._over: Log | SignedLog = SIGNED_LOG if negative(bundle) else LOG
+        self._tables: list[Array] | None = None
+        self.recomputed = 0
+        if engine is not None:
+            engine.refill(bundle.tables)
+
+    @property
+    def name(self) -> str:
+        """The circuit's name."""
+        return self._bundle.name
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The variables, in the order of the columns."""
+        return self._bundle.variables
+
+    @property
+    def origin(self) -> str:
+        """Where the code is from."""
+        return self._origin()
+
+    def forward(self, x: Any) -> torch.Tensor:
+        """The log-likelihood."""
+        return self.log_likelihood(x)
+
+    def log_likelihood(self, x: Any, observed: Any = None) -> torch.Tensor:
+        """log p(x), [batch] in float64; −inf is exact. Where `observed` is False, the variable is summed out.
+
+        x is [batch, variables], a numpy or torch array.
+
+        Raises: DanausError for NaN that is not masked, a wrong shape, or a value outside its variable's domain.
+        """
+        given = None if observed is None else as_array(observed)
+        values, mask = validate_array(as_array(x), self.variables, given)
+        if not mask.all():
+            self._require("marginal")
+        return torch.from_numpy(self._log_likelihood(values, mask))
+
+    def marginal(self, x: Any, observed: Any = None) -> torch.Tensor:
+        """log of the mass of what is observed, [batch]: as `log_likelihood`, but NaN without a mask is missing."""
+        self._require("marginal")
+        given = None if observed is None else as_array(observed)
+        values, mask = validate_array(as_array(x), self.variables, given, missing="nan")
+        return torch.from_numpy(self._log_likelihood(values, mask))
+
+    def partition(self) -> float:
+        """The natural logarithm of the total mass."""
+        self._require("partition")
+        count = len(self.variables)
+        return float(self._log_likelihood(np.zeros((1, count)), np.zeros((1, count), dtype=bool))[0])
+
+    def save(self, path: str | Path) -> None:
+        """Writes the bundle again, as it was read: a folder, or a zip where `path` ends in .zip."""
+        save_bundle(self._bundle, Path(path))
+
+    def conditional(self, *_: object, **__: object) -> NoReturn:
+        """Not in a bundle: raises DanausError `not-in-bundle`."""
+        self._refuse("conditional")
+
+    def map(self, *_: object, **__: object) -> NoReturn:
+        """Not in a bundle: raises DanausError `not-in-bundle`."""
+        self._refuse("map")
+
+    def sample(self, *_: object, **__: object) -> NoReturn:
+        """Not in a bundle: raises DanausError `not-in-bundle`."""
+        self._refuse("sample")
+
+    def run(self, *_: object, **__: object) -> NoReturn:
+        """Not in a bundle: raises DanausError `not-in-bundle`."""
+        self._refuse("run")
+
+    @property
+    def circuit(self) -> NoReturn:
+        """Not in a bundle: raises DanausError `not-in-bundle`."""
+        self._refuse("the circuit")
+
+    def _require(self, kind: str) -> None:
+        """Whether what the query sums out was proved to come out right when the bundle was made."""
+        if kind not in self._bundle.queries:
+            raise error(
+                "not-in-bundle",
+                f'"{self.name}" is not proved smooth and decomposable: its bundle does not answer {kind}',
+                hint="danaus check says where it is not",
+            )
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise error(
+            "not-in-bundle",
+            f'{what} of "{self.name}" is not in its bundle, which answers likelihood, marginal and partition',
+            hint="compile the circuit itself for the other queries",
+        )
+
+    def _log_likelihood(self, values: Floats, observed: Bools) -> Floats:
+        bundle = self._bundle
+        for position in bundle.free:
+            variable = self.variables[position]
+            if not isinstance(variable.domain, FiniteDomain) and not observed[:, position].all():
+                raise error("diverges", f'the sum over "{variable}" ({variable.domain}), which is free, is not finite')
+        values, observed = with_first_values(bundle.columns, values, observed)
+        densities = {
+            source: density_logs(block, bundle.columns.index(block.variable), values, observed, self._numbers)
+            for source, block in enumerate(bundle.densities)
+        }
+        codes = codes_of(bundle.program.columns, bundle.columns, values, observed)
+        if self._engine is None:
+            log = self._exact(codes, densities)
+        else:
+            answer = self._engine.run(codes, densities, torch.get_num_threads())
+            log = answer.log
+            rows = np.flatnonzero(answer.unsure)
+            if len(rows):
+                self.recomputed += len(rows)
+                log[rows] = self._exact(codes[:, rows], {i: found[:, rows] for i, found in densities.items()})
+        return log + free_logs(bundle.columns, bundle.free, observed)
+
+    def _exact(self, codes: Indices, densities: dict[int, Floats]) -> Floats:
+        """The Program in float64 logarithms, some rows at a time; NaN, with a warning, where it is negative."""
+        program = self._bundle.program
+        if self._tables is None:
+            self._tables = [self._over.from_field(exact_table(self._bundle, i)) for i in range(len(program.tables))]
+        held = sum(program.buffers) + sum(layout.size for layout in program.layouts)
+        step = max(1, _ELEMENTS // held)
+        logs, signs = np.empty(codes.shape[1]), np.empty(codes.shape[1])
+        for start in range(0, codes.shape[1], step):
+            part = slice(start, start + step)
+            inputs = {i: self._lifted(found[:, part]) for i, found in densities.items()}
+            found = execute(program, self._tables, codes[:, part], self._over, inputs)
+            logs[part], signs[part] = log_and_sign(found, self._over)
+        return logarithm(logs, signs, f'the value of "{self.name}"')
+
+    def _lifted(self, logs: Floats) -> Array:
+        """Logarithms of densities as elements."""
+        if isinstance(self._over, Log):
+            return logs
+        return np.stack([logs, np.where(np.isneginf(logs), 0.0, 1.0)], axis=-1)
+
+    def extra_repr(self) -> str:
+        return f"{self.name}: {len(self.variables)} variables, from a bundle"
+
+
+def negative(bundle: Bundle) -> bool:
+    """Whether a number of the bundle is below zero."""
+    return any(bool((table < 0).any()) for table in (*bundle.tables, *(each[..., 1] for each in bundle.exact.values())))
+
+
+def exact_table(bundle: Bundle, number: int) -> Array:
+    """A table's logarithms and signs, [..., 2]."""
+    found = bundle.exact.get(number)
+    return SIGNED_LOG.lift(Value.of(bundle.tables[number])) if found is None else found

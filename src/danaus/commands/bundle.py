@@ -1,0 +1,82 @@
+"""`danaus run` of a bundle: what the compiled circuit answers, as csv on the output or in a file."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..bundles import load
+from ..compiler.queries import Answer, value_of
+from ..ir.data import Column, read_data
+from ..ir.diagnostic import Diagnostic, error, nearest
+from .options import say, working
+from .run import assignments, write_answer
+
+if TYPE_CHECKING:
+    from ..ir.expression import Floats
+    from ..runtime.bundled import Bundled
+
+QUERIES = ("likelihood", "marginal", "partition")
+
+
+def run(path: Path, query: str, **options: Any) -> int:
+    """Answers a query of a bundle."""
+    if options["device"] != "cpu":
+        raise error("not-yet", f"the device {options['device']} is not available yet", hint="cpu is")
+    model = load(path)
+    kind = query.removeprefix(f"{model.name}.")
+    if kind not in QUERIES:
+        hint = nearest(kind, QUERIES) or f"it answers {', '.join(QUERIES)}"
+        raise error("not-in-bundle", f"{path} does not answer {query}", hint=hint)
+    _require_used(kind, options)
+    with warnings.catch_warnings(record=True) as caught, working(f"answering {query}"):
+        warnings.simplefilter("always")
+        found = Answer(number=model.partition()) if kind == "partition" else _answered(model, kind, options)
+    for warning in caught:
+        say(Diagnostic("warning", str(warning.message), severity="warning"))
+    write_answer(found, options["output"])
+    return 0
+
+
+def _require_used(kind: str, options: dict[str, Any]) -> None:
+    """Raises DanausError `wrong-option` for what has no part here, and `needs-data`."""
+    for name in ("count", "smooth", "params", "variables", "vtree", "evidence", "memory"):
+        if options[name]:
+            raise error("wrong-option", f"--{name} has no part in the query {kind} of a bundle", hint="leave it out")
+    if kind == "partition":
+        for name in ("data", "given"):
+            if options[name]:
+                raise error("wrong-option", f"the query partition of a bundle takes no {name}", hint="marginal does")
+    elif options["data"] is None:
+        raise error("needs-data", f"the query {kind} needs rows of data", hint="give them with --data FILE")
+
+
+def _answered(model: Bundled, kind: str, options: dict[str, Any]) -> Answer:
+    """The logarithms per row; a variable that `--given` fixes has its value in every row, whatever its column says."""
+    fixed = _fixed(model, options["given"])
+    read = [i for i in range(len(model.variables)) if i not in fixed]
+    data = read_data(options["data"], model.variables, [model.variables[i] for i in read])
+    if kind == "likelihood":
+        data.require_complete()
+    values = np.zeros((len(data.values), len(model.variables)))
+    observed = np.ones(values.shape, dtype=bool)
+    values[:, read], observed[:, read] = data.values, data.observed
+    for position, value in fixed.items():
+        values[:, position] = value
+    found: Floats = model.log_likelihood(values, observed).numpy()
+    return Answer((Column("log_probability", found),))
+
+
+def _fixed(model: Bundled, text: str) -> dict[int, float]:
+    """The values of `--given`, by position."""
+    places = {variable.name: position for position, variable in enumerate(model.variables)}
+    fixed: dict[int, float] = {}
+    for name, value in assignments(text):
+        if name not in places:
+            hint = nearest(name, places) or f"it has {', '.join(list(places)[:8])}"
+            raise error("unknown-variable", f'the bundle has no variable "{name}"', hint=hint)
+        fixed[places[name]] = value_of(model.variables[places[name]], value)
+    return fixed
