@@ -70,19 +70,15 @@ def tree_of(elements: Part, partitions: Collection[Partition]) -> Subtrees | Non
 
 def _together(elements: Part, parts: Sequence[Part]) -> list[Part]:
     """The finest grouping of elements in which each part lies in one group."""
-    leader = {element: element for element in elements}
-
-    def find(element: int) -> int:
-        while leader[element] != element:
-            leader[element] = leader[leader[element]]
-            element = leader[element]
-        return element
-
-    for part in set(parts):
-        first, *others = part
-        for other in others:
-            leader[find(other)] = find(first)
-    groups: dict[int, list[int]] = {}
-    for element in sorted(elements):
-        groups.setdefault(find(element), []).append(element)
-    return [frozenset(group) for group in groups.values()]
+    group = {element: {element} for element in elements}
+    # The largest part first: most of the others lie in a group by then, which is seen at once.
+    for part in sorted(set(parts), key=len, reverse=True):
+        largest = group[next(iter(part))]
+        while not part <= largest:
+            other = group[next(iter(part - largest))]
+            if len(other) > len(largest):
+                largest, other = other, largest
+            largest |= other
+            group.update(dict.fromkeys(other, largest))
+    found = {id(each): each for each in (group[element] for element in sorted(elements))}
+    return [frozenset(each) for each in found.values()]

@@ -29,8 +29,14 @@ def test_counts_of_sentences(shared: Path) -> None:
 
 def test_counts_under_assumptions(shared: Path) -> None:
     wanted = known.assumptions(shared)
-    part = [wanted[0], wanted[1200], wanted[-1]]
-    assert list(known.counts_under(known.auto1(shared), [literals for literals, _ in part])) == [n for _, n in part]
+    circuit = known.auto1(shared)
+    part = [wanted[0], wanted[1200], wanted[-1], *wanted[2513::500]]
+    part += [pair for pair in wanted if any(-literal in pair[0] for literal in pair[0])][:1]
+    assert list(known.counts_under(circuit, [literals for literals, _ in part])) == [n for _, n in part]
+    single = {literals[0]: count for literals, count in wanted if len(literals) == 1}
+    at_once = known.counts_of_literals(circuit)
+    assert len(single) == 2513
+    assert {literal: at_once[literal] for literal in single} == single
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
