@@ -28,7 +28,7 @@ from ..ir.query.likelihood import Booleans
 from ..ir.span import caller
 from ..ir.store import Store
 from .lowering.lower import lower
-from .lowering.tables import exactly, values
+from .lowering.tables import exactly, held
 from .needs import require
 from .programs.ranges import bounds
 from .programs.repeat import repeat
@@ -88,7 +88,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         return made[numbers]
 
     def tables(store: Store) -> list[Floats]:
-        return values(lowered.tables, store)
+        return held(lowered.tables, store)
 
     def bundle(circuit: Circuit, targets: Sequence[str]) -> Bundle:
         return bundle_of(circuit, dtype, targets)

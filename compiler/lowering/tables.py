@@ -100,12 +100,22 @@ def exactly(sources: Sequence[Table], store: Store) -> tuple[list[Array], dict[i
     with np.errstate(over="ignore"):
         linear = values(sources, store)
     exact: dict[int, Array] = {}
-    for number, (table, logs) in enumerate(zip(linear, values(sources, store, SIGNED_LOG), strict=True)):
+    numbers = Numbers(store)
+    for number, (source, table) in enumerate(zip(sources, linear, strict=True)):
         size = np.abs(table)
         held = (size >= np.finfo(np.float64).tiny) & np.isfinite(size)
+        if held.all():
+            continue
+        logs = _value(source, numbers, SIGNED_LOG)
         if (np.isfinite(logs[..., 0]) & ~held).any():
             exact[number] = logs
     return [np.asarray(table, dtype=np.float64) for table in linear], exact
+
+
+def held(sources: Sequence[Table], store: Store) -> list[Array]:
+    """Every table in float64; NaN throughout where an entry is out of its range: no fast code can hold it."""
+    linear, exact = exactly(sources, store)
+    return [np.full_like(table, np.nan) if number in exact else table for number, table in enumerate(linear)]
 
 
 def _entries(expression: Expression, numbers: Numbers, over: Field) -> Array:

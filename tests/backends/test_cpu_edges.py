@@ -226,3 +226,13 @@ def test_many_callers_at_once() -> None:
     with ThreadPoolExecutor(8) as pool:
         for got, alone in zip(pool.map(model.log_likelihood, batches * 3), want * 3, strict=True):
             assert torch.equal(got, alone)
+
+
+def test_probabilities_below_float64() -> None:
+    """A binomial of 2000 draws has values of e^−4605 and less: the evaluator's logarithms, not −inf."""
+    x = dn.Int("x", 0, 2000)
+    circuit = dn.Circuit(dn.sum(dn.binomial(x, 2000, [0.9, 0.99]), [[0.5, 0.5]]))
+    model = dn.compile(circuit)
+    rows = np.array([[0], [1000], [1990]])
+    np.testing.assert_allclose(model.log_likelihood(rows), dn.likelihood(circuit, rows), rtol=1e-12)
+    assert torch.isfinite(model.log_likelihood(rows)).all()
