@@ -68,7 +68,8 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     Raises: DanausError `missing-package` without torch and llvmlite, `unsupported-cpu`.
     """
     with _packages():
-        from ..backends.cpu.engine import Scalar, Vector
+        from ..backends.cpu.scalar import Scalar
+        from ..backends.cpu.vector import Vector
         from ..runtime.compiled import Compiled
         from ..runtime.executable import Executable
     if not _runs_compiled(circuit):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...ir.expression import Floats
-from .kernels import row_blocks
+from .maps import row_blocks
 from .plan import Entry, Plan, padded
 from .vectors import ROW, Vectors
 

@@ -5,7 +5,7 @@ Tiles are independent: threads take ranges of them, each with buffers of its own
 
 from __future__ import annotations
 
-from . import kernels
+from . import loads, maps, products
 from .builder import Function
 from .plan import FIELDS, RECORD, Kernel, Plan
 from .state import ERROR, EXPONENT, LOST, STATE
@@ -77,25 +77,25 @@ def _emit(f: Function, kernel: Kernel, names: dict[str, str], data: str, codes: 
     sizes = kernel.sizes
     match kernel.kind:
         case "load":
-            kernels.load(f, sizes[0], sizes[1], out, f.at("%arena", data), codes)
+            loads.load(f, sizes[0], sizes[1], out, f.at("%arena", data), codes)
         case "fill":
-            kernels.fill(f, sizes[0], out, f.at("%arena", data))
+            loads.fill(f, sizes[0], out, f.at("%arena", data))
         case "copy":
-            kernels.copy(f, sizes[0], out, f.at(soft, data))
+            loads.copy(f, sizes[0], out, f.at(soft, data))
         case "multiply":
-            kernels.multiply(f, sizes[0], sizes[1], out, first, second, pairs=False)
+            products.multiply(f, sizes[0], sizes[1], out, first, second, pairs=False)
         case "pairs":
-            kernels.multiply(f, sizes[0], sizes[1], out, first, second, pairs=True)
+            products.multiply(f, sizes[0], sizes[1], out, first, second, pairs=True)
         case "join":
-            kernels.join(f, out, "%slots", f.at("%words", names["words"]))
+            products.join(f, out, "%slots", f.at("%words", names["words"]))
         case "gather":
-            kernels.gather(f, sizes[0], out, first, f.at("%words", names["words"]))
+            products.gather(f, sizes[0], out, first, f.at("%words", names["words"]))
         case "scale":
-            kernels.scale(f, sizes[0], out, first, f.at("%arena", data))
+            maps.scale(f, sizes[0], out, first, f.at("%arena", data))
         case _:
             blocks, rows, columns, *strides, shared = sizes
             read, write = (strides[0], strides[1]), (strides[2], strides[3])
-            kernels.contract(f, blocks, rows, columns, read, write, bool(shared), out, first, f.at("%arena", data))
+            maps.contract(f, blocks, rows, columns, read, write, bool(shared), out, first, f.at("%arena", data))
 
 
 def _answer(f: Function, root: str, out: str) -> None:

@@ -14,9 +14,11 @@ import llvmlite.binding as llvm
 
 from ...ir.program.program import Program
 from ...runtime.bundle import Bundle, Code
-from .engine import Engine, Scalar, Vector, texts_of
+from .engine import Engine, texts_of
 from .machine import NAMED, Library, Target, compiled, emitted, host, loaded, named, of_x86
 from .network import Numeric
+from .scalar import Scalar
+from .vector import Vector
 
 _LEVELS = {
     "x86-64-v3": "avx avx2 bmi bmi2 f16c fma lzcnt movbe popcnt sse4.2",

@@ -10,7 +10,7 @@ import torch
 
 import danaus as dn
 from compiled_parity import agrees, compare
-from danaus.backends.cpu.engine import Vector
+from danaus.backends.cpu.vector import Vector
 from danaus.ir.circuit import Circuit
 from danaus.runtime.executable import Executable
 from small_circuits import evidence

@@ -1,0 +1,109 @@
+"""Code that fills buffers from what is outside of them: rows of tables by code, constants, densities.
+
+Rows of a table are brought into columns of lanes by transposing squares of them in registers.
+"""
+
+from __future__ import annotations
+
+from .builder import Function
+from .state import ERROR, EXPONENT, LARGEST, LEAST, LOST, NONZERO, STATE, put, values
+from .vectors import ROW
+
+STATISTICS = 5
+"""Rows of numbers beside a loaded table: exponent, largest, least, least non-zero, lost; one per value."""
+
+
+def load(f: Function, nodes: int, count: int, out: str, data: str, codes: str) -> None:
+    """Rows of a table [count, nodes] by code, brought into columns of lanes; its statistics [5, count] stand before."""
+    v = f.vectors
+    table = f.at(data, None, offset=_padded(STATISTICS * count * v.size))
+    target = values(f, out)
+    full = nodes - nodes % v.width
+    for c in range(v.columns):
+        index = _codes(f, codes, c)
+        for row, kept in enumerate((EXPONENT, LARGEST, LEAST, NONZERO, LOST)):
+            found = f.gather(f.at(data, None, offset=row * count * v.size), index)
+            put(f, out, kept, c, f.bits(found) if kept == EXPONENT else found)
+        put(f, out, ERROR, c, "zeroinitializer")
+        if full:
+            rows = [f.at(table, f.word(f.at(codes, c * v.width + lane, 4)), nodes * v.size) for lane in range(v.width)]
+
+            def square(k: str, rows: list[str] = rows, c: int = c) -> None:
+                vectors = [f.load(f.at(row, k, v.size), align=v.size) for row in rows]
+                place = f.at(target, k, ROW)
+                for r, value in enumerate(transposed(f, vectors)):
+                    f.store(value, f.at(place, None, offset=r * ROW + c * v.bytes))
+
+            f.loop(full, square, v.width)
+        if full < nodes:
+            scaled = f.integer("mul", index, f.whole(nodes))
+
+            def single(k: str, scaled: str = scaled, c: int = c) -> None:
+                value = f.gather(f.at(table, k, v.size), scaled)
+                f.store(value, f.at(f.at(target, k, ROW), c, v.bytes))
+
+            f.loop(nodes, single, start=full)
+
+
+def _padded(size: int) -> int:
+    return -(-size // ROW) * ROW
+
+
+def _codes(f: Function, codes: str, column: int) -> str:
+    v = f.vectors
+    kind = f"<{v.width} x i32>"
+    found = f.load(f.at(codes, column, v.width * 4), kind, v.width * 4)
+    return found if v.size == 4 else f.op(f"sext {kind} {found} to {v.ints}")
+
+
+def transposed(f: Function, rows: list[str]) -> list[str]:
+    """As many vectors as they have lanes, transposed in registers: one exchange of halves per power of two."""
+    v = f.vectors
+    step = 1
+    while step < v.width:
+        low = [j if not j & step else v.width + j - step for j in range(v.width)]
+        high = [j + step if not j & step else v.width + j for j in range(v.width)]
+        after = list(rows)
+        for i in range(v.width):
+            if not i & step:
+                after[i] = _shuffled(f, rows[i], rows[i + step], low)
+                after[i + step] = _shuffled(f, rows[i], rows[i + step], high)
+        rows = after
+        step *= 2
+    return rows
+
+
+def _shuffled(f: Function, a: str, b: str, index: list[int]) -> str:
+    v = f.vectors
+    mask = ", ".join(f"i32 {i}" for i in index)
+    return f.op(f"shufflevector {v.floats} {a}, {v.floats} {b}, <{v.width} x i32> <{mask}>")
+
+
+def fill(f: Function, nodes: int, out: str, data: str) -> None:
+    """The numbers of a table of one row in every lane."""
+    v = f.vectors
+    table = f.at(data, None, offset=_padded(STATISTICS * v.size))
+    for row, kept in enumerate((EXPONENT, LARGEST, LEAST, NONZERO, LOST)):
+        one = f.splat(f.load(f.at(data, row, v.size), v.number))
+        for c in range(v.columns):
+            put(f, out, kept, c, f.bits(one) if kept == EXPONENT else one)
+    for c in range(v.columns):
+        put(f, out, ERROR, c, "zeroinitializer")
+
+    def node(k: str) -> None:
+        value = f.splat(f.load(f.at(table, k, v.size), v.number))
+        for c in range(v.columns):
+            f.store(value, f.at(f.at(values(f, out), k, ROW), c, v.bytes))
+
+    f.loop(nodes, node)
+
+
+def copy(f: Function, nodes: int, out: str, source: str) -> None:
+    """A buffer with its state, as the executable has laid it out."""
+    v = f.vectors
+
+    def row(k: str) -> None:
+        for c in range(v.columns):
+            f.store(f.load(f.at(f.at(source, k, ROW), c, v.bytes)), f.at(f.at(out, k, ROW), c, v.bytes))
+
+    f.loop(nodes + STATE, row)

@@ -1,0 +1,128 @@
+"""The engine of a Program of vectors of nodes: scaled numbers, and a bound on what underflow has taken.
+
+Tables enter, then codes of rows; what leaves are logarithms of the root, and the rows in which the bound is too large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...ir.expression import Floats
+from ...ir.linear import Indices
+from ...ir.program.program import Program
+from . import arena
+from .batch import INTEGER, POINTER, Answer, Bytes, Codes, Make, buffers, copied, padded_to, spread, tiled
+from .builder import module
+from .driver import ANSWERS, driver
+from .machine import Library, Target, compiled, host
+from .plan import Plan, plan
+from .state import STATE
+from .vectors import ROW, Vectors
+
+TOLERANCE = {4: 5e-7, 8: 5e-13}
+"""The relative error from underflow up to which a row is right."""
+
+
+_REACH = {4: 2**28, 8: 2**57}
+"""The largest exponent of a row that the code for joins still tells from that of no value at all."""
+
+
+@dataclass(slots=True)
+class Vector:
+    """A Program of vectors of nodes."""
+
+    program: Program
+    size: int
+    target: Target = field(default_factory=host)
+    make: Make = compiled
+    vectors: Vectors = field(init=False)
+    plan: Plan = field(init=False)
+    arena: Bytes = field(init=False)
+    library: Library = field(init=False)  # the code dies with it
+    function: Callable[..., Any] = field(init=False)
+    records: Bytes = field(init=False)
+    words: Bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.vectors = self.target.vectors(self.size)
+        self.plan = plan(self.program, self.vectors)
+        self.library = self.make(module([driver(self.plan, self.vectors)], self.vectors), self.target)
+        kinds = (POINTER, INTEGER, POINTER, POINTER, POINTER, INTEGER, POINTER, INTEGER)
+        self.function = self.library.call("program", *kinds, POINTER, INTEGER, POINTER, INTEGER, INTEGER)
+        self.arena = arena.aligned(self.plan.arena)
+        self.records = copied(self.plan.records)
+        self.words = copied(self.plan.words)
+
+    def refill(self, tables: Sequence[Floats]) -> None:
+        """Other values for the tables: no code is made again."""
+        fresh = arena.aligned(self.plan.arena)
+        arena.fill(self.plan, tables, self.vectors, fresh)
+        self.arena = fresh
+
+    def run(self, codes: Indices | Codes, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
+        """The answer for codes [columns, batch] and logarithms of densities [nodes, batch] by source."""
+        rows = codes.shape[1]
+        laid, tiles = tiled(codes, self.vectors)
+        soft = self._soft(densities, tiles)
+        out = arena.aligned(tiles * ANSWERS * ROW)
+        numbers = self.arena
+
+        def call(first: int, last: int) -> None:
+            slots = buffers(self.plan.slots)
+            self.function(
+                self.records.ctypes.data,
+                len(self.plan.records),
+                numbers.ctypes.data,
+                self.words.ctypes.data,
+                laid.ctypes.data,
+                len(codes) * self.vectors.lanes * 4,
+                soft.ctypes.data,
+                self.plan.soft,
+                slots.ctypes.data,
+                self.plan.root,
+                out.ctypes.data,
+                first,
+                last,
+            )
+
+        spread(call, tiles, threads)
+        floats, integers = arena.kind_of(self.vectors)
+        answer = out.view(floats).reshape(tiles, ANSWERS, self.vectors.lanes)
+        value, lost, error = (answer[:, row].reshape(-1)[:rows].astype(np.float64) for row in (0, 2, 3))
+        exponent = answer[:, 1].reshape(-1)[:rows].view(integers).astype(np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log = np.where(value == 0, -np.inf, np.log(value) + exponent * np.log(2.0))
+            unsure = ~(error + np.where(lost == 0, 0.0, lost / value) <= TOLERANCE[self.size])
+        return Answer(log, unsure)
+
+    def _soft(self, densities: Mapping[int, Floats], tiles: int) -> Bytes:
+        """The values of inputs on infinite domains as buffers with their states, tile by tile."""
+        v = self.vectors
+        laid = arena.aligned(max(self.plan.soft * tiles, ROW))
+        if not self.plan.soft:
+            return laid
+        floats, integers = arena.kind_of(v)
+        rows = laid.view(floats).reshape(tiles, self.plan.soft // ROW, v.lanes)
+        for source, offset in enumerate(self.plan.densities):
+            logs = padded_to(densities[source], tiles * v.lanes).T
+            top = logs.max(axis=1)
+            power = np.where(np.isfinite(top), np.floor(top / np.log(2.0)), 0.0)
+            with np.errstate(under="ignore"):
+                exact = np.exp(logs - power[:, None] * np.log(2.0))
+            scaled, exponent, statistics = arena.scaled_rows(exact, v)
+            gone = (np.isfinite(logs) & (exact == 0)).any(axis=1)
+            statistics[3] = np.where(gone, 2 * v.tiny, statistics[3])
+            out_of_reach = np.abs(power) > _REACH[v.size] // len(self.plan.densities)
+            statistics[3] = np.where(out_of_reach, np.inf, statistics[3])
+            power = np.where(out_of_reach, 0.0, power)
+            first = offset // ROW
+            place = rows[:, first : first + STATE + scaled.shape[1]]
+            place[:, 0] = (exponent + power).astype(integers).view(floats).reshape(tiles, v.lanes)
+            place[:, 1:5] = statistics.reshape(4, tiles, v.lanes).transpose(1, 0, 2)
+            place[:, 5] = 0
+            place[:, STATE:] = scaled.reshape(tiles, v.lanes, -1).transpose(0, 2, 1)
+        return laid
