@@ -7,6 +7,7 @@ Each arrow is one call below, in that order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -17,8 +18,9 @@ from ..ir.diagnostic import error
 from ..ir.domain import FiniteDomain
 from ..ir.program.program import Program
 from ..ir.store import Store
+from .lowering.counting import counts
 from .lowering.lower import lower
-from .lowering.tables import values
+from .lowering.tables import parameter_derivatives, values
 from .programs.ranges import bounds
 from .programs.repeat import repeat
 from .programs.reuse import reuse
@@ -26,7 +28,7 @@ from .programs.split import split
 
 if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
-    from ..ir.expression import Floats
+    from ..ir.expression import Floats, Parameter
     from ..runtime.executable import Executable
 
 Type = Literal["float32", "float64"]
@@ -64,7 +66,14 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     def tables(store: Store) -> list[Floats]:
         return values(lowered.tables, store)
 
-    return Executable(circuit, Compiled(engine, program, lowered.variables, lowered.densities, tables))
+    def of_parameters(store: Store, given: Sequence[Floats]) -> dict[Parameter, Floats]:
+        return parameter_derivatives(lowered.tables, store, given)
+
+    def counted(store: Store, given: Sequence[Floats]) -> tuple[dict[Parameter, Floats], dict[Parameter, Floats]]:
+        return counts(lowered.tables, store, given)
+
+    parts = (lowered.variables, lowered.densities, tables, lowered.program, of_parameters, counted)
+    return Executable(circuit, Compiled(engine, program, *parts))
 
 
 def _runs_compiled(circuit: Circuit) -> bool:

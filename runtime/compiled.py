@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..ir.block import Input
 from ..ir.domain import Variable, first_value
-from ..ir.expression import Floats
+from ..ir.expression import Floats, Parameter
 from ..ir.linear import Indices
 from ..ir.program.program import Program
 from ..ir.store import Store
@@ -46,13 +46,21 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """An engine with its Program, the inputs on infinite domains, and how its tables follow from parameters."""
+    """An engine with its Program, the inputs on infinite domains, and how its tables follow from parameters.
+
+    `lowered` is the Program before its passes, whose buffers are filled once: its reverse is derived from it. From
+    derivatives with respect to tables, `derivatives` gives those of parameters, and `counts` the expected counts of
+    simplex entries, and [ones, zeros] of probabilities.
+    """
 
     engine: Engine
     program: Program
     variables: tuple[Variable, ...]
     densities: tuple[Input, ...]
     tables: Callable[[Store], Sequence[Floats]]
+    lowered: Program
+    derivatives: Callable[[Store, Sequence[Floats]], dict[Parameter, Floats]]
+    counts: Callable[[Store, Sequence[Floats]], tuple[dict[Parameter, Floats], dict[Parameter, Floats]]]
 
 
 def codes_of(compiled: Compiled, values: Floats, observed: Bools) -> Indices:

@@ -15,15 +15,18 @@ import torch
 
 from ..ir.circuit import Circuit
 from ..ir.data import validate_array
+from ..ir.diagnostic import error
 from ..ir.domain import FiniteDomain, first_value
-from ..ir.expression import Floats, Parameter, Value
+from ..ir.expression import Expression, Floats, Parameter, Value
 from ..ir.numbers import Numbers
+from ..ir.pullback import log_density_shares, log_density_slope, pullback
 from ..ir.query.conditional import conditional
 from ..ir.query.likelihood import log_likelihood, logarithmic
 from ..ir.query.maximum import MostProbable, most_probable
 from ..ir.query.sample import sample, sample_given
 from ..ir.semirings import LOG, SIGNED_LOG
 from ..ir.store import Store
+from .backward import Flows, flows
 from .compiled import Bools, Compiled, codes_of
 
 
@@ -49,7 +52,7 @@ class Executable(torch.nn.Module):
             name = name if name not in self._names else f"{name}#{parameter.uid}"
             self._names[name] = parameter
             value = torch.from_numpy(circuit.store[parameter].floats.copy())
-            self.register_parameter(name, torch.nn.Parameter(value, requires_grad=False))
+            self.register_parameter(name, torch.nn.Parameter(value, requires_grad=parameter.learnable))
         self._refresh()
 
     @property
@@ -94,12 +97,70 @@ class Executable(torch.nn.Module):
         Raises: DanausError for NaN that is not masked, a wrong shape, or a value outside its variable's domain.
         """
         values, mask = validate_array(_array(x), self.variables, None if observed is None else _array(observed))
-        return torch.from_numpy(self._log_likelihood(values, mask))
+        return self._differentiable(x, values, mask)
 
     def marginal(self, x: Any, observed: Any = None) -> torch.Tensor:
         """log of the mass of what is observed, [batch]: as `log_likelihood`, but NaN without a mask is missing."""
         values, mask = self._rows(x, observed)
-        return torch.from_numpy(self._log_likelihood(values, mask))
+        return self._differentiable(x, values, mask)
+
+    def flows(self, x: Any, observed: Any = None) -> dict[str, Floats]:
+        """Expected counts per parameter, summed over the rows: parameter · ∂ Σ log p / ∂ parameter, by name.
+
+        For an entry of weights or of a categorical input it is how often, in expectation, it is used. Impossible rows
+        count nothing; NaN without a mask is missing.
+        """
+        values, mask = self._rows(x, observed)
+        found, _ = self._derivatives(values, mask, np.ones(len(values)), False)
+        store = self._circuit.store
+        return {name: store[parameter].floats * found[name] for name, parameter in self._names.items()}
+
+    def _differentiable(self, x: Any, values: Floats, observed: Bools) -> torch.Tensor:
+        """log p; where autograd asks for derivatives, with those of parameters and of data on real variables."""
+        tensors = [tensor for tensor in self.parameters() if tensor.requires_grad]
+        data = x if isinstance(x, torch.Tensor) and x.requires_grad else None
+        if not torch.is_grad_enabled() or (not tensors and data is None):
+            return torch.from_numpy(self._log_likelihood(values, observed))
+        apply: Any = LogLikelihood.apply
+        found: torch.Tensor = apply(self, values, observed, data, *self.parameters())
+        return found
+
+    def _flows(self, values: Floats, observed: Bools, weights: Floats) -> Flows:
+        """The reverse of the Program on rows, over the present parameters."""
+        self._refresh()
+        if self._compiled is None:
+            raise error("not-differentiable", f'"{self._circuit.name}" has scalar nodes on infinite domains')
+        values, observed = self._with_first_values(values, observed)
+        densities = {source: self._density(source, values, observed) for source in range(len(self._compiled.densities))}
+        tables = list(self._compiled.tables(self._circuit.store))
+        codes = codes_of(self._compiled, values, observed)
+        return flows(self._compiled.lowered, tables, codes, densities, weights, self._signed)
+
+    def _derivatives(
+        self, values: Floats, observed: Bools, weights: Floats, data: bool
+    ) -> tuple[dict[str, Floats], Floats]:
+        """The derivatives of Σ weight · log p with respect to parameters, by name, and to the data where asked."""
+        found = self._flows(values, observed, weights)
+        assert self._compiled is not None
+        store = self._circuit.store
+        numbers = Numbers(store)
+        shares = self._compiled.derivatives(store, found.tables)
+        inner: list[tuple[Expression, Floats]] = []
+        slopes = np.zeros(values.shape)
+        for source, block in enumerate(self._compiled.densities):
+            column = self._compiled.variables.index(block.variable)
+            if column >= values.shape[1]:
+                continue
+            known = observed[:, column]
+            x, part = values[known, column], found.densities[source][:, known]
+            own = log_density_shares(block.family, block.variable, block.parameters, x, part, numbers)
+            inner += zip(block.parameters, own, strict=True)
+            if data:
+                slopes[known, column] += (part * log_density_slope(block.family, block.parameters, x, numbers)).sum(0)
+        for parameter, share in pullback(inner, numbers).items():
+            shares[parameter] = shares[parameter] + share if parameter in shares else share
+        none = {name: np.zeros(parameter.shape) for name, parameter in self._names.items()}
+        return {name: shares.get(parameter, none[name]) for name, parameter in self._names.items()}, slopes
 
     def partition(self) -> float:
         """The natural logarithm of the total mass."""
@@ -181,6 +242,36 @@ class Executable(torch.nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self._circuit.name}: {len(self.variables)} variables, {self._circuit.nodes} nodes"
+
+
+class LogLikelihood(torch.autograd.Function):
+    """log p under autograd: forward compiled, backward by the Program's reverse."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, model: Executable, values: Floats, observed: Bools, data: torch.Tensor | None, *parameters: Any
+    ) -> torch.Tensor:
+        """`data` is given where its derivative is wanted."""
+        ctx.model, ctx.values, ctx.observed = model, values, observed
+        ctx.versions = tuple(tensor._version for tensor in parameters)
+        ctx.data = data
+        return torch.from_numpy(model._log_likelihood(values, observed))
+
+    @staticmethod
+    def backward(ctx: Any, *given: torch.Tensor) -> tuple[Any, ...]:
+        """Derivatives of the data and of each parameter."""
+        model: Executable = ctx.model
+        tensors = dict(model.named_parameters())
+        if tuple(tensor._version for tensor in tensors.values()) != ctx.versions:
+            raise RuntimeError("a parameter was changed in place between log_likelihood and backward")
+        weights = given[0].detach().double().cpu().numpy()
+        found, slopes = model._derivatives(ctx.values, ctx.observed, weights, ctx.data is not None)
+        data = None if ctx.data is None else torch.from_numpy(slopes).to(ctx.data)
+        shares = [
+            torch.from_numpy(found[name]).to(tensor) if tensor.requires_grad else None
+            for name, tensor in tensors.items()
+        ]
+        return (None, None, None, data, *shares)
 
 
 def _array(x: Any) -> Any:
