@@ -18,7 +18,7 @@ from ..ir.diagnostic import error
 from ..ir.domain import FiniteDomain
 from ..ir.program.program import Program
 from ..ir.store import Store
-from .lowering.counting import counts
+from .lowering.counting import Counts, counts
 from .lowering.lower import lower
 from .lowering.tables import parameter_derivatives, values
 from .programs.ranges import bounds
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ..runtime.executable import Executable
 
 Type = Literal["float32", "float64"]
+Both = tuple[Counts, Counts]
 
 
 def program_of(circuit: Circuit) -> Program:
@@ -69,8 +70,8 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     def of_parameters(store: Store, given: Sequence[Floats]) -> dict[Parameter, Floats]:
         return parameter_derivatives(lowered.tables, store, given)
 
-    def counted(store: Store, given: Sequence[Floats]) -> tuple[dict[Parameter, Floats], dict[Parameter, Floats]]:
-        return counts(lowered.tables, store, given)
+    def counted(store: Store, given: Sequence[Floats], missing: bool) -> Both:
+        return counts(lowered.tables, store, given, missing)
 
     parts = (lowered.variables, lowered.densities, tables, lowered.program, of_parameters, counted)
     return Executable(circuit, Compiled(engine, program, *parts))

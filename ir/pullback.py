@@ -168,7 +168,7 @@ def _binomial(n: int, p: Floats) -> Floats:
 def density_shares(
     family: Family, variable: Variable, parameters: tuple[Expression, ...], x: Floats, g: Floats, numbers: Numbers
 ) -> list[Floats]:
-    """For an input on an infinite domain, from derivatives of its values at x, [width, len(x)], those of its parameters.
+    """For an input on an infinite domain, from derivatives of its values [width, len(x)] those of its parameters.
 
     Raises: DanausError `not-differentiable` for families without a rule.
     """

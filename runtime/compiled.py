@@ -50,7 +50,7 @@ class Compiled:
 
     `lowered` is the Program before its passes, whose buffers are filled once: its reverse is derived from it. From
     derivatives with respect to tables, `derivatives` gives those of parameters, and `counts` the expected counts of
-    simplex entries, and [ones, zeros] of probabilities.
+    simplex entries, and [ones, zeros] of probabilities; its flag says whether missing values count.
     """
 
     engine: Engine
@@ -60,7 +60,7 @@ class Compiled:
     tables: Callable[[Store], Sequence[Floats]]
     lowered: Program
     derivatives: Callable[[Store, Sequence[Floats]], dict[Parameter, Floats]]
-    counts: Callable[[Store, Sequence[Floats]], tuple[dict[Parameter, Floats], dict[Parameter, Floats]]]
+    counts: Callable[[Store, Sequence[Floats], bool], tuple[dict[Parameter, Floats], dict[Parameter, Floats]]]
 
 
 def codes_of(compiled: Compiled, values: Floats, observed: Bools) -> Indices:

@@ -8,6 +8,7 @@ never wrong without a word. The other queries are the evaluator's.
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,7 @@ class Executable(torch.nn.Module):
         count nothing; NaN without a mask is missing.
         """
         values, mask = self._rows(x, observed)
-        found, _ = self._derivatives(values, mask, np.ones(len(values)), False)
+        found, _, _ = self._derivatives(values, mask, np.ones(len(values)), False)
         store = self._circuit.store
         return {name: store[parameter].floats * found[name] for name, parameter in self._names.items()}
 
@@ -125,7 +126,7 @@ class Executable(torch.nn.Module):
         found: torch.Tensor = apply(self, values, observed, data, *self.parameters())
         return found
 
-    def _flows(self, values: Floats, observed: Bools, weights: Floats) -> Flows:
+    def flows_of_tables(self, values: Floats, observed: Bools, weights: Floats) -> Flows:
         """The reverse of the Program on rows, over the present parameters."""
         self._refresh()
         if self._compiled is None:
@@ -136,11 +137,41 @@ class Executable(torch.nn.Module):
         codes = codes_of(self._compiled, values, observed)
         return flows(self._compiled.lowered, tables, codes, densities, weights, self._signed)
 
+    @property
+    def compiled(self) -> Compiled | None:
+        """What the compiler has made; None where only the evaluator answers."""
+        return self._compiled
+
+    def learnable(self) -> dict[str, Parameter]:
+        """The learnable parameters, by the names of the module's."""
+        return {name: parameter for name, parameter in self._names.items() if parameter.learnable}
+
+    def take(self, store: Store) -> None:
+        """Takes the values of its parameters from a store."""
+        self.assign({name: torch.from_numpy(store[each].floats.copy()) for name, each in self._names.items()})
+
+    def assign(self, values: Mapping[str, torch.Tensor]) -> None:
+        """Gives parameters other values, in place."""
+        tensors = dict(self.named_parameters())
+        with torch.no_grad():
+            for name, value in values.items():
+                tensors[name].copy_(value)
+        self._refresh()
+
+    def log_rows(self, values: Floats, observed: Bools) -> Floats:
+        """log p of rows that are already checked."""
+        return self._log_likelihood(values, observed)
+
+    def gradients(self, values: Floats, observed: Bools) -> tuple[dict[str, Floats], Floats]:
+        """The derivatives of Σ log p with respect to parameters by name, and log p per row."""
+        found, _, log = self._derivatives(values, observed, np.ones(len(values)), False)
+        return found, log
+
     def _derivatives(
         self, values: Floats, observed: Bools, weights: Floats, data: bool
-    ) -> tuple[dict[str, Floats], Floats]:
-        """The derivatives of Σ weight · log p with respect to parameters, by name, and to the data where asked."""
-        found = self._flows(values, observed, weights)
+    ) -> tuple[dict[str, Floats], Floats, Floats]:
+        """Derivatives of Σ weight · log p, of parameters by name and of the data where asked; and log p."""
+        found = self.flows_of_tables(values, observed, weights)
         assert self._compiled is not None
         store = self._circuit.store
         numbers = Numbers(store)
@@ -160,7 +191,7 @@ class Executable(torch.nn.Module):
         for parameter, share in pullback(inner, numbers).items():
             shares[parameter] = shares[parameter] + share if parameter in shares else share
         none = {name: np.zeros(parameter.shape) for name, parameter in self._names.items()}
-        return {name: shares.get(parameter, none[name]) for name, parameter in self._names.items()}, slopes
+        return {name: shares.get(parameter, none[name]) for name, parameter in self._names.items()}, slopes, found.log
 
     def partition(self) -> float:
         """The natural logarithm of the total mass."""
@@ -265,7 +296,7 @@ class LogLikelihood(torch.autograd.Function):
         if tuple(tensor._version for tensor in tensors.values()) != ctx.versions:
             raise RuntimeError("a parameter was changed in place between log_likelihood and backward")
         weights = given[0].detach().double().cpu().numpy()
-        found, slopes = model._derivatives(ctx.values, ctx.observed, weights, ctx.data is not None)
+        found, slopes, _ = model._derivatives(ctx.values, ctx.observed, weights, ctx.data is not None)
         data = None if ctx.data is None else torch.from_numpy(slopes).to(ctx.data)
         shares = [
             torch.from_numpy(found[name]).to(tensor) if tensor.requires_grad else None

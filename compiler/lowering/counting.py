@@ -24,8 +24,12 @@ from .tables import Table, Weights, parts_of
 Counts = dict[Parameter, Floats]
 
 
-def counts(sources: Sequence[Table], store: Store, given: Sequence[Floats]) -> tuple[Counts, Counts]:
+def counts(
+    sources: Sequence[Table], store: Store, given: Sequence[Floats], missing: bool = False
+) -> tuple[Counts, Counts]:
     """From derivatives of log-likelihood with respect to tables: counts of simplex entries, [ones, zeros] of others.
+
+    With `missing`, values that are not observed count as what they are expected to be.
 
     Raises: DanausError `no-closed-form` for learnable parameters that these steps cannot move.
     """
@@ -42,7 +46,7 @@ def counts(sources: Sequence[Table], store: Store, given: Sequence[Floats]) -> t
                 continue
             if not any(map(is_learnable, part.parameters)):
                 continue
-            table = own[:-1].T
+            table = own[:-1].T + (own[-1][:, None] if missing else 0.0)
             match part.family:
                 case Categorical():
                     _require_polynomial(part.parameters[0])

@@ -67,7 +67,6 @@ _LATER = frozenset(
         "squared_loss",
         "mutual_information",
         "load_bundle",
-        "fit",
     ]
 )
 
