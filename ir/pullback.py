@@ -58,7 +58,7 @@ def pullback(given: Iterable[tuple[Expression, Floats]], numbers: Numbers) -> di
             continue
         g = held.pop(id(step))
         if isinstance(step, Parameter):
-            found[step] = g
+            found[step] = np.array(g)
             continue
         for operand, share in zip(operands(step), _shares(step, g, numbers), strict=True):
             give(operand, share)

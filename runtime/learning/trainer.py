@@ -16,13 +16,16 @@ import torch
 from ...ir.circuit import Circuit
 from ...ir.diagnostic import error
 from ...ir.expression import Floats, Parameter
+from ...ir.query.likelihood import log_likelihood
 from ...ir.store import Store
 from ..compiled import Bools
 from ..executable import Executable
 from .em import Counts, expected, maximised, prior
 
 Method = Literal["em", "minibatch-em", "adam"]
-METHODS = ("em", "minibatch-em", "adam")
+
+NORMALISED = 1e-6
+"""How far from 0 the logarithm of the mass of a normalised circuit may be, from rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +76,10 @@ def train(model: Executable, rows: Rows, valid: Rows | None, options: Options) -
         raise error("nothing-to-learn", f'"{model.circuit.name}" has no learnable parameter')
     if not len(rows[0]):
         raise error("no-data", "there are no rows to learn from")
-    if options.method != "adam" and abs(model.partition()) > 1e-6:
+    if options.method != "adam" and abs(_mass(model)) > NORMALISED:
         raise error(
             "not-normalised",
-            f'"{model.circuit.name}" has the mass {float(np.exp(model.partition())):.6g}, not 1, so EM does not apply',
+            f'"{model.circuit.name}" has the mass {float(np.exp(_mass(model))):.6g}, not 1, so EM does not apply',
             hint='method="adam" learns it, divided by its mass',
         )
     match options.method:
@@ -114,8 +117,14 @@ def _score(epoch: Epoch) -> float:
 
 
 def _mean(model: Executable, rows: Rows) -> float:
-    mass = model.partition()
-    return float(model.log_rows(*rows).mean()) - mass
+    mass = _mass(model)
+    return float(model.log_rows(*rows).mean()) - (mass if abs(mass) > NORMALISED else 0.0)
+
+
+def _mass(model: Executable) -> float:
+    """The logarithm of the circuit's mass, in float64."""
+    nothing = np.zeros((1, len(model.variables)))
+    return float(log_likelihood(model.circuit, nothing, nothing.astype(bool))[0])
 
 
 def _em(model: Executable, rows: Rows, options: Options) -> Callable[[int], None]:
@@ -168,7 +177,7 @@ def _adam(model: Executable, rows: Rows, options: Options) -> Callable[[int], No
     values, observed = rows
     count = -(-len(values) // options.batch)
     nothing = np.zeros((1, values.shape[1]))
-    normalised = abs(model.partition()) < 1e-6 and all(each.constraint == "simplex" for each in parameters.values())
+    normalised = abs(_mass(model)) < NORMALISED and all(each.constraint == "simplex" for each in parameters.values())
 
     def epoch(_: int) -> None:
         order = random.permutation(len(values))
@@ -178,12 +187,12 @@ def _adam(model: Executable, rows: Rows, options: Options) -> Callable[[int], No
             if (bad := np.flatnonzero(~np.isfinite(log))).size:
                 raise error("impossible-row", f"row {int(own[bad[0]])} has likelihood zero under the circuit")
             if not normalised:
-                mass, _ = model.gradients(nothing, nothing.astype(bool))
-                found = {name: found[name] - len(own) * mass[name] for name in found}
+                mass = model.gradients(nothing, nothing.astype(bool))[0]
+                found = {each: found[each] - len(own) * mass[each] for each in found}
             optimiser.zero_grad()
             constrained = {name: _constrained(parameters[name], free[name]) for name in free}
-            for name, tensor in constrained.items():
-                tensor.backward(torch.from_numpy(-found[name] / len(own)))
+            slopes = [torch.from_numpy(-found[each] / len(own)) for each in constrained]
+            torch.autograd.backward(list(constrained.values()), slopes)
             optimiser.step()
             with torch.no_grad():
                 model.assign({name: _constrained(parameters[name], free[name]) for name in free})

@@ -429,7 +429,7 @@ def fit(
     patience: int = 5,
     pseudocount: float = 0.0,
     seed: int = 0,
-    dtype: str = "float32",
+    dtype: str = "float64",
 ) -> Fitted:
     """Learns a circuit's parameters from rows [batch, variables]: a result with `model`, `circuit` and `history`.
 

@@ -31,7 +31,7 @@ def _compare(circuit: Circuit, dtype: str, rows: int, seed: int, missing: float 
     model = dn.compile(circuit, dtype=dtype)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dn.DanausWarning)
-        got = model.log_likelihood(x, observed).numpy()
+        got = model.log_likelihood(x, observed).detach().numpy()
         want = dn.evaluate(circuit, x, observed=observed, semiring="log")
     _within(got, want, dtype, len(circuit.blocks))
     return model

@@ -45,7 +45,7 @@ def test_parameters_by_finite_differences(seed: int) -> None:
         assert tensor.grad is not None
         for _ in range(3):
             place = tuple(int(i) for i in np.unravel_index(int(random.integers(tensor.numel())), tensor.shape))
-            if parameter.constraint == "unit" and float(tensor[place]) in (0.0, 1.0):
+            if parameter.constraint == "unit" and float(tensor.detach()[place]) in (0.0, 1.0):
                 continue  # no room on both sides
             ends = [mass(_moved(circuit, parameter, place, k / 64)) for k in (-2, -1, 1, 2)]
             change = (ends[0] - 8 * ends[1] + 8 * ends[2] - ends[3]) * 64 / 12  # exact up to the fourth degree

@@ -119,7 +119,7 @@ def test_minibatch_em_with_one_full_step_is_em() -> None:
 def test_other_methods_learn(method: str) -> None:
     rows = _rows(300, 0.1)
     best = dn.fit(_mixture(), rows, epochs=60, dtype="float64").history[-1].train
-    result = dn.fit(_mixture(), rows, valid=_rows(100, 0.0, 5), method=method, epochs=30, batch=50, patience=30)
+    result = dn.fit(_mixture(), rows, valid=_rows(100, 0.0, 5), method=method, epochs=30, batch=100, patience=30)
     assert max(epoch.train for epoch in result.history) > best - 0.1
     assert result.history[0].valid is not None
 
