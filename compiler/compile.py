@@ -27,8 +27,9 @@ from ..ir.query import MostProbable
 from ..ir.query.likelihood import Booleans
 from ..ir.span import caller
 from ..ir.store import Store
+from .lowering.counting import Counts, counts
 from .lowering.lower import lower
-from .lowering.tables import exactly, held
+from .lowering.tables import exactly, held, parameter_derivatives
 from .needs import require
 from .programs.ranges import bounds
 from .programs.repeat import repeat
@@ -39,11 +40,13 @@ from .queries import most_probable
 if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
     from ..backends.cpu.network import Numeric
+    from ..ir.expression import Parameter
     from ..runtime.bundle import Bundle
     from ..runtime.collection import Collection
     from ..runtime.executable import Executable
 
 Type = Literal["float32", "float64"]
+Both = tuple[Counts, Counts]
 
 VERIFIED = 4096
 """Up to so many operations a Program is verified after each pass; a longer one when its loops are found."""
@@ -94,7 +97,23 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     def bundle(circuit: Circuit, targets: Sequence[str]) -> Bundle:
         return bundle_of(circuit, dtype, targets)
 
-    compiled = Compiled(engine, program, lowered.variables, lowered.densities, tables, bundle)
+    def of_parameters(store: Store, given: Sequence[Floats]) -> dict[Parameter, Floats]:
+        return parameter_derivatives(lowered.tables, store, given)
+
+    def counted(store: Store, given: Sequence[Floats], missing: bool) -> Both:
+        return counts(lowered.tables, store, given, missing)
+
+    compiled = Compiled(
+        engine,
+        program,
+        lowered.variables,
+        lowered.densities,
+        tables,
+        bundle,
+        lowered.program,
+        of_parameters,
+        counted,
+    )
     return Executable(circuit, compiled, _Compiler())
 
 

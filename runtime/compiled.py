@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..ir.block import Input
 from ..ir.circuit import Circuit
 from ..ir.domain import FiniteDomain, Variable, first_value
-from ..ir.expression import Floats
+from ..ir.expression import Floats, Parameter
 from ..ir.linear import Indices
 from ..ir.numbers import Numbers
 from ..ir.program.program import Program
@@ -57,7 +57,10 @@ class Compiled:
     """A Program, its inputs on infinite domains, and how an engine and its tables follow from parameters.
 
     `engine` gives the one whose numbers hold the circuit over its present parameters: the same one, as a rule.
-    `bundle` gives what is saved of the circuit, with code for targets by name.
+    `bundle` gives what is saved of the circuit, with code for targets by name. `lowered` is the Program before its
+    passes, whose buffers are filled once: its reverse is derived from it. From derivatives with respect to tables,
+    `derivatives` gives those of parameters, and `counts` the expected counts of simplex entries, and [ones, zeros] of
+    probabilities; its flag says whether missing values count.
     """
 
     engine: Callable[[Circuit], Engine]
@@ -66,6 +69,9 @@ class Compiled:
     densities: tuple[Input, ...]
     tables: Callable[[Store], Sequence[Floats]]
     bundle: Callable[[Circuit, Sequence[str]], Bundle]
+    lowered: Program
+    derivatives: Callable[[Store, Sequence[Floats]], dict[Parameter, Floats]]
+    counts: Callable[[Store, Sequence[Floats], bool], tuple[dict[Parameter, Floats], dict[Parameter, Floats]]]
 
 
 class Compiler(Protocol):

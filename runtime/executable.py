@@ -8,7 +8,7 @@ never wrong without a word. The other queries are the evaluator's.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,16 @@ import torch
 
 from ..ir.circuit import Circuit
 from ..ir.data import validate_array
-from ..ir.expression import Floats, Parameter, Value
+from ..ir.diagnostic import error
+from ..ir.expression import Expression, Floats, Parameter, Value
 from ..ir.numbers import Numbers
+from ..ir.pullback import log_density_shares, log_density_slope, pullback
 from ..ir.query.conditional import conditional
 from ..ir.query.likelihood import log_likelihood
 from ..ir.query.maximum import MostProbable
 from ..ir.query.sample import sample, sample_given
 from ..ir.store import Store
+from .backward import Flows, flows
 from .bundle import not_compiled, save_bundle
 from .compiled import (
     Bools,
@@ -44,7 +47,8 @@ class Executable(torch.nn.Module):
     """A circuit whose likelihoods run compiled, for batches of any size and on as many threads as torch uses.
 
     Its parameters are the circuit's, in float64 and under their names (`.` written `/`); a change in place is seen by
-    the next call, without compiling again. `recomputed` counts the rows that were taken again in float64 logarithms.
+    the next call, without compiling again. After `requires_grad_()` log-likelihoods are differentiable. `recomputed`
+    counts the rows that were taken again in float64 logarithms.
     """
 
     def __init__(self, circuit: Circuit, compiled: Compiled | None, compiler: Compiler) -> None:
@@ -119,12 +123,12 @@ class Executable(torch.nn.Module):
         something is summed out, a circuit that is not smooth and decomposable.
         """
         rows, known = as_array(x), None if observed is None else as_array(observed)
-        codes = self._codes(rows, known)
+        codes = None if self._wanted(x) else self._codes(rows, known)
         if codes is None:
             values, mask = validate_array(rows, self.variables, known)
             if not mask.all():
                 self._require("marginal")
-            return torch.from_numpy(self._log_likelihood(values, mask))
+            return self._differentiable(x, values, mask)
         if known is not None and not known.all():
             self._require("marginal")
         return torch.from_numpy(self._log_likelihood_of_codes(codes))
@@ -135,10 +139,112 @@ class Executable(torch.nn.Module):
         rows, known = as_array(x), None if observed is None else as_array(observed)
         if known is None and isinstance(rows, np.ndarray) and rows.dtype.kind == "f":
             known = ~np.isnan(rows)
-        codes = self._codes(rows, known)
+        codes = None if self._wanted(x) else self._codes(rows, known)
         if codes is None:
-            return torch.from_numpy(self._log_likelihood(*self._rows(x, observed)))
+            return self._differentiable(x, *self._rows(x, observed))
         return torch.from_numpy(self._log_likelihood_of_codes(codes))
+
+    def flows(self, x: Any, observed: Any = None) -> dict[str, Floats]:
+        """Expected counts per parameter, summed over the rows: parameter · ∂ Σ log p / ∂ parameter, by name.
+
+        For an entry of weights or of a categorical input it is how often, in expectation, it is used. Impossible rows
+        count nothing; NaN without a mask is missing.
+        """
+        values, mask = self._rows(x, observed)
+        if not mask.all():
+            self._require("marginal")
+        found, _, _ = self._derivatives(values, mask, np.ones(len(values)), False)
+        store = self._circuit.store
+        return {name: store[parameter].floats * found[name] for name, parameter in self._names.items()}
+
+    def _differentiable(self, x: Any, values: Floats, observed: Bools) -> torch.Tensor:
+        """log p; where autograd asks for derivatives, with those of parameters and of data on real variables."""
+        if not self._wanted(x):
+            return torch.from_numpy(self._log_likelihood(values, observed))
+        data = x if isinstance(x, torch.Tensor) and x.requires_grad else None
+        apply: Any = LogLikelihood.apply
+        found: torch.Tensor = apply(self, values, observed, data, *self.parameters())
+        return found
+
+    def _wanted(self, x: Any) -> bool:
+        """Whether autograd asks for derivatives."""
+        data = isinstance(x, torch.Tensor) and x.requires_grad
+        return torch.is_grad_enabled() and (data or any(each.requires_grad for each in self.parameters()))
+
+    def flows_of_tables(self, values: Floats, observed: Bools, weights: Floats) -> Flows:
+        """The reverse of the Program on rows, over the present parameters."""
+        self._refresh()
+        if self._compiled is None:
+            raise error("not-differentiable", f'"{self._circuit.name}" has scalar nodes on infinite domains')
+        columns = self._compiled.variables
+        values, observed = with_first_values(columns, values, observed)
+        numbers = Numbers(self._circuit.store)
+        densities = {
+            source: density_logs(block, columns.index(block.variable), values, observed, numbers)
+            for source, block in enumerate(self._compiled.densities)
+        }
+        tables = list(self._compiled.tables(self._circuit.store))
+        if not all(np.isfinite(table).all() for table in tables):
+            raise error("not-differentiable", f'"{self._circuit.name}" has numbers beyond the range of float64')
+        codes = codes_of(self._compiled.program.columns, columns, values, observed)
+        signed = any(table.min(initial=0.0) < 0 for table in tables)
+        return flows(self._compiled.lowered, tables, codes, densities, weights, signed)
+
+    @property
+    def compiled(self) -> Compiled | None:
+        """What the compiler has made; None where only the evaluator answers."""
+        return self._compiled
+
+    def learnable(self) -> dict[str, Parameter]:
+        """The learnable parameters, by the names of the module's."""
+        return {name: parameter for name, parameter in self._names.items() if parameter.learnable}
+
+    def take(self, store: Store) -> None:
+        """Takes the values of its parameters from a store."""
+        self.assign({name: torch.from_numpy(store[each].floats.copy()) for name, each in self._names.items()})
+
+    def assign(self, values: Mapping[str, torch.Tensor]) -> None:
+        """Gives parameters other values, in place."""
+        tensors = dict(self.named_parameters())
+        with torch.no_grad():
+            for name, value in values.items():
+                tensors[name].copy_(value)
+        self._refresh()
+
+    def log_rows(self, values: Floats, observed: Bools) -> Floats:
+        """log p of rows that are already checked."""
+        return self._log_likelihood(values, observed)
+
+    def gradients(self, values: Floats, observed: Bools) -> tuple[dict[str, Floats], Floats]:
+        """The derivatives of Σ log p with respect to parameters by name, and log p per row."""
+        found, _, log = self._derivatives(values, observed, np.ones(len(values)), False)
+        return found, log
+
+    def _derivatives(
+        self, values: Floats, observed: Bools, weights: Floats, data: bool
+    ) -> tuple[dict[str, Floats], Floats, Floats]:
+        """Derivatives of Σ weight · log p, of parameters by name and of the data where asked; and log p."""
+        found = self.flows_of_tables(values, observed, weights)
+        assert self._compiled is not None
+        store = self._circuit.store
+        numbers = Numbers(store)
+        shares = self._compiled.derivatives(store, found.tables)
+        inner: list[tuple[Expression, Floats]] = []
+        slopes = np.zeros(values.shape)
+        for source, block in enumerate(self._compiled.densities):
+            column = self._compiled.variables.index(block.variable)
+            if column >= values.shape[1]:
+                continue
+            known = observed[:, column]
+            x, part = values[known, column], found.densities[source][:, known]
+            own = log_density_shares(block.family, block.variable, block.parameters, x, part, numbers)
+            inner += zip(block.parameters, own, strict=True)
+            if data:
+                slopes[known, column] += (part * log_density_slope(block.family, block.parameters, x, numbers)).sum(0)
+        for parameter, share in pullback(inner, numbers).items():
+            shares[parameter] = shares[parameter] + share if parameter in shares else share
+        none = {name: np.zeros(parameter.shape) for name, parameter in self._names.items()}
+        return {name: shares.get(parameter, none[name]) for name, parameter in self._names.items()}, slopes, found.log
 
     def partition(self) -> float:
         """The natural logarithm of the total mass."""
@@ -234,6 +340,36 @@ class Executable(torch.nn.Module):
 
 
 _VERSION, _ADDRESS = attrgetter("_version"), torch.Tensor.data_ptr
+
+
+class LogLikelihood(torch.autograd.Function):
+    """log p under autograd: forward compiled, backward by the Program's reverse."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, model: Executable, values: Floats, observed: Bools, data: torch.Tensor | None, *parameters: Any
+    ) -> torch.Tensor:
+        """`data` is given where its derivative is wanted."""
+        ctx.model, ctx.values, ctx.observed = model, values, observed
+        ctx.versions = tuple(tensor._version for tensor in parameters)
+        ctx.data = data
+        return torch.from_numpy(model._log_likelihood(values, observed))
+
+    @staticmethod
+    def backward(ctx: Any, *given: torch.Tensor) -> tuple[Any, ...]:
+        """Derivatives of the data and of each parameter."""
+        model: Executable = ctx.model
+        tensors = dict(model.named_parameters())
+        if tuple(tensor._version for tensor in tensors.values()) != ctx.versions:
+            raise RuntimeError("a parameter was changed in place between log_likelihood and backward")
+        weights = given[0].detach().double().cpu().numpy()
+        found, slopes, _ = model._derivatives(ctx.values, ctx.observed, weights, ctx.data is not None)
+        data = None if ctx.data is None else torch.from_numpy(slopes).to(ctx.data)
+        shares = [
+            torch.from_numpy(found[name]).to(tensor) if tensor.requires_grad else None
+            for name, tensor in tensors.items()
+        ]
+        return (None, None, None, data, *shares)
 
 
 def as_array(x: Any) -> Any:

@@ -25,11 +25,9 @@ from importlib.metadata import version
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import numpy as np
-from pgmpy.factors.discrete import TabularCPD
-from pgmpy.inference import VariableElimination
-from pgmpy.models import DiscreteBayesianNetwork
 
 import danaus as dn
 
@@ -99,8 +97,12 @@ def sampled(network: dict[str, Table], random: np.random.Generator) -> dict[str,
     return values
 
 
-def eliminator(network: dict[str, Table]) -> VariableElimination:
-    """pgmpy's, of the same tables; states are numbers."""
+def eliminator(network: dict[str, Table]) -> Any:
+    """pgmpy's, of the same tables; states are numbers. It is imported here, so that tests are collected without it."""
+    from pgmpy.factors.discrete import TabularCPD
+    from pgmpy.inference import VariableElimination
+    from pgmpy.models import DiscreteBayesianNetwork
+
     model = DiscreteBayesianNetwork()
     model.add_nodes_from(network)
     model.add_edges_from((parent, name) for name, table in network.items() for parent in table.parents)

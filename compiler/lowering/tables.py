@@ -6,7 +6,7 @@ Program. Equal sources are one table.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
@@ -14,10 +14,11 @@ import numpy as np
 
 from ...ir.density import domain_values
 from ...ir.domain import FiniteDomain, Variable
-from ...ir.expression import Constant, Expression, Parameter
+from ...ir.expression import Constant, Expression, Floats, Parameter, parameters_of
 from ...ir.family import Categorical, Family
 from ...ir.family import Table as TableFamily
 from ...ir.numbers import Numbers
+from ...ir.pullback import pullback, table_shares
 from ...ir.semirings import LINEAR, SIGNED_LOG, Array, Field
 from ...ir.store import Store
 
@@ -148,3 +149,33 @@ def _flat(found: Array, part: Weights | Leaf) -> Array:
     if isinstance(part, Leaf):
         found = np.moveaxis(found, 1, 0)
     return found.reshape(prod(part.shape), *found.shape[len(part.shape) :])
+
+
+def parameter_derivatives(sources: Sequence[Table], store: Store, given: Sequence[Floats]) -> dict[Parameter, Floats]:
+    """From derivatives with respect to every table's entries those with respect to parameters.
+
+    Raises: DanausError `not-differentiable` for a family without a rule.
+    """
+    numbers = Numbers(store)
+    shares: list[tuple[Expression, Floats]] = []
+    for source, derivative in zip(sources, given, strict=True):
+        for part, own in parts_of(source, derivative):
+            if isinstance(part, Weights):
+                shares.append((part.expression, own))
+            elif parameters_of(part.parameters):
+                table = own[:-1].T + own[-1][:, None]
+                found = table_shares(part.family, part.variable, part.parameters, table, numbers)
+                shares += zip(part.parameters, found, strict=True)
+    return pullback(shares, numbers)
+
+
+def parts_of(source: Table, given: Array) -> Iterator[tuple[Weights | Leaf, Array]]:
+    """The parts of a table with their own entries of an array in its shape; leaves as [values + 1, width]."""
+    if not isinstance(source, Laid):
+        yield source, given
+        return
+    start = 0
+    for part in source.parts:
+        own = given[start : start + prod(part.shape)]
+        start += len(own)
+        yield part, own.reshape(part.shape[::-1]).T if isinstance(part, Leaf) else own.reshape(part.shape)

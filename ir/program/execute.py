@@ -13,7 +13,7 @@ import numpy as np
 
 from ..linear import Indices
 from ..semirings import Array, Semiring
-from .operation import AllPairs, Contract, Density, Fill, Gather, Join, Load, Multiply, Network, Scale, unrolled
+from .operation import AllPairs, Contract, Density, Fill, Gather, Join, Load, Multiply, Network, Scale, Step, unrolled
 from .program import LEAF, PRODUCT, Layout, Program
 
 
@@ -30,38 +30,51 @@ def execute(
     [nodes, batch].
     """
     buffers: dict[int, Array] = {}
-    rows = codes.shape[1]
-    for operation in unrolled(program.operations):
-        match operation:
-            case Load(out, table, column):
-                buffers[out] = semiring.embed(np.moveaxis(tables[table][codes[column]], 1, 0))
-            case Density(out, source, _, _):
-                buffers[out] = (densities or {})[source]
-            case Fill(out, table):
-                buffers[out] = semiring.embed(np.repeat(np.expand_dims(tables[table], 1), rows, axis=1))
-            case Multiply(out, factors):
-                value = buffers[factors[0]]
-                for factor in factors[1:]:
-                    value = semiring.multiply(value, buffers[factor])
-                buffers[out] = value
-            case AllPairs(out, factors):
-                value = buffers[factors[0]]
-                for factor in factors[1:]:
-                    pairs = semiring.multiply(value[:, None], buffers[factor][None])
-                    value = pairs.reshape(len(value) * len(buffers[factor]), *value.shape[1:])
-                buffers[out] = value
-            case Join(out, parts):
-                buffers[out] = semiring.concatenate([buffers[part] for part in parts])
-            case Gather(out, source, index):
-                buffers[out] = buffers[source][program.indices[index]]
-            case Scale(out, source, table):
-                buffers[out] = semiring.scale(np.expand_dims(tables[table], 1), buffers[source])
-            case Contract():
-                buffers[operation.out] = _contract(operation, buffers[operation.source], tables, semiring)
-            case Network(out, layout, leaves, weights):
-                buffers[out] = _network(program.layouts[layout], tables[leaves], tables[weights], codes, semiring)
+    for step in unrolled(program.operations):
+        buffers[step.out] = step_value(step, program, buffers, tables, codes, semiring, densities)
     found: Array = buffers[program.root][0]
     return found
+
+
+def step_value(
+    step: Step,
+    program: Program,
+    buffers: Mapping[int, Array],
+    tables: Sequence[Array],
+    codes: Indices,
+    semiring: Semiring,
+    densities: Mapping[int, Array] | None = None,
+) -> Array:
+    """What one operation fills its buffer with, [nodes, batch, *trailing]."""
+    match step:
+        case Load(_, table, column):
+            return semiring.embed(np.moveaxis(tables[table][codes[column]], 1, 0))
+        case Density(_, source, _, _):
+            return (densities or {})[source]
+        case Fill(_, table):
+            return semiring.embed(np.repeat(np.expand_dims(tables[table], 1), codes.shape[1], axis=1))
+        case Multiply(_, factors):
+            value = buffers[factors[0]]
+            for factor in factors[1:]:
+                value = semiring.multiply(value, buffers[factor])
+            return value
+        case AllPairs(_, factors):
+            value = buffers[factors[0]]
+            for factor in factors[1:]:
+                pairs = semiring.multiply(value[:, None], buffers[factor][None])
+                value = pairs.reshape(len(value) * len(buffers[factor]), *value.shape[1:])
+            return value
+        case Join(_, parts):
+            return semiring.concatenate([buffers[part] for part in parts])
+        case Gather(_, source, index):
+            gathered: Array = buffers[source][program.indices[index]]
+            return gathered
+        case Scale(_, source, table):
+            return semiring.scale(np.expand_dims(tables[table], 1), buffers[source])
+        case Contract():
+            return _contract(step, buffers[step.source], tables, semiring)
+        case Network(_, layout, leaves, weights):
+            return _network(program.layouts[layout], tables[leaves], tables[weights], codes, semiring)
 
 
 def _contract(operation: Contract, source: Array, tables: Sequence[Array], semiring: Semiring) -> Array:

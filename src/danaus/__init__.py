@@ -66,7 +66,6 @@ _LATER = frozenset(
         "cauchy_schwarz",
         "squared_loss",
         "mutual_information",
-        "fit",
     ]
 )
 

@@ -1,0 +1,87 @@
+"""From derivatives of tables to expected counts of parameters, for closed-form steps of EM.
+
+A parameter on the simplex that stands in the circuit's numbers through sums and products alone has the expected counts
+θ · ∂ log p / ∂θ (Baum and Eagon, "An inequality with applications", 1967); a probability of bernoulli or binomial
+inputs has counts of ones and of zeros. What is missing counts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...ir.density import domain_values
+from ...ir.diagnostic import DanausError, error
+from ...ir.expression import Divide, Exp, Expression, Floats, InputValue, Log, Parameter, in_order, is_learnable
+from ...ir.family import Bernoulli, Binomial, Categorical
+from ...ir.numbers import Numbers
+from ...ir.pullback import copied_back, pullback
+from ...ir.semirings import LINEAR
+from ...ir.store import Store
+from .tables import Table, Weights, parts_of
+
+Counts = dict[Parameter, Floats]
+
+
+def counts(
+    sources: Sequence[Table], store: Store, given: Sequence[Floats], missing: bool = False
+) -> tuple[Counts, Counts]:
+    """From derivatives of log-likelihood with respect to tables: counts of simplex entries, [ones, zeros] of others.
+
+    With `missing`, values that are not observed count as what they are expected to be.
+
+    Raises: DanausError `no-closed-form` for learnable parameters that these steps cannot move.
+    """
+    numbers = Numbers(store)
+    rows: list[tuple[Expression, Floats]] = []
+    ones: list[tuple[Expression, Floats]] = []
+    zeros: list[tuple[Expression, Floats]] = []
+    for source, derivative in zip(sources, given, strict=True):
+        for part, own in parts_of(source, derivative):
+            if isinstance(part, Weights):
+                if is_learnable(part.expression):
+                    _require_polynomial(part.expression)
+                    rows.append((part.expression, own))
+                continue
+            if not any(map(is_learnable, part.parameters)):
+                continue
+            table = own[:-1].T + (own[-1][:, None] if missing else 0.0)
+            match part.family:
+                case Categorical():
+                    _require_polynomial(part.parameters[0])
+                    rows.append((part.parameters[0], table))
+                case Bernoulli() | Binomial():
+                    values = domain_values(part.variable)
+                    found = numbers.inputs(part.family, part.variable, part.parameters, values, LINEAR) * table
+                    size = part.family.n if isinstance(part.family, Binomial) else 1
+                    ones.append((part.parameters[0], (found * values).sum(axis=1)))
+                    zeros.append((part.parameters[0], (found * (size - values)).sum(axis=1)))
+                case _:
+                    raise _refused(part.parameters)
+    simplex = {
+        parameter: np.maximum(store[parameter].floats * derivative, 0.0)
+        for parameter, derivative in pullback(rows, numbers).items()
+        if parameter.learnable
+    }
+    for parameter in simplex:
+        if parameter.constraint != "simplex":
+            raise _refused((parameter,))
+    up, down = copied_back(ones), copied_back(zeros)
+    both = {each: np.stack([up[each], down[each]]) for each in up if each.learnable}
+    return simplex, both
+
+
+def _require_polynomial(expression: Expression) -> None:
+    for step in in_order([expression]):
+        if isinstance(step, Divide | Exp | Log | InputValue) and is_learnable(step):
+            raise _refused((expression,))
+
+
+def _refused(parameters: Sequence[Expression]) -> DanausError:
+    names = [each.name for each in in_order(parameters) if isinstance(each, Parameter) and each.learnable]
+    return error(
+        "no-closed-form",
+        f'EM has no closed-form step for "{names[0]}"',
+        hint='method="adam" learns it',
+    )

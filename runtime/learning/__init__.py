@@ -1,0 +1,1 @@
+"""Learning: what moves the parameters of an executable towards data."""
