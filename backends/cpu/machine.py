@@ -22,6 +22,8 @@ import llvmlite.binding as llvm
 from ...ir.diagnostic import error, nearest
 from .vectors import Vectors
 
+_HASH = 32  # bytes
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -112,12 +114,21 @@ def compiled(text: str, target: Target | None = None) -> Library:
     """The code of a module for this machine, from the cache where it stands there."""
     target = target or host()
     place = _folder() / f"{_digest(text, target)}.o"
-    try:
-        code = place.read_bytes()
-    except OSError:
+    code = _kept(place)
+    if code is None:
         code = emitted(text, target)
         _keep(place, code)
     return loaded(code, target)
+
+
+def _kept(place: Path) -> bytes | None:
+    """What a file of the cache holds after its hash; None where it is not there, or damaged: LLVM would crash on it."""
+    try:
+        held = place.read_bytes()
+    except OSError:
+        return None
+    code = held[_HASH:]
+    return code if hashlib.sha256(code).digest() == held[:_HASH] else None
 
 
 def loaded(code: bytes, target: Target | None = None) -> Library:
@@ -182,7 +193,7 @@ def _keep(place: Path, code: bytes) -> None:
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=place.parent, delete=False) as file:
-            file.write(code)
+            file.write(hashlib.sha256(code).digest() + code)
         os.replace(file.name, place)
     except OSError:
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -236,3 +237,15 @@ def test_probabilities_below_float64() -> None:
     rows = np.array([[0], [1000], [1990]])
     np.testing.assert_allclose(model.log_likelihood(rows), dn.likelihood(circuit, rows), rtol=1e-12)
     assert torch.isfinite(model.log_likelihood(rows)).all()
+
+
+def test_a_damaged_cache_is_as_if_it_were_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DANAUS_CACHE", str(tmp_path))
+    circuit = dn.hmm(dn.Cat("x", 3, shape=3), states=2)
+    want = dn.compile(circuit).log_likelihood([[0, 1, 2]])
+    (kept,) = tmp_path.rglob("*.o")
+    sound = kept.read_bytes()
+    for damaged in (b"", sound[:-7], sound[:200] + bytes(64) + sound[264:], b"no object"):
+        kept.write_bytes(damaged)
+        assert torch.equal(dn.compile(circuit).log_likelihood([[0, 1, 2]]), want)
+        assert kept.read_bytes() == sound
