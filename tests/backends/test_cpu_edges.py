@@ -249,3 +249,20 @@ def test_a_damaged_cache_is_as_if_it_were_not_there(tmp_path: Path, monkeypatch:
         kept.write_bytes(damaged)
         assert torch.equal(dn.compile(circuit).log_likelihood([[0, 1, 2]]), want)
         assert kept.read_bytes() == sound
+
+
+def test_proofs_are_made_again_for_other_parameters() -> None:
+    """A child under a zero weight asks nothing of smoothness; under another weight it does."""
+    spec = dn.parse(
+        """
+        var x : bool
+        var y : bool
+        const W[1, 2] = [[1, 0]]
+        circuit p { return sum(concat([x = 1] * [y = 1], [x = 0]), W) }
+        """
+    )
+    model = dn.compile(spec.circuit)
+    assert model.marginal([[1, np.nan]]).tolist() == [0.0]
+    dict(model.named_parameters())["W"].copy_(torch.tensor([[0.5, 0.5]], dtype=torch.float64))
+    with pytest.raises(dn.DanausError, match="smooth"):
+        model.marginal([[1, np.nan]])

@@ -145,3 +145,13 @@ def test_mistakes_name_the_row() -> None:
         dn.fit(fixed, [[1.0]])
     with pytest.raises(dn.DanausError, match="no method"):
         dn.fit(circuit, [[1.0]], method="sgd")
+
+
+def test_one_step_on_one_gaussian_is_the_mean_and_deviation_of_the_rows() -> None:
+    y = dn.Real("y")
+    mean, deviation = dn.param("m", [1], value=[-3.0]), dn.param("s", [1], value=[7.0])
+    circuit = dn.Circuit(dn.gaussian(y, mean, deviation))
+    rows = np.array([[1.0], [2.0], [4.0], [np.nan], [9.0]])
+    learnt = dn.fit(circuit, rows, method="em", epochs=1).circuit
+    found = {each.name: float(learnt.store[each].floats[0]) for each in learnt.parameters}
+    np.testing.assert_allclose([found["m"], found["s"]], [4.0, np.std([1, 2, 4, 9])], rtol=1e-12)
