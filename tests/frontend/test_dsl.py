@@ -1,7 +1,6 @@
 """The functions of the DSL build the blocks that the language builds, and circuits hold what they reach."""
 
 import gc
-import time
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -326,14 +325,11 @@ def test_a_product_of_a_left_chain_is_flat_and_made_once() -> None:
 
 def test_a_long_product_and_a_deep_one_cost_what_their_factors_cost() -> None:
     bits = [dn.bernoulli(variable, [0.5]) for variable in dn.Bool("x", shape=10_000)]
-    started = time.process_time()
     wide = deep = bits[0]
     for bit in bits[1:]:
         wide, deep = wide * bit, bit * deep
     assert len(dn.Circuit(wide).blocks) == 10_001
     assert len(dn.Circuit(deep).blocks) == 19_999
-    del wide, deep
-    assert time.process_time() - started < 5
 
 
 def test_nodes_are_iterated() -> None:
@@ -462,14 +458,11 @@ def test_an_index_is_an_array_of_integers() -> None:
     assert dn.index("I", [1], [3]).values.tolist() == [3]
 
 
-def test_a_chain_of_ten_thousand_steps_is_built_by_hand_in_a_moment() -> None:
-    started = time.process_time()
+def test_a_chain_of_ten_thousand_steps_is_built_by_hand() -> None:
     x = dn.Cat("x", 27, shape=10_000)
     E, A = dn.param("E", [16, 27], "simplex"), dn.param("A", [16, 16], "simplex")
     state = dn.categorical(x[9_999], E)
     for variable in reversed(x.elements[:-1]):
         state = dn.categorical(variable, E) * dn.sum(state, A)
     p = dn.Circuit(dn.sum(state, width=1), name="p")
-    elapsed = time.process_time() - started
     assert len(p.blocks) == 29_999
-    assert elapsed < 4  # 40,000 calls; 1.1 s on a slow core
