@@ -7,7 +7,7 @@ and what the bound on underflow needs to know of it (state.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from ...ir.expression import Floats
 from .maps import row_blocks
 from .plan import Entry, Plan, padded
 from .vectors import ROW, Vectors
+
+if TYPE_CHECKING:
+    from .adjoint_plan import AdjointPlan
 
 Bytes = NDArray[np.uint8]
 
@@ -29,7 +32,7 @@ def aligned(size: int) -> Bytes:
     return raw[first : first + size]
 
 
-def fill(plan: Plan, tables: Sequence[Floats], vectors: Vectors, arena: Bytes) -> None:
+def fill(plan: Plan | AdjointPlan, tables: Sequence[Floats], vectors: Vectors, arena: Bytes) -> None:
     """Writes every table to its place, those of one use and shape together."""
     alike: dict[tuple[str, tuple[int, ...]], list[Entry]] = {}
     for entry in plan.entries:
@@ -50,6 +53,8 @@ def _put(kind: str, entries: Sequence[Entry], stacked: Floats, vectors: Vectors,
             parts = _loaded(stacked[:, None], vectors)
         case "scale":
             parts = _mapped(stacked[:, None, :, None], vectors, packed=False)
+        case "transposed":
+            parts = _transposed(stacked, vectors)
         case _:
             parts = _mapped(stacked, vectors, packed=True)
     head, body = (np.ascontiguousarray(part).reshape(len(entries), -1).view(np.uint8) for part in parts)
@@ -106,12 +111,22 @@ def _mapped(tables: Floats, vectors: Vectors, packed: bool) -> tuple[NDArray[Any
     head = np.zeros((count, ROW // vectors.size), dtype=numbers)
     head[:, 0] = exponent.astype(integers).view(numbers)
     head[:, 1] = np.where(dropped, 0.0, least)
-    if not packed:
-        return head, scaled.reshape(count, -1)
+    return head, _packed(scaled, vectors) if packed else scaled.reshape(count, -1)
+
+
+def _transposed(tables: Floats, vectors: Vectors) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The transposes of maps, scaled as the maps are."""
+    head, scaled = _mapped(tables, vectors, packed=False)
+    return head, _packed(scaled.reshape(tables.shape).swapaxes(2, 3), vectors)
+
+
+def _packed(scaled: NDArray[Any], vectors: Vectors) -> NDArray[Any]:
+    """Maps [tables, blocks, rows, columns] in the order in which register blocks read them."""
+    count, blocks, rows, _ = scaled.shape
     parts: list[NDArray[Any]] = []
     row = 0
     for size, number in row_blocks(rows, vectors):
         part = scaled[:, :, row : row + size * number].reshape(count, blocks, number, size, -1)
         parts.append(part.transpose(0, 1, 2, 4, 3).reshape(count, blocks, -1))
         row += size * number
-    return head, np.concatenate(parts, axis=2)
+    return np.concatenate(parts, axis=2)

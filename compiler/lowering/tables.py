@@ -80,6 +80,17 @@ class Tables:
         return tuple(source.shape for source in self.sources)
 
 
+def depends(source: Table) -> bool:
+    """Whether a table's numbers follow from parameters."""
+    match source:
+        case Weights(expression, _):
+            return bool(parameters_of((expression,)))
+        case Leaf(parameters=parameters):
+            return bool(parameters_of(parameters))
+        case Laid(parts):
+            return any(map(depends, parts))
+
+
 def _key(source: Table) -> object:
     match source:
         case Weights(expression, shape):
