@@ -6,7 +6,7 @@ and what the bound on underflow needs to know of it (state.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,13 +34,20 @@ def aligned(size: int) -> Bytes:
 
 def fill(plan: Plan | AdjointPlan, tables: Sequence[Floats], vectors: Vectors, arena: Bytes) -> None:
     """Writes every table to its place, those of one use and shape together."""
+    fill_some(plan.entries, tables, vectors, arena)
+
+
+def fill_some(
+    entries: Sequence[Entry], tables: Sequence[Floats] | Mapping[int, Floats], vectors: Vectors, arena: Bytes
+) -> None:
+    """Writes tables, by number, to the places of some entries."""
     alike: dict[tuple[str, tuple[int, ...]], list[Entry]] = {}
-    for entry in plan.entries:
+    for entry in entries:
         alike.setdefault((entry.kind, tables[entry.table].shape), []).append(entry)
-    for (kind, _), entries in alike.items():
-        step = max(1, _TOGETHER // max(1, tables[entries[0].table].size))
-        for start in range(0, len(entries), step):
-            part = entries[start : start + step]
+    for (kind, _), same in alike.items():
+        step = max(1, _TOGETHER // max(1, tables[same[0].table].size))
+        for start in range(0, len(same), step):
+            part = same[start : start + step]
             _put(kind, part, np.stack([tables[entry.table] for entry in part]), vectors, arena)
 
 
