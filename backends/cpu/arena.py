@@ -7,6 +7,7 @@ and what the bound on underflow needs to know of it (state.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,11 @@ from .vectors import ROW, Vectors
 
 Bytes = NDArray[np.uint8]
 
-_TOGETHER = 1 << 20  # numbers that are packed at once
+_TOGETHER = 1 << 15
+"""Numbers that are packed at once: as many as stay in a second-level cache."""
+
+_PLAIN = 2.0**500
+"""Up to here, and down to its inverse, powers of two scale numbers and sums of them without a thought."""
 
 
 def aligned(size: int) -> Bytes:
@@ -30,33 +35,56 @@ def aligned(size: int) -> Bytes:
 
 
 def fill(plan: Plan, tables: Sequence[Floats], vectors: Vectors, arena: Bytes) -> None:
-    """Writes every table to its place, those of one use and shape together."""
+    """Writes every table to its place, small ones of one use and shape together."""
     alike: dict[tuple[str, tuple[int, ...]], list[Entry]] = {}
     for entry in plan.entries:
         alike.setdefault((entry.kind, tables[entry.table].shape), []).append(entry)
-    for (kind, _), entries in alike.items():
-        step = max(1, _TOGETHER // max(1, tables[entries[0].table].size))
+    for (kind, shape), entries in alike.items():
+        step = max(1, _TOGETHER // max(1, prod(shape)))
         for start in range(0, len(entries), step):
-            part = entries[start : start + step]
-            _put(kind, part, np.stack([tables[entry.table] for entry in part]), vectors, arena)
+            part = [tables[entry.table] for entry in entries[start : start + step]]
+            stacked = part[0][None] if len(part) == 1 else np.stack(part)
+            _put(kind, entries[start : start + step], stacked, vectors, arena)
 
 
 def _put(kind: str, entries: Sequence[Entry], stacked: Floats, vectors: Vectors, arena: Bytes) -> None:
     """Writes tables of one use, [tables, …], to their places."""
     match kind:
         case "load":
-            parts = _loaded(stacked, vectors)
+            head, body = _loaded(stacked, vectors)
         case "fill":
-            parts = _loaded(stacked[:, None], vectors)
+            head, body = _loaded(stacked[:, None], vectors)
         case "scale":
-            parts = _mapped(stacked[:, None, :, None], vectors, packed=False)
+            head, body = _mapped(stacked[:, None, :, None], vectors)
         case _:
-            parts = _mapped(stacked, vectors, packed=True)
-    head, body = (np.ascontiguousarray(part).reshape(len(entries), -1).view(np.uint8) for part in parts)
-    after = padded(head.shape[1])
-    for entry, first, rest in zip(entries, head, body, strict=True):
+            head, body = _mapped(stacked, vectors)
+            _pack(entries, body, vectors, arena)
+            body = body[:, :0]
+    numbers, _ = kind_of(vectors)
+    flat = np.ascontiguousarray(head).reshape(len(entries), -1).view(np.uint8)
+    after = padded(flat.shape[1])
+    size = body[0].size * vectors.size
+    for entry, first, rest in zip(entries, flat, body, strict=True):
         arena[entry.offset : entry.offset + len(first)] = first
-        arena[entry.offset + after : entry.offset + after + len(rest)] = rest
+        place = arena[entry.offset + after : entry.offset + after + size]
+        place.view(numbers).reshape(rest.shape)[...] = rest
+
+
+def _pack(entries: Sequence[Entry], maps: NDArray[Any], vectors: Vectors, arena: Bytes) -> None:
+    """Writes maps [tables, blocks, rows, columns] in the order in which register blocks read them."""
+    _, blocks, rows, columns = maps.shape
+    numbers, _ = kind_of(vectors)
+    cuts: list[tuple[int, int, int]] = []
+    row = 0
+    for size, number in row_blocks(rows, vectors):
+        cuts.append((row, size, number))
+        row += size * number
+    for entry, each in zip(entries, maps, strict=True):
+        offset = entry.offset + ROW
+        place = arena[offset : offset + each.size * vectors.size].view(numbers).reshape(blocks, rows * columns)
+        for row, size, number in cuts:
+            part = place[:, row * columns : (row + size * number) * columns].reshape(blocks, number, columns, size)
+            part[...] = each[:, row : row + size * number].reshape(blocks, number, size, columns).swapaxes(2, 3)
 
 
 def kind_of(vectors: Vectors) -> tuple[type[Any], type[Any]]:
@@ -70,14 +98,21 @@ def _loaded(tables: Floats, vectors: Vectors) -> tuple[NDArray[Any], NDArray[Any
     count, rows, nodes = tables.shape
     scaled, exponent, statistics = scaled_rows(tables.reshape(-1, nodes), vectors)
     head = np.concatenate([exponent.astype(integers).view(numbers)[None], statistics])
-    return head.reshape(5, count, rows).transpose(1, 0, 2), scaled
+    return head.reshape(5, count, rows).transpose(1, 0, 2), scaled.reshape(count, rows, nodes)
 
 
 def scaled_rows(table: Floats, vectors: Vectors) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[Any]]:
     """Rows [count, nodes] scaled by powers of two, their exponents, and largest, least, least non-zero and lost."""
     numbers, _ = kind_of(vectors)
-    top = table.max(axis=1)
+    top, bottom = table.max(axis=1), table.min(axis=1)
     exponent = np.where(top > 0, np.frexp(np.where(top > 0, top, 1))[1] - 1, 0)
+    if _plain(bottom, top):
+        factor = np.ldexp(1.0, -exponent)
+        least = (bottom * factor).astype(numbers)
+        if (least >= vectors.tiny).all():  # nothing underflows, and the order of numbers stays what it was
+            largest = (top * factor).astype(numbers)
+            statistics = np.stack([largest, least, least, np.zeros_like(least)])
+            return table * factor[:, None], exponent.astype(np.int64), statistics
     with np.errstate(under="ignore"):
         exact = np.ldexp(table, -exponent[:, None])
         scaled = exact.astype(numbers)
@@ -88,12 +123,29 @@ def scaled_rows(table: Floats, vectors: Vectors) -> tuple[NDArray[Any], NDArray[
     return scaled, exponent.astype(np.int64), statistics
 
 
-def _mapped(tables: Floats, vectors: Vectors, packed: bool) -> tuple[NDArray[Any], NDArray[Any]]:
+def _plain(bottom: Floats, top: Floats) -> bool:
+    """Whether all numbers between these are positive and within easy reach of a power of two."""
+    return bool(len(top) > 0 and bottom.min() >= 1 / _PLAIN and top.max() <= _PLAIN)
+
+
+def _mapped(tables: Floats, vectors: Vectors) -> tuple[NDArray[Any], NDArray[Any]]:
     """Maps [tables, blocks, rows, columns], each scaled so that no row sums to more than 1, with its exponent and its
     least non-zero number before it, [tables, a row]."""
     numbers, integers = kind_of(vectors)
-    count, blocks, rows, _ = tables.shape
+    count = len(tables)
     axes = (1, 2, 3)
+    head = np.zeros((count, ROW // vectors.size), dtype=numbers)
+    bottom = tables.min(axis=axes, initial=np.inf)
+    with np.errstate(over="ignore"):
+        top = tables.sum(axis=3).max(axis=(1, 2), initial=0.0)
+    if _plain(bottom, top):
+        exponent = np.frexp(top)[1]
+        factor = np.ldexp(1.0, -exponent)
+        least = (bottom * factor).astype(numbers)
+        if (least >= vectors.tiny).all():
+            head[:, 0] = exponent.astype(integers).view(numbers)
+            head[:, 1] = least
+            return head, tables * factor[:, None, None, None]
     # rows are summed below their largest number: their sums may be beyond all numbers
     largest = np.frexp(tables.max(axis=axes, initial=0.0))[1]
     top = np.ldexp(tables, -largest[:, None, None, None]).sum(axis=3).max(axis=(1, 2), initial=0.0)
@@ -103,15 +155,6 @@ def _mapped(tables: Floats, vectors: Vectors, packed: bool) -> tuple[NDArray[Any
         scaled = exact.astype(numbers)
     dropped = ((exact > 0) & (scaled < vectors.tiny)).any(axis=axes) | ((tables > 0) & (exact == 0)).any(axis=axes)
     least = np.where(scaled > 0, scaled, np.inf).min(axis=axes, initial=np.inf)
-    head = np.zeros((count, ROW // vectors.size), dtype=numbers)
     head[:, 0] = exponent.astype(integers).view(numbers)
     head[:, 1] = np.where(dropped, 0.0, least)
-    if not packed:
-        return head, scaled.reshape(count, -1)
-    parts: list[NDArray[Any]] = []
-    row = 0
-    for size, number in row_blocks(rows, vectors):
-        part = scaled[:, :, row : row + size * number].reshape(count, blocks, number, size, -1)
-        parts.append(part.transpose(0, 1, 2, 4, 3).reshape(count, blocks, -1))
-        row += size * number
-    return head, np.concatenate(parts, axis=2)
+    return head, scaled
