@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ...ir.expression import Floats
 from .maps import row_blocks
-from .plan import Entry, Plan, padded
+from .plan import Entry, Plan, padded, size_of
 from .vectors import ROW, Vectors
 
 Bytes = NDArray[np.uint8]
@@ -35,20 +35,27 @@ def aligned(size: int) -> Bytes:
 
 
 def fill(plan: Plan, tables: Sequence[Floats], vectors: Vectors, arena: Bytes) -> None:
-    """Writes every table to its place, small ones of one use and shape together."""
-    alike: dict[tuple[str, tuple[int, ...]], list[Entry]] = {}
-    for entry in plan.entries:
-        alike.setdefault((entry.kind, tables[entry.table].shape), []).append(entry)
-    for (kind, shape), entries in alike.items():
-        step = max(1, _TOGETHER // max(1, prod(shape)))
-        for start in range(0, len(entries), step):
-            part = [tables[entry.table] for entry in entries[start : start + step]]
-            stacked = part[0][None] if len(part) == 1 else np.stack(part)
-            _put(kind, entries[start : start + step], stacked, vectors, arena)
+    """Writes every table to its place; small ones of one use and shape that lie side by side together."""
+    together: list[Entry] = []
+    for entry in sorted(plan.entries, key=lambda entry: entry.offset):
+        shape = tables[entry.table].shape
+        if together:
+            first, last = together[0], together[-1]
+            alike = first.kind == entry.kind and tables[first.table].shape == shape
+            beside = entry.offset - last.offset == size_of(entry.kind, shape, vectors)
+            if not alike or not beside or (len(together) + 1) * prod(shape) > _TOGETHER:
+                _put(together, tables, vectors, arena)
+                together = []
+        together.append(entry)
+    if together:
+        _put(together, tables, vectors, arena)
 
 
-def _put(kind: str, entries: Sequence[Entry], stacked: Floats, vectors: Vectors, arena: Bytes) -> None:
-    """Writes tables of one use, [tables, …], to their places."""
+def _put(entries: Sequence[Entry], tables: Sequence[Floats], vectors: Vectors, arena: Bytes) -> None:
+    """Writes tables of one use and shape to their places, which lie side by side."""
+    kind, count = entries[0].kind, len(entries)
+    first = tables[entries[0].table]
+    stacked = first[None] if count == 1 else np.stack([tables[entry.table] for entry in entries])
     match kind:
         case "load":
             head, body = _loaded(stacked, vectors)
@@ -58,33 +65,29 @@ def _put(kind: str, entries: Sequence[Entry], stacked: Floats, vectors: Vectors,
             head, body = _mapped(stacked[:, None, :, None], vectors)
         case _:
             head, body = _mapped(stacked, vectors)
-            _pack(entries, body, vectors, arena)
-            body = body[:, :0]
     numbers, _ = kind_of(vectors)
-    flat = np.ascontiguousarray(head).reshape(len(entries), -1).view(np.uint8)
-    after = padded(flat.shape[1])
-    size = body[0].size * vectors.size
-    for entry, first, rest in zip(entries, flat, body, strict=True):
-        arena[entry.offset : entry.offset + len(first)] = first
-        place = arena[entry.offset + after : entry.offset + after + size]
-        place.view(numbers).reshape(rest.shape)[...] = rest
+    size, offset = size_of(kind, first.shape, vectors) // vectors.size, entries[0].offset
+    place = arena[offset : offset + count * size * vectors.size].view(numbers).reshape(count, size)
+    flat = head.reshape(count, -1)
+    place[:, : flat.shape[1]] = flat
+    after = padded(flat.shape[1] * vectors.size) // vectors.size
+    rest = place[:, after : after + first.size]
+    if kind == "contract":
+        _pack(body, rest, vectors)
+    else:
+        rest.reshape(body.shape)[...] = body
 
 
-def _pack(entries: Sequence[Entry], maps: NDArray[Any], vectors: Vectors, arena: Bytes) -> None:
+def _pack(maps: NDArray[Any], place: NDArray[Any], vectors: Vectors) -> None:
     """Writes maps [tables, blocks, rows, columns] in the order in which register blocks read them."""
-    _, blocks, rows, columns = maps.shape
-    numbers, _ = kind_of(vectors)
-    cuts: list[tuple[int, int, int]] = []
+    count, blocks, rows, columns = maps.shape
+    place = place.reshape(count, blocks, rows * columns)
     row = 0
     for size, number in row_blocks(rows, vectors):
-        cuts.append((row, size, number))
+        part = place[:, :, row * columns : (row + size * number) * columns]
+        from_rows = maps[:, :, row : row + size * number].reshape(count, blocks, number, size, columns)
+        part.reshape(count, blocks, number, columns, size)[...] = from_rows.swapaxes(3, 4)
         row += size * number
-    for entry, each in zip(entries, maps, strict=True):
-        offset = entry.offset + ROW
-        place = arena[offset : offset + each.size * vectors.size].view(numbers).reshape(blocks, rows * columns)
-        for row, size, number in cuts:
-            part = place[:, row * columns : (row + size * number) * columns].reshape(blocks, number, columns, size)
-            part[...] = each[:, row : row + size * number].reshape(blocks, number, size, columns).swapaxes(2, 3)
 
 
 def kind_of(vectors: Vectors) -> tuple[type[Any], type[Any]]:

@@ -143,7 +143,9 @@ def _value(source: Table, numbers: Numbers, over: Field) -> Array:
                 found = _entries(parameters[0], numbers, over)
             else:
                 found = numbers.inputs(family, variable, parameters, domain_values(variable), over)
-            total = found.sum(axis=1) if over is LINEAR else over.sum(found, 1)
+            if over is LINEAR:
+                return np.concatenate([found, found.sum(axis=1, keepdims=True)], axis=1).T
+            total = over.sum(found, 1)
             return np.moveaxis(np.concatenate([found, total[:, None]], axis=1), 1, 0)
         case Laid(parts):
             known: dict[object, Array] = {}  # thousands of literals are two different ones
