@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -253,7 +254,7 @@ def table_use(operation: Step) -> tuple[str, int] | None:
 
 def size_of(kind: str, shape: tuple[int, ...], vectors: Vectors) -> int:
     """The bytes that a use of a table takes in the arena, with what stands before its numbers."""
-    numbers = int(np.prod(shape)) * vectors.size
+    numbers = prod(shape) * vectors.size
     match kind:
         case "load":
             return padded(5 * shape[0] * vectors.size) + padded(numbers)
