@@ -113,6 +113,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         lowered.program,
         of_parameters,
         counted,
+        lowered.sites,
     )
     return Executable(circuit, compiled, _Compiler())
 

@@ -56,17 +56,32 @@ def _is_sparse(linear: LinearMap) -> bool:
             return False
 
 
-def layout_of(circuit: Circuit, columns: Mapping[Variable, int]) -> tuple[Layout, Laid, Laid]:
-    """The circuit's scalar nodes laid out, with the sources of their leaves and weights."""
+def layout_of(
+    circuit: Circuit, columns: Mapping[Variable, int]
+) -> tuple[Layout, Laid, Laid, tuple[Indices, Indices]]:
+    """The circuit's scalar nodes laid out, with the sources of their leaves and weights.
+
+    Last, for each node its place among the circuit's, −1 for those inside of a map, and the number of its choice there.
+    """
     nodes = _Nodes(columns)
+    places: list[tuple[Indices, int]] = []
+    place = 0
     for block in circuit.blocks:
         nodes.block(block)
+        places.append((nodes.of[block], place))
+        place += block.width
     kinds, offsets, members, weights = nodes.joined()
     root = int(nodes.of[circuit.root][0])
     leaf_columns = np.array(nodes.leaf_columns, dtype=np.int64)
     leaf_offsets = np.array(nodes.leaf_offsets, dtype=np.int64)
-    layout = _ordered(root, kinds, offsets, members, weights, leaf_columns, leaf_offsets)
-    return layout, Laid(tuple(nodes.leaves)), Laid(tuple(nodes.numbers))
+    layout, chosen = _ordered(root, kinds, offsets, members, weights, leaf_columns, leaf_offsets)
+    place_of = np.full(len(kinds), -1, dtype=np.int64)
+    for own, first in reversed(places):  # a node that is passed on is that of the block that made it
+        place_of[own] = first + np.arange(len(own))
+    number_of = np.zeros(len(kinds), dtype=np.int64)
+    for start, end, number in nodes.choices:
+        number_of[start:end] = number
+    return layout, Laid(tuple(nodes.leaves)), Laid(tuple(nodes.numbers)), (place_of[chosen], number_of[chosen])
 
 
 @dataclass(slots=True)
@@ -87,6 +102,7 @@ class _Nodes:
     numbers: list[Weights] = field(default_factory=list[Weights])
     number_of: dict[int, int] = field(default_factory=dict[int, int])
     size: int = 0
+    choices: list[tuple[int, int, int]] = field(default_factory=list[tuple[int, int, int]])
 
     def block(self, block: Block) -> None:
         """Collects the nodes of a block whose children are there."""
@@ -131,8 +147,10 @@ class _Nodes:
             case Selection(index, _):
                 return x[index]
             case Compose(maps):
-                for part in reversed(maps):
-                    x = self.map(part, x)
+                for number in reversed(range(len(maps))):
+                    start = self.count
+                    x = self.map(maps[number], x)
+                    self.choices.append((start, self.count, number))
                 return x
             case Kronecker(factors):
                 return self._kronecker(factors, x)
@@ -225,8 +243,8 @@ def _ordered(
     weights: Indices,
     leaf_columns: Indices,
     leaf_offsets: Indices,
-) -> Layout:
-    """The nodes below the root depth first, and a slot for each: the one freed last, so that it is still in cache."""
+) -> tuple[Layout, Indices]:
+    """The nodes below the root depth first, with their old numbers, and a slot for each: the one freed last, so that it is still in cache."""
     bounds, names, kind = offsets.tolist(), members.tolist(), kinds.tolist()
     order: list[int] = []
     state = bytearray(len(kind))
@@ -268,6 +286,7 @@ def _ordered(
     is_leaf = np.repeat(kinds[chosen] == LEAF, lengths)
     read = members[edges]
     read = np.where(is_leaf, read, slots[np.where(is_leaf, 0, read)])
-    return Layout(
+    layout = Layout(
         kinds[chosen], slots[chosen], bounds_after, read, weights[edges], leaf_columns, leaf_offsets, max(size, 1)
     )
+    return layout, chosen
