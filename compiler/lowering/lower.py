@@ -106,9 +106,10 @@ class _Line:
 
     def block(self, block: Block) -> None:
         """Appends the operations of a block whose children are there."""
+        before = len(self.operations)
         self._operations(block)
-        if len(self.operations) > len(self.places):  # the last fills the block's own buffer
-            self._counted(0)
+        self._counted(0)
+        if len(self.operations) > before:  # the last fills the block's own buffer
             self.places[-1] = self.place_of[block]
 
     def _counted(self, number: int) -> None:

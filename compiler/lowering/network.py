@@ -141,19 +141,25 @@ class _Nodes:
         offsets = np.arange(width + 1) * columns.shape[1]
         return self._add(PRODUCT, offsets, columns.ravel(), np.full(columns.size, -1))
 
-    def map(self, linear: LinearMap, x: Indices) -> Indices:
-        """The nodes of a map of nodes."""
+    def map(self, linear: LinearMap, x: Indices, number: int = 0) -> Indices:
+        """The nodes of a map of nodes; the choices of its last part have the given number, those before it the next."""
         match linear:
             case Selection(index, _):
                 return x[index]
             case Compose(maps):
-                for number in reversed(range(len(maps))):
-                    start = self.count
-                    x = self.map(maps[number], x)
-                    self.choices.append((start, self.count, number))
+                for part, first in reversed(list(zip(maps, _numbered(maps, number), strict=True))):
+                    x = self.map(part, x, first)
                 return x
             case Kronecker(factors):
-                return self._kronecker(factors, x)
+                return self._kronecker(factors, x, number)
+            case _:
+                start = self.count
+                found = self._leaf(linear, x)
+                self.choices.append((start, self.count, number))
+                return found
+
+    def _leaf(self, linear: Dense | BlockDiagonal | Diagonal | Sparse, x: Indices) -> Indices:
+        match linear:
             case Dense(weights):
                 rows, columns = weights.shape
                 return self._sums(np.arange(rows + 1) * columns, np.tile(x, rows), weights)
@@ -166,13 +172,16 @@ class _Nodes:
             case Sparse(_, columns, weights, _, _, order, offsets):
                 return self._sums(offsets, x[columns[order]], weights, order)
 
-    def _kronecker(self, factors: tuple[LinearMap, ...], x: Indices) -> Indices:
-        """One factor at a time, on its own digit of the mixed-radix index."""
+    def _kronecker(self, factors: tuple[LinearMap, ...], x: Indices, number: int) -> Indices:
+        """One factor at a time, the last first, on its own digit of the mixed-radix index."""
         sizes = [factor.inputs for factor in factors]
-        for position, factor in enumerate(factors):
+        numbers = _numbered(factors, number)
+        for position in reversed(range(len(factors))):
+            factor = factors[position]
             before, after = prod(sizes[:position]), prod(sizes[position + 1 :])
             digits = x.reshape(before, sizes[position], after)
-            parts = [[self.map(factor, digits[i, :, j]) for j in range(after)] for i in range(before)]
+            first = numbers[position]
+            parts = [[self.map(factor, digits[i, :, j], first) for j in range(after)] for i in range(before)]
             sizes[position] = factor.outputs
             x = np.array(parts).reshape(before, after, factor.outputs).transpose(0, 2, 1).ravel()
         return x
@@ -233,6 +242,23 @@ class _Nodes:
         lengths = np.concatenate(self.lengths)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         return np.concatenate(self.kinds), offsets, np.concatenate(self.members), np.concatenate(self.weights)
+
+
+def _numbered(maps: tuple[LinearMap, ...], first: int) -> list[int]:
+    """The number of the first choice of each part of a composed map."""
+    numbers = [first]
+    for part in maps:
+        numbers.append(numbers[-1] + _choices(part))
+    return numbers[:-1]
+
+
+def _choices(linear: LinearMap) -> int:
+    """How many choices an output of a map makes, one after the other."""
+    match linear:
+        case Compose(parts) | Kronecker(parts):
+            return sum(map(_choices, parts))
+        case _:
+            return 1
 
 
 def _ordered(
