@@ -124,6 +124,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         reverse,
         of_parameters,
         counted,
+        lowered.sites,
     )
     return Executable(circuit, compiled, _Compiler())
 
