@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -29,7 +30,7 @@ from ..ir.span import caller
 from ..ir.store import Store
 from .lowering.counting import Counts, counts
 from .lowering.lower import lower
-from .lowering.tables import exactly, held, parameter_derivatives
+from .lowering.tables import depends, exactly, held, parameter_derivatives
 from .needs import require
 from .programs.ranges import bounds
 from .programs.repeat import repeat
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from ..ir.expression import Parameter
     from ..runtime.bundle import Bundle
     from ..runtime.collection import Collection
+    from ..runtime.compiled import Reverse
     from ..runtime.executable import Executable
 
 Type = Literal["float32", "float64"]
@@ -71,6 +73,8 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     Raises: DanausError `missing-package` without torch and llvmlite, `unsupported-cpu`.
     """
     with _packages():
+        from ..backends.cpu.adjoint_vector import AdjointVector
+        from ..backends.cpu.machine import compiled_meanwhile
         from ..backends.cpu.scalar import Scalar
         from ..backends.cpu.vector import Vector
         from ..runtime.compiled import Compiled
@@ -81,7 +85,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     program = _passes(lowered.program)
     size = 4 if dtype == "float32" else 8
     made: dict[tuple[int, Numeric], Engine] = {}
-    vector = None if program.layouts else Vector(program, size)
+    vector = None if program.layouts else Vector(program, size, make=compiled_meanwhile)
 
     def engine(circuit: Circuit) -> Engine:
         if vector is not None:
@@ -93,6 +97,13 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
 
     def tables(store: Store) -> list[Floats]:
         return held(lowered.tables, store)
+
+    @cache
+    def reverse() -> Reverse | None:
+        if program.layouts:
+            return None
+        wanted = frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
+        return AdjointVector(split(lowered.program), size, wanted)
 
     def bundle(circuit: Circuit, targets: Sequence[str]) -> Bundle:
         return bundle_of(circuit, dtype, targets)
@@ -111,10 +122,14 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         tables,
         bundle,
         lowered.program,
+        reverse,
         of_parameters,
         counted,
     )
-    return Executable(circuit, compiled, _Compiler())
+    executable = Executable(circuit, compiled, _Compiler())
+    if vector is not None:
+        vector.library.wait()
+    return executable
 
 
 def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu") -> str:

@@ -52,13 +52,47 @@ class Engine(Protocol):
         ...
 
 
+class Derived(Protocol):
+    """Log-likelihoods, and derivatives of their weighted sum: by table, and flows by density.
+
+    Rows that are `unsure` are in neither.
+    """
+
+    @property
+    def log(self) -> Floats: ...
+
+    @property
+    def unsure(self) -> Bools: ...
+
+    @property
+    def tables(self) -> list[Floats]: ...
+
+    @property
+    def densities(self) -> dict[int, Floats]: ...
+
+
+class Reverse(Protocol):
+    """Code for the adjoint of a Program."""
+
+    def refill(self, tables: Sequence[Floats]) -> None:
+        """Takes other values for the tables, none of them negative."""
+        ...
+
+    def run(
+        self, codes: Indices | Codes, densities: Mapping[int, Floats], weights: Floats, threads: int = 1
+    ) -> Derived:
+        """Derivatives of Σ weight · log p over codes [columns, batch], as `Engine.run` takes them."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """A Program, its inputs on infinite domains, and how an engine and its tables follow from parameters.
 
     `engine` gives the one whose numbers hold the circuit over its present parameters: the same one, as a rule.
     `bundle` gives what is saved of the circuit, with code for targets by name. `lowered` is the Program before its
-    passes, whose buffers are filled once: its reverse is derived from it. From derivatives with respect to tables,
+    passes, whose buffers are filled once: its reverse is derived from it, and `reverse` gives code for that, where there
+    is any, made when first asked for. From derivatives with respect to tables,
     `derivatives` gives those of parameters, and `counts` the expected counts of simplex entries, and [ones, zeros] of
     probabilities; its flag says whether missing values count.
     """
@@ -70,6 +104,7 @@ class Compiled:
     tables: Callable[[Store], Sequence[Floats]]
     bundle: Callable[[Circuit, Sequence[str]], Bundle]
     lowered: Program
+    reverse: Callable[[], Reverse | None]
     derivatives: Callable[[Store, Sequence[Floats]], dict[Parameter, Floats]]
     counts: Callable[[Store, Sequence[Floats], bool], tuple[dict[Parameter, Floats], dict[Parameter, Floats]]]
 

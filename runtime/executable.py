@@ -27,7 +27,7 @@ from ..ir.query.likelihood import log_likelihood
 from ..ir.query.maximum import MostProbable
 from ..ir.query.sample import sample, sample_given
 from ..ir.store import Store
-from .backward import Flows, flows
+from .backward import Flows, compiled_flows, flows
 from .bundle import not_compiled, save_bundle
 from .compiled import (
     Bools,
@@ -188,7 +188,11 @@ class Executable(torch.nn.Module):
             raise error("not-differentiable", f'"{self._circuit.name}" has numbers beyond the range of float64')
         codes = codes_of(self._compiled.program.columns, columns, values, observed)
         signed = any(table.min(initial=0.0) < 0 for table in tables)
-        return flows(self._compiled.lowered, tables, codes, densities, weights, signed)
+        reverse = None if signed else self._compiled.reverse()
+        if reverse is None:
+            return flows(self._compiled.lowered, tables, codes, densities, weights, signed)
+        threads = torch.get_num_threads()
+        return compiled_flows(reverse, self._compiled.lowered, tables, codes, densities, weights, threads)
 
     @property
     def compiled(self) -> Compiled | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from ...ir.expression import Floats
 from .maps import row_blocks
 from .plan import Entry, Plan, padded, size_of
 from .vectors import ROW, Vectors
+
+if TYPE_CHECKING:
+    from .adjoint_plan import AdjointPlan
 
 Bytes = NDArray[np.uint8]
 
@@ -34,7 +37,7 @@ def aligned(size: int) -> Bytes:
     return raw[first : first + size]
 
 
-def fill(plan: Plan, tables: Sequence[Floats], vectors: Vectors, arena: Bytes) -> None:
+def fill(plan: Plan | AdjointPlan, tables: Sequence[Floats], vectors: Vectors, arena: Bytes) -> None:
     """Writes every table to its place; small ones of one use and shape that lie side by side together."""
     together: list[Entry] = []
     for entry in sorted(plan.entries, key=lambda entry: entry.offset):
@@ -72,10 +75,13 @@ def _put(entries: Sequence[Entry], tables: Sequence[Floats], vectors: Vectors, a
     place[:, : flat.shape[1]] = flat
     after = padded(flat.shape[1] * vectors.size) // vectors.size
     rest = place[:, after : after + first.size]
-    if kind == "contract":
-        _pack(body, rest, vectors)
-    else:
-        rest.reshape(body.shape)[...] = body
+    match kind:
+        case "contract":
+            _pack(body, rest, vectors)
+        case "transposed":
+            _pack(body.swapaxes(2, 3), rest, vectors)
+        case _:
+            rest.reshape(body.shape)[...] = body
 
 
 def _pack(maps: NDArray[Any], place: NDArray[Any], vectors: Vectors) -> None:

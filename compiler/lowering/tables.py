@@ -22,7 +22,6 @@ from ...ir.pullback import pullback, table_shares
 from ...ir.semirings import LINEAR, SIGNED_LOG, Array, Field
 from ...ir.store import Store
 
-
 _TINY = float(np.finfo(np.float64).tiny)
 
 
@@ -81,6 +80,17 @@ class Tables:
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         return tuple(source.shape for source in self.sources)
+
+
+def depends(source: Table) -> bool:
+    """Whether a table's numbers follow from parameters."""
+    match source:
+        case Weights(expression, _):
+            return bool(parameters_of((expression,)))
+        case Leaf(parameters=parameters):
+            return bool(parameters_of(parameters))
+        case Laid(parts):
+            return any(map(depends, parts))
 
 
 def _key(source: Table) -> object:
