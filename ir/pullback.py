@@ -31,7 +31,19 @@ from .expression import (
     in_order,
     operands,
 )
-from .family import Bernoulli, Binomial, Categorical, Family, Gaussian, Indicator, One, Poisson, Table, name_of
+from .family import (
+    Bernoulli,
+    Binomial,
+    Categorical,
+    DiscretizedLogistic,
+    Family,
+    Gaussian,
+    Indicator,
+    One,
+    Poisson,
+    Table,
+    name_of,
+)
 from .numbers import Numbers
 from .semirings import LINEAR
 from .store import Store
@@ -137,10 +149,7 @@ def _input(
 def table_shares(
     family: Family, variable: Variable, parameters: tuple[Expression, ...], g: Floats, numbers: Numbers
 ) -> list[Floats]:
-    """For an input on a finite domain, from derivatives of its values [width, n] those of its parameters.
-
-    Raises: DanausError `not-differentiable` for discretized_logistic.
-    """
+    """For an input on a finite domain, from derivatives of its values [width, n] those of its parameters."""
     values = domain_values(variable)
     match family:
         case Categorical() | Table():
@@ -152,10 +161,32 @@ def table_shares(
             f = _binomial(n - 1, p) * n if n else np.zeros((len(p), 0))
             none = np.zeros((len(p), 1))
             return [(g * (np.hstack([none, f]) - np.hstack([f, none]))).sum(axis=1)]
+        case DiscretizedLogistic():
+            f = float_values(family, variable, numbers.floats(parameters), values)
+            means, deviations = logistic_slopes(variable, *numbers.floats(parameters))
+            return [(g * f * means).sum(axis=1), (g * f * deviations).sum(axis=1)]
         case Indicator() | One():
             return []
         case _:
             raise _without_rule(family, variable)
+
+
+def logistic_slopes(variable: Variable, means: Floats, deviations: Floats) -> tuple[Floats, Floats]:
+    """∂ log f / ∂m and ∂ log f / ∂s of `discretized_logistic` at every value of a domain, [width, n] each.
+
+    With a = (v + ½ − m)/s and b = (v − ½ − m)/s, f = σ(a) − σ(b) = σ(a) σ(−b) (1 − e^(b−a)), so that
+    (σ′(a) − σ′(b)) / f = σ(−a) − σ(b) and (a σ′(a) − b σ′(b)) / f = b (σ(−a) − σ(b)) + σ(−a) / (s σ(−b) (1 − e^(b−a))):
+    nothing is a difference of numbers that underflow. At the ends of the domain a or b is infinite.
+    """
+    values = domain_values(variable)
+    s = deviations[:, None]
+    a, b = (values + 0.5 - means[:, None]) / s, (values - 0.5 - means[:, None]) / s
+    first, last = values == values[0], values == values[-1]
+    above, below = np.exp(-np.logaddexp(0.0, a)), np.exp(-np.logaddexp(0.0, -b))
+    slope = np.where(last, 0.0, above) - np.where(first, 0.0, below)
+    inner = b * slope - np.exp(np.logaddexp(0.0, b) - np.logaddexp(0.0, a)) / np.expm1(-1 / s) / s
+    ends = np.where(first, np.where(last, 0.0, a * above), -b * below)
+    return -slope / s, -np.where(first | last, ends, inner) / s
 
 
 def _binomial(n: int, p: Floats) -> Floats:
