@@ -27,7 +27,7 @@ from ..ir.query import MostProbable
 from ..ir.query.likelihood import Booleans
 from ..ir.span import caller
 from ..ir.store import Store
-from .lowering.counting import Counts, counts
+from .lowering.counting import Counts, Valued, counts
 from .lowering.lower import lower
 from .lowering.tables import exactly, held, parameter_derivatives
 from .needs import require
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from ..runtime.executable import Executable
 
 Type = Literal["float32", "float64"]
-Both = tuple[Counts, Counts]
+Counted = tuple[Counts, Counts, list[Valued]]
 
 VERIFIED = 4096
 """Up to so many operations a Program is verified after each pass; a longer one when its loops are found."""
@@ -100,7 +100,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     def of_parameters(store: Store, given: Sequence[Floats]) -> dict[Parameter, Floats]:
         return parameter_derivatives(lowered.tables, store, given)
 
-    def counted(store: Store, given: Sequence[Floats], missing: bool) -> Both:
+    def counted(store: Store, given: Sequence[Floats], missing: bool) -> Counted:
         return counts(lowered.tables, store, given, missing)
 
     compiled = Compiled(

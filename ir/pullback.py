@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .density import domain_values
+from .density import domain_values, float_values
 from .diagnostic import error
 from .domain import FiniteDomain, Variable
 from .expression import (
@@ -190,7 +190,6 @@ def logistic_slopes(variable: Variable, means: Floats, deviations: Floats) -> tu
 
 
 def _binomial(n: int, p: Floats) -> Floats:
-    from .density import float_values
     from .domain import Int
 
     return float_values(Binomial(n), Variable("", Int(0, n)), [p], np.arange(n + 1, dtype=np.float64))

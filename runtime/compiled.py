@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..ir.block import Input
 from ..ir.circuit import Circuit
 from ..ir.domain import FiniteDomain, Variable, first_value
-from ..ir.expression import Floats, Parameter
+from ..ir.expression import Expression, Floats, Parameter
 from ..ir.linear import Indices
 from ..ir.numbers import Numbers
 from ..ir.program.program import Program
@@ -26,6 +26,8 @@ from .bundle import Bundle
 
 Bools = NDArray[np.bool_]
 Codes = NDArray[np.int32]
+Valued = tuple[tuple[Expression, ...], Variable, Floats]
+"""The parameters of an input on a finite domain, its variable, and numbers per node and value, [width, n]."""
 
 _FAR = 2**30
 
@@ -59,8 +61,9 @@ class Compiled:
     `engine` gives the one whose numbers hold the circuit over its present parameters: the same one, as a rule.
     `bundle` gives what is saved of the circuit, with code for targets by name. `lowered` is the Program before its
     passes, whose buffers are filled once: its reverse is derived from it. From derivatives with respect to tables,
-    `derivatives` gives those of parameters, and `counts` the expected counts of simplex entries, and [ones, zeros] of
-    probabilities; its flag says whether missing values count.
+    `derivatives` gives those of parameters. `counts` gives the expected counts of entries of weights and tables, [ones,
+    zeros] of probabilities, and counts of each value for inputs without a closed-form step; its flag says whether
+    missing values count.
     """
 
     engine: Callable[[Circuit], Engine]
@@ -71,7 +74,9 @@ class Compiled:
     bundle: Callable[[Circuit, Sequence[str]], Bundle]
     lowered: Program
     derivatives: Callable[[Store, Sequence[Floats]], dict[Parameter, Floats]]
-    counts: Callable[[Store, Sequence[Floats], bool], tuple[dict[Parameter, Floats], dict[Parameter, Floats]]]
+    counts: Callable[
+        [Store, Sequence[Floats], bool], tuple[dict[Parameter, Floats], dict[Parameter, Floats], list[Valued]]
+    ]
 
 
 class Compiler(Protocol):
