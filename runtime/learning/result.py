@@ -39,13 +39,14 @@ class Fitted:
     """What was learnt. `history` begins with epoch 0, before learning.
 
     `ended` says why it ended: "epochs" were used up, EM had "converged" to within the tolerance, or `patience` epochs
-    had brought nothing better.
+    had brought nothing better. Log-likelihoods in the history are less `mass`, the logarithm of the circuit's mass.
     """
 
     model: Executable
     history: tuple[Epoch, ...]
     method: Method
     ended: Ended
+    mass: float = 0.0
 
     @property
     def circuit(self) -> Circuit:

@@ -163,7 +163,8 @@ class _Run:
         finally:
             self._keeper.flush()
         self._model.take(self._best)
-        return Fitted(self._model, self._history, self._options.method, ended)
+        mass = _mass(self._model)
+        return Fitted(self._model, self._history, self._options.method, ended, mass if abs(mass) > NORMALISED else 0.0)
 
     def _record(self, number: int, start: float) -> None:
         mass = _mass(self._model)
