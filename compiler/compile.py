@@ -29,7 +29,7 @@ from ..ir.span import caller
 from ..ir.store import Store
 from .lowering.counting import Counts, Valued, counts
 from .lowering.lower import lower
-from .lowering.tables import exactly, held, parameter_derivatives
+from .lowering.tables import exactly, held, parameter_derivatives, values
 from .needs import require
 from .programs.ranges import bounds
 from .programs.repeat import repeat
@@ -94,6 +94,9 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     def tables(store: Store) -> list[Floats]:
         return held(lowered.tables, store)
 
+    def linear(store: Store) -> list[Floats]:
+        return [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)]
+
     def bundle(circuit: Circuit, targets: Sequence[str]) -> Bundle:
         return bundle_of(circuit, dtype, targets)
 
@@ -111,6 +114,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         tables,
         bundle,
         lowered.program,
+        linear,
         of_parameters,
         counted,
     )

@@ -58,6 +58,7 @@ class Engine(Protocol):
 class Compiled:
     """A Program, its inputs on infinite domains, and how an engine and its tables follow from parameters.
 
+    `tables` gives NaN for tables with entries out of the range of float64, `linear` 0 for what underflows there.
     `engine` gives the one whose numbers hold the circuit over its present parameters: the same one, as a rule.
     `bundle` gives what is saved of the circuit, with code for targets by name. `lowered` is the Program before its
     passes, whose buffers are filled once: its reverse is derived from it. From derivatives with respect to tables,
@@ -73,6 +74,7 @@ class Compiled:
     tables: Callable[[Store], Sequence[Floats]]
     bundle: Callable[[Circuit, Sequence[str]], Bundle]
     lowered: Program
+    linear: Callable[[Store], Sequence[Floats]]
     derivatives: Callable[[Store, Sequence[Floats]], dict[Parameter, Floats]]
     counts: Callable[
         [Store, Sequence[Floats], bool], tuple[dict[Parameter, Floats], dict[Parameter, Floats], list[Valued]]

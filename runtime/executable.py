@@ -18,7 +18,7 @@ import torch
 
 from ..ir.circuit import Circuit
 from ..ir.data import validate_array
-from ..ir.diagnostic import error
+from ..ir.diagnostic import DanausError, error
 from ..ir.expression import Expression, Floats, Parameter, Value
 from ..ir.numbers import Numbers
 from ..ir.pullback import log_density_shares, log_density_slope, pullback
@@ -183,12 +183,22 @@ class Executable(torch.nn.Module):
             source: density_logs(block, columns.index(block.variable), values, observed, numbers)
             for source, block in enumerate(self._compiled.densities)
         }
-        tables = list(self._compiled.tables(self._circuit.store))
+        with np.errstate(over="ignore"):
+            tables = list(self._compiled.linear(self._circuit.store))
         if not all(np.isfinite(table).all() for table in tables):
-            raise error("not-differentiable", f'"{self._circuit.name}" has numbers beyond the range of float64')
+            raise self._beyond()
         codes = codes_of(self._compiled.program.columns, columns, values, observed)
         signed = any(table.min(initial=0.0) < 0 for table in tables)
-        return flows(self._compiled.lowered, tables, codes, densities, weights, signed)
+        found = flows(self._compiled.lowered, tables, codes, densities, weights, signed)
+        # an entry that underflows may pass for 0, unless a row hangs on it alone
+        if np.isneginf(found.log).any() and any(
+            np.isnan(table).any() for table in self._compiled.tables(self._circuit.store)
+        ):
+            raise self._beyond()
+        return found
+
+    def _beyond(self) -> DanausError:
+        return error("not-differentiable", f'"{self._circuit.name}" has numbers beyond the range of float64')
 
     @property
     def compiled(self) -> Compiled | None:

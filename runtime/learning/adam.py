@@ -73,7 +73,7 @@ class Adam:
                 free.copy_(torch.from_numpy(state[f"free/{name}"]))
                 if f"step/{name}" in state:
                     self._optimiser.state[free] = {
-                        "step": torch.tensor(float(state[f"step/{name}"])),
+                        "step": torch.tensor(state[f"step/{name}"].item()),
                         "exp_avg": torch.from_numpy(state[f"exp_avg/{name}"].copy()),
                         "exp_avg_sq": torch.from_numpy(state[f"exp_avg_sq/{name}"].copy()),
                     }

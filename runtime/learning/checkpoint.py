@@ -38,7 +38,7 @@ def write(path: Path, identity: Identity, arrays: Mapping[str, Floats]) -> None:
 
     Raises: DanausError `unwritable-file`.
     """
-    tensors = {name: np.ascontiguousarray(array, dtype=np.float64) for name, array in arrays.items()}
+    tensors = {name: np.array(array, dtype=np.float64, order="C") for name, array in arrays.items()}
     options = json.dumps(dict(identity.options), sort_keys=True)
     about = {"kind": KIND, "version": VERSION, "circuit": identity.circuit, "rows": identity.rows, "options": options}
     write_bytes(path, save(tensors, {**about, "sha256": _digest(about, tensors)}))

@@ -29,6 +29,7 @@ from .uses import Uses, uses
 SMALLEST = 1e-6
 """Deviations of gaussians are kept from falling below this, where a density would have no bound."""
 
+TINY = 1e-300
 LEAST = 1e-30
 """What a weight that must stay positive falls to where nothing counts."""
 
@@ -96,7 +97,7 @@ class Steps:
         self._model = model
         self._uses: Uses = uses(model.circuit)
         compiled = model.compiled
-        if compiled is not None and any(table.min(initial=0.0) < 0 for table in compiled.tables(model.circuit.store)):
+        if compiled is not None and any(table.min(initial=0.0) < 0 for table in compiled.linear(model.circuit.store)):
             raise error(
                 "no-closed-form",
                 f'"{model.circuit.name}" has negative numbers, so EM does not apply',
@@ -153,20 +154,20 @@ class Steps:
         for parameter, (ones, zeros) in counts.units.items():
             total = ones + zeros + 2 * pseudocount
             share = (ones + pseudocount) / np.where(total > 0, total, 1.0)
-            values[parameter] = Value.of(np.where(total > 0, share, store[parameter].floats))
+            values[parameter] = Value.of(_flushed(np.where(total > 0, share, store[parameter].floats)))
         return climbed(counts.valued, self._densities(counts, store.updated(values)))
 
     def _shares(self, parameter: Parameter, old: Floats, held: Floats) -> Floats:
         """Each entry's share of its row."""
         if parameter.constraint == "simplex":
             total = held.sum(axis=-1, keepdims=True)
-            return np.where(total > 0, held / np.where(total > 0, total, 1.0), old)
+            return _flushed(np.where(total > 0, held / np.where(total > 0, total, 1.0), old))
         row = self._uses.rows[parameter].reshape(old.shape)
         used = row >= 0
         sums = np.bincount(row[used], weights=held[used], minlength=old.size)
         total = np.where(used, sums[np.maximum(row, 0)], 0.0)
         share = np.where(total > 0, held / np.where(total > 0, total, 1.0), old)
-        return np.maximum(share, LEAST) if parameter.constraint == "positive" else share
+        return np.maximum(share, LEAST) if parameter.constraint == "positive" else _flushed(share)
 
     def _densities(self, counts: Counts, store: Store) -> Store:
         """Means first, under the present deviations; then deviations about the new means: each no step back."""
@@ -220,6 +221,11 @@ def require_possible(log: Floats, numbers: Indices | None = None) -> None:
             f"row {row} has likelihood zero under the circuit, so it cannot be learnt from",
             hint="leave the row out, or start from parameters that allow it",
         )
+
+
+def _flushed(share: Floats) -> Floats:
+    """0 for what is about to leave the range of float64."""
+    return np.where(share < TINY, 0.0, share)
 
 
 def _range(parameter: Parameter) -> tuple[float, float]:
