@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -29,7 +30,7 @@ from ..ir.span import caller
 from ..ir.store import Store
 from .lowering.counting import Counts, Valued, counts
 from .lowering.lower import lower
-from .lowering.tables import exactly, held, parameter_derivatives, values
+from .lowering.tables import depends, exactly, held, parameter_derivatives, values
 from .needs import require
 from .programs.ranges import bounds
 from .programs.repeat import repeat
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from ..ir.expression import Parameter
     from ..runtime.bundle import Bundle
     from ..runtime.collection import Collection
+    from ..runtime.compiled import Reverse
     from ..runtime.executable import Executable
 
 Type = Literal["float32", "float64"]
@@ -71,6 +73,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     Raises: DanausError `missing-package` without torch and llvmlite, `unsupported-cpu`.
     """
     with _packages():
+        from ..backends.cpu.adjoint_vector import AdjointVector
         from ..backends.cpu.scalar import Scalar
         from ..backends.cpu.vector import Vector
         from ..runtime.compiled import Compiled
@@ -97,6 +100,13 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     def linear(store: Store) -> list[Floats]:
         return [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)]
 
+    @cache
+    def reverse() -> Reverse | None:
+        if program.layouts:
+            return None
+        wanted = frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
+        return AdjointVector(split(lowered.program), size, wanted)
+
     def bundle(circuit: Circuit, targets: Sequence[str]) -> Bundle:
         return bundle_of(circuit, dtype, targets)
 
@@ -115,8 +125,10 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         bundle,
         lowered.program,
         linear,
+        reverse,
         of_parameters,
         counted,
+        lowered.sites,
     )
     return Executable(circuit, compiled, _Compiler())
 

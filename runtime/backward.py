@@ -16,6 +16,7 @@ from ..ir.linear import Indices
 from ..ir.program.program import Program
 from ..ir.program.reverse import recorded, reverse
 from ..ir.semirings import LOG, SIGNED_LOG, Array
+from .compiled import Reverse
 
 HELD = 1 << 28
 """Bytes that the kept buffers of a stretch of the batch may take, values and derivatives."""
@@ -77,6 +78,30 @@ def flows(
             for source, share in found.densities.items():
                 out.densities[source][:, own] = sign * lowered(semiring.multiply(share, inner[source]))
     return out
+
+
+def compiled_flows(
+    reverse: Reverse,
+    program: Program,
+    tables: list[Floats],
+    codes: Indices,
+    densities: Mapping[int, Floats],
+    weights: Floats,
+    threads: int,
+) -> Flows:
+    """As `flows`, for tables without negative numbers, by compiled code; the rows that its numbers do not hold as there."""
+    reverse.refill(tables)
+    found = reverse.run(codes, densities, weights, threads)
+    if found.unsure.any():
+        rows = np.flatnonzero(found.unsure)
+        inner = {source: values[:, rows] for source, values in densities.items()}
+        again = flows(program, tables, codes[:, rows], inner, weights[rows])
+        found.log[rows] = again.log
+        for table, share in zip(found.tables, again.tables, strict=True):
+            table += share
+        for source, share in again.densities.items():
+            found.densities[source][:, rows] = share
+    return Flows(found.log, found.tables, found.densities)
 
 
 def _seed(root: Array, weights: Array, signed: bool) -> Array:

@@ -18,6 +18,7 @@ from ..ir.domain import FiniteDomain, Variable, first_value
 from ..ir.expression import Expression, Floats, Parameter
 from ..ir.linear import Indices
 from ..ir.numbers import Numbers
+from ..ir.program.descent import Sites
 from ..ir.program.program import Program
 from ..ir.query.maximum import MostProbable
 from ..ir.semirings import SIGNED_LOG
@@ -54,6 +55,39 @@ class Engine(Protocol):
         ...
 
 
+class Derived(Protocol):
+    """Log-likelihoods, and derivatives of their weighted sum: by table, and flows by density.
+
+    Rows that are `unsure` are in neither.
+    """
+
+    @property
+    def log(self) -> Floats: ...
+
+    @property
+    def unsure(self) -> Bools: ...
+
+    @property
+    def tables(self) -> list[Floats]: ...
+
+    @property
+    def densities(self) -> dict[int, Floats]: ...
+
+
+class Reverse(Protocol):
+    """Code for the adjoint of a Program."""
+
+    def refill(self, tables: Sequence[Floats]) -> None:
+        """Takes other values for the tables, none of them negative."""
+        ...
+
+    def run(
+        self, codes: Indices | Codes, densities: Mapping[int, Floats], weights: Floats, threads: int = 1
+    ) -> Derived:
+        """Derivatives of Σ weight · log p over codes [columns, batch], as `Engine.run` takes them."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """A Program, its inputs on infinite domains, and how an engine and its tables follow from parameters.
@@ -61,10 +95,11 @@ class Compiled:
     `tables` gives NaN for tables with entries out of the range of float64, `linear` 0 for what underflows there.
     `engine` gives the one whose numbers hold the circuit over its present parameters: the same one, as a rule.
     `bundle` gives what is saved of the circuit, with code for targets by name. `lowered` is the Program before its
-    passes, whose buffers are filled once: its reverse is derived from it. From derivatives with respect to tables,
-    `derivatives` gives those of parameters. `counts` gives the expected counts of entries of weights and tables, [ones,
-    zeros] of probabilities, and counts of each value for inputs without a closed-form step; its flag says whether
-    missing values count.
+    passes, whose buffers are filled once: its reverse is derived from it, and `reverse` gives code for that, where
+    there is any, made when first asked for. From derivatives with respect to tables, `derivatives` gives those of
+    parameters. `counts` gives the expected counts of entries of weights and tables, [ones, zeros] of probabilities, and
+    counts of each value for inputs without a closed-form step; its flag says whether missing values count. `sites` say
+    where the circuit chooses in `lowered`.
     """
 
     engine: Callable[[Circuit], Engine]
@@ -75,10 +110,12 @@ class Compiled:
     bundle: Callable[[Circuit, Sequence[str]], Bundle]
     lowered: Program
     linear: Callable[[Store], Sequence[Floats]]
+    reverse: Callable[[], Reverse | None]
     derivatives: Callable[[Store, Sequence[Floats]], dict[Parameter, Floats]]
     counts: Callable[
         [Store, Sequence[Floats], bool], tuple[dict[Parameter, Floats], dict[Parameter, Floats], list[Valued]]
     ]
+    sites: Sites
 
 
 class Compiler(Protocol):

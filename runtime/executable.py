@@ -27,7 +27,7 @@ from ..ir.query.likelihood import log_likelihood
 from ..ir.query.maximum import MostProbable
 from ..ir.query.sample import sample, sample_given
 from ..ir.store import Store
-from .backward import Flows, flows
+from .backward import Flows, compiled_flows, flows
 from .bundle import not_compiled, save_bundle
 from .compiled import (
     Bools,
@@ -104,7 +104,7 @@ class Executable(torch.nn.Module):
                 with np.errstate(over="ignore"):
                     tables = self._compiled.tables(self._circuit.store)
                 # numbers of both signs are the evaluator's, and sums of the largest numbers, which may be none
-                if all(table.min(initial=0.0) >= 0 and np.isfinite(table).all() for table in tables):
+                if all(table.min(initial=0.0) >= 0 and table.max(initial=0.0) < np.inf for table in tables):
                     engine = self._compiled.engine(self._circuit)
                     engine.refill(tables)
             self._engine, self._seen = engine, seen
@@ -189,7 +189,12 @@ class Executable(torch.nn.Module):
             raise self._beyond()
         codes = codes_of(self._compiled.program.columns, columns, values, observed)
         signed = any(table.min(initial=0.0) < 0 for table in tables)
-        found = flows(self._compiled.lowered, tables, codes, densities, weights, signed)
+        reverse = None if signed else self._compiled.reverse()
+        if reverse is None:
+            found = flows(self._compiled.lowered, tables, codes, densities, weights, signed)
+        else:
+            threads = torch.get_num_threads()
+            found = compiled_flows(reverse, self._compiled.lowered, tables, codes, densities, weights, threads)
         # an entry that underflows may pass for 0, unless a row hangs on it alone
         if np.isneginf(found.log).any() and any(
             np.isnan(table).any() for table in self._compiled.tables(self._circuit.store)

@@ -23,6 +23,9 @@ from ...ir.semirings import LINEAR, SIGNED_LOG, Array, Field
 from ...ir.store import Store
 
 
+_TINY = float(np.finfo(np.float64).tiny)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Weights:
     """The numbers of an expression under another shape."""
@@ -80,6 +83,17 @@ class Tables:
         return tuple(source.shape for source in self.sources)
 
 
+def depends(source: Table) -> bool:
+    """Whether a table's numbers follow from parameters."""
+    match source:
+        case Weights(expression, _):
+            return bool(parameters_of((expression,)))
+        case Leaf(parameters=parameters):
+            return bool(parameters_of(parameters))
+        case Laid(parts):
+            return any(map(depends, parts))
+
+
 def _key(source: Table) -> object:
     match source:
         case Weights(expression, shape):
@@ -103,8 +117,11 @@ def exactly(sources: Sequence[Table], store: Store) -> tuple[list[Array], dict[i
     exact: dict[int, Array] = {}
     numbers = Numbers(store)
     for number, (source, table) in enumerate(zip(sources, linear, strict=True)):
+        least, largest = table.min(initial=1.0), table.max(initial=1.0)
+        if least >= _TINY and largest < np.inf:
+            continue
         size = np.abs(table)
-        held = (size >= np.finfo(np.float64).tiny) & np.isfinite(size)
+        held = (size >= _TINY) & np.isfinite(size)
         if held.all():
             continue
         logs = _value(source, numbers, SIGNED_LOG)
@@ -137,10 +154,18 @@ def _value(source: Table, numbers: Numbers, over: Field) -> Array:
                 found = _entries(parameters[0], numbers, over)
             else:
                 found = numbers.inputs(family, variable, parameters, domain_values(variable), over)
-            total = found.sum(axis=1) if over is LINEAR else over.sum(found, 1)
+            if over is LINEAR:
+                return np.concatenate([found, found.sum(axis=1, keepdims=True)], axis=1).T
+            total = over.sum(found, 1)
             return np.moveaxis(np.concatenate([found, total[:, None]], axis=1), 1, 0)
         case Laid(parts):
-            flat = [_flat(_value(part, numbers, over), part) for part in parts]
+            known: dict[object, Array] = {}  # thousands of literals are two different ones
+            flat: list[Array] = []
+            for part in parts:
+                key = _key(part)
+                if key not in known:
+                    known[key] = _flat(_value(part, numbers, over), part)
+                flat.append(known[key])
             return np.concatenate(flat) if flat else np.array(over.full((0,), one=True))
 
 
