@@ -29,6 +29,7 @@ from .expression import (
     Times,
     Total,
     in_order,
+    is_learnable,
     operands,
 )
 from .family import (
@@ -255,3 +256,28 @@ def copied_back(given: Iterable[tuple[Expression, Floats]]) -> dict[Parameter, F
             about = f'"{names[0]}"' if names else "a number"
             raise error("no-closed-form", f"EM has no closed-form step for {about}", hint='method="adam" learns it')
     return pullback(shares, Numbers(Store()))
+
+
+def polynomial_in(expression: Expression) -> set[Parameter] | None:
+    """The learnable parameters that an expression is a polynomial of; None where it is none in all that it hangs on.
+
+    An input that was summed out over its whole domain is 1 whatever its parameters are, so these do not count.
+    """
+    found: set[Parameter] = set()
+    seen: set[int] = set()
+    stack = [expression]
+    while stack:
+        step = stack.pop()
+        if id(step) in seen:
+            continue
+        seen.add(id(step))
+        match step:
+            case Parameter(learnable=True):
+                found.add(step)
+            case InputValue(family, value=None, weights=None) if not isinstance(family, Table | One):
+                continue
+            case Divide() | Exp() | Log() | InputValue() if is_learnable(step):
+                return None
+            case _:
+                stack.extend(operands(step))
+    return found

@@ -14,22 +14,11 @@ import numpy as np
 from ...ir.density import domain_values
 from ...ir.diagnostic import DanausError, error
 from ...ir.domain import Variable
-from ...ir.expression import (
-    Divide,
-    Exp,
-    Expression,
-    Floats,
-    InputValue,
-    Log,
-    Parameter,
-    in_order,
-    is_learnable,
-    operands,
-)
-from ...ir.family import Bernoulli, Binomial, Categorical, DiscretizedLogistic, One
+from ...ir.expression import Expression, Floats, Parameter, in_order, is_learnable
+from ...ir.family import Bernoulli, Binomial, Categorical, DiscretizedLogistic
 from ...ir.family import Table as TableFamily
 from ...ir.numbers import Numbers
-from ...ir.pullback import copied_back, pullback
+from ...ir.pullback import copied_back, polynomial_in, pullback
 from ...ir.semirings import LINEAR
 from ...ir.store import Store
 from .tables import Table, Weights, parts_of
@@ -89,27 +78,10 @@ def counts(
 
 
 def _standing_in(expression: Expression) -> set[Parameter]:
-    """The learnable parameters that an expression is a polynomial of.
-
-    An input that was summed out over its whole domain is 1 whatever its parameters are, so these do not count.
-    """
-    found: set[Parameter] = set()
-    seen: set[int] = set()
-    stack = [expression]
-    while stack:
-        step = stack.pop()
-        if id(step) in seen:
-            continue
-        seen.add(id(step))
-        match step:
-            case Parameter(learnable=True):
-                found.add(step)
-            case InputValue(family, value=None, weights=None) if not isinstance(family, TableFamily | One):
-                continue
-            case Divide() | Exp() | Log() | InputValue() if is_learnable(step):
-                raise _refused((step,))
-            case _:
-                stack.extend(operands(step))
+    """The learnable parameters that an expression is a polynomial of."""
+    found = polynomial_in(expression)
+    if found is None:
+        raise _refused((expression,))
     return found
 
 

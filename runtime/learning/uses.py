@@ -27,6 +27,7 @@ from ...ir.family import (
     Table,
 )
 from ...ir.linear import BlockDiagonal, Compose, Dense, Diagonal, Indices, Kronecker, LinearMap, Selection, Sparse
+from ...ir.pullback import polynomial_in
 
 Role = Literal["entry", "probability", "mean", "deviation", "rate", "centre", "scale"]
 
@@ -58,17 +59,20 @@ def uses(circuit: Circuit) -> Uses:
         if key in seen or not is_learnable(expression):
             continue
         seen.add(key)
-        for parameter in parameters_of([expression]):
+        standing = polynomial_in(expression)
+        for parameter in parameters_of([expression]) if standing is None else standing:
             if not parameter.learnable:
                 continue
+            if standing is None:
+                raise refused(parameter, "is computed with otherwise than in sums and products")
             if roles.setdefault(parameter, role) != role:
-                raise refused(parameter, f"is a {roles[parameter]} in one place and a {role} in another")
+                raise refused(parameter, f"is {_a(roles[parameter])} in one place and {_a(role)} in another")
             if role == "entry" and parameter.constraint != "simplex":
                 assert labels is not None
                 occurring.setdefault(parameter, []).append((_copied(expression, parameter), labels))
     for parameter, role in roles.items():
         if parameter.constraint == "simplex" and role != "entry":
-            raise refused(parameter, f"is on the simplex, and a {role}")
+            raise refused(parameter, f"is on the simplex, and {_a(role)}")
     rows = {parameter: _rows(parameter, found) for parameter, found in occurring.items()}
     for parameter, own in rows.items():
         values = circuit.store[parameter].floats.ravel()
@@ -86,6 +90,10 @@ def refused(parameter: Parameter, reason: str) -> DanausError:
         f'EM has no closed-form step for "{parameter.name}": it {reason}',
         hint='method="adam" learns it',
     )
+
+
+def _a(role: Role) -> str:
+    return f"an {role}" if role == "entry" else f"a {role}"
 
 
 def _places(circuit: Circuit) -> Iterator[tuple[Role, Expression, Indices | None]]:
