@@ -29,9 +29,9 @@ from ..ir.query.likelihood import Booleans
 from ..ir.span import caller
 from ..ir.store import Store
 from .folding import Folding, tables_of
-from .lowering.counting import Counts, counts
+from .lowering.counting import Counts, Valued, counts
 from .lowering.lower import lower
-from .lowering.tables import depends, exactly, fed, feeds, held, parameter_derivatives
+from .lowering.tables import depends, exactly, fed, feeds, held, parameter_derivatives, values
 from .needs import require
 from .programs.common import common
 from .programs.derived import OutOfRange
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from ..runtime.executable import Executable
 
 Type = Literal["float32", "float64"]
-Both = tuple[Counts, Counts]
+Counted = tuple[Counts, Counts, list[Valued]]
 
 VERIFIED = 4096
 """Up to so many operations a Program is verified after each pass; a longer one when its loops are found."""
@@ -126,6 +126,9 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     def tables(store: Store) -> list[Floats]:
         return held(lowered.tables, store)
 
+    def linear(store: Store) -> list[Floats]:
+        return [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)]
+
     @cache
     def reverse() -> Reverse | None:
         if program.layouts:
@@ -145,7 +148,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     def of_parameters(store: Callable[[], Store], given: Sequence[Floats]) -> dict[Parameter, Floats]:
         return parameter_derivatives(lowered.tables, feeding, store, given)
 
-    def counted(store: Store, given: Sequence[Floats], missing: bool) -> Both:
+    def counted(store: Store, given: Sequence[Floats], missing: bool) -> Counted:
         return counts(lowered.tables, store, given, missing)
 
     compiled = Compiled(
@@ -158,6 +161,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         exactly_held,
         bundle,
         lowered.program,
+        linear,
         reverse,
         of_parameters,
         counted,
