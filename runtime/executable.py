@@ -22,10 +22,12 @@ from ..ir.diagnostic import error
 from ..ir.expression import Expression, Floats, Parameter, Value
 from ..ir.numbers import Numbers
 from ..ir.pullback import log_density_shares, log_density_slope, pullback
-from ..ir.query.conditional import conditional
+from ..ir.domain import Variable
+from ..ir.program.ranks import Ranked
+from ..ir.program.tabled import Tabled
+from ..ir.query.exactness import one_path
 from ..ir.query.likelihood import log_likelihood
 from ..ir.query.maximum import MostProbable
-from ..ir.query.sample import sample, sample_given
 from ..ir.store import Store
 from .backward import Flows, flows
 from .bundle import not_compiled, save_bundle
@@ -41,6 +43,9 @@ from .compiled import (
     free_logs,
     with_first_values,
 )
+from .queries.answers import Answers, ByEvaluator, ByProgram
+from .queries.evidence import weights_of, without_columns
+from .queries.questions import Questions
 
 
 class Executable(torch.nn.Module):
@@ -62,6 +67,9 @@ class Executable(torch.nn.Module):
         self._names: dict[str, Parameter] = {}
         self._seen: tuple[int, ...] | None = None
         self._engine: Engine | None = None
+        self._asked: Answers | None = None
+        self._proved: bool | None = None
+        self._ranked: Ranked | None = None
         self._columns: Columns | None = None
         if compiled is not None and not compiled.densities and len(compiled.variables) == len(circuit.variables):
             self._columns = Columns.of(compiled)
@@ -109,6 +117,7 @@ class Executable(torch.nn.Module):
                     engine.refill(tables)
             self._engine, self._seen = engine, seen
             self._required.clear()
+            self._asked, self._proved = None, None
 
     def forward(self, x: Any) -> torch.Tensor:
         """The log-likelihood."""
@@ -133,9 +142,17 @@ class Executable(torch.nn.Module):
             self._require("marginal")
         return torch.from_numpy(self._log_likelihood_of_codes(codes))
 
-    def marginal(self, x: Any, observed: Any = None) -> torch.Tensor:
-        """log of the mass of what is observed, [batch]: as `log_likelihood`, but NaN without a mask is missing."""
+    def marginal(self, x: Any, observed: Any = None, evidence: Mapping[str, Any] | None = None) -> torch.Tensor:
+        """log of the mass of what is observed, [batch]: as `log_likelihood`, but NaN without a mask is missing.
+
+        `evidence` is virtual: for variables by name nonnegative weights on their values in domain order, [batch, n] or
+        [n]; each value counts with its weight, and the variable's column is ignored.
+
+        Raises: DanausError `wrong-shape`, `wrong-value`, `infinite-domain` for weights that do not fit.
+        """
         self._require("marginal")
+        if evidence:
+            return self._weighted(x, observed, evidence)
         rows, known = as_array(x), None if observed is None else as_array(observed)
         if known is None and isinstance(rows, np.ndarray) and rows.dtype.kind == "f":
             known = ~np.isnan(rows)
@@ -255,22 +272,60 @@ class Executable(torch.nn.Module):
     def conditional(self, x: Any, observed: Any = None) -> dict[str, Any]:
         """The distribution of each missing variable given the observed ones, by name, as `danaus.conditional`."""
         self._require("conditional")
-        values, mask = self._rows(x, observed)
-        return {variable.name: found for variable, found in conditional(self.circuit, values, mask).items()}
+        found = self._answers().conditional(*self._rows(x, observed))
+        return {variable.name: answer for variable, answer in found.items()}
 
     def map(self, x: Any, observed: Any = None) -> MostProbable:
         """The most probable completion of each row, as `danaus.map`."""
         self._require("map")
-        values, mask = self._rows(x, observed)
-        return self._compiler.most_probable(self.circuit, values, mask)
+        answers, deterministic = self._answers(), self._deterministic()
+        if deterministic and isinstance(answers, ByProgram) and not answers.single:
+            answers = ByEvaluator(self._circuit)
+        return answers.map(*self._rows(x, observed), deterministic)
 
     def sample(self, x: Any = 1, observed: Any = None, *, seed: int = 0) -> torch.Tensor:
         """Samples [batch, variables], as `danaus.sample`: so many, or the rest of each row given what is observed."""
         self._require("sample")
         if isinstance(x, int):
-            return torch.from_numpy(sample(self.circuit, x, seed))
-        values, mask = self._rows(x, observed)
-        return torch.from_numpy(sample_given(self.circuit, values, mask, seed))
+            return torch.from_numpy(self._answers().sample(x, seed))
+        return torch.from_numpy(self._answers().sample_given(*self._rows(x, observed), seed))
+
+    def moment(self, variable: Variable | str, order: int) -> float:
+        """E[xᵏ] of a variable under p/Z, as `danaus.moment`.
+
+        Raises: DanausError `unknown-variable`, `wrong-value`, `zero-mass`, `diverges`.
+        """
+        self._require("moment")
+        named = self._circuit.variable(variable if isinstance(variable, str) else variable.name)
+        return self._answers().moment(named, order)
+
+    def hamming(self) -> torch.Tensor:
+        """The logarithm of the mass of each number of ones, [variables + 1], as `danaus.hamming`.
+
+        Raises: DanausError `wrong-domain` where a variable is no boolean.
+        """
+        self._require("hamming")
+        return torch.from_numpy(self._answers().hamming())
+
+    def decode(self, x: Any, observed: Any = None) -> MostProbable:
+        """The best joint value of a template's latents given each row (Viterbi): `values` [batch, latents].
+
+        An HMM and a hidden Chow–Liu tree have a latent for each variable, in their order, a mixture one. States count
+        from 0; `log_probability` is that of states and row; NaN and −inf where the row is impossible. `certain` is
+        false where a composed map leads to one state in several ways. What is missing is summed out.
+
+        Raises: DanausError `no-latents`, `negative`.
+        """
+        self._require("decode")
+        return self._answers().decode(*self._rows(x, observed))
+
+    def posterior(self, x: Any, observed: Any = None) -> torch.Tensor:
+        """The distribution of each latent of a template given each row, [batch, latents, states].
+
+        NaN, with a warning, where the row is impossible. Raises: DanausError as `decode`.
+        """
+        self._require("posterior")
+        return torch.from_numpy(self._answers().posterior(*self._rows(x, observed)))
 
     def save(self, path: str | Path, targets: Sequence[str] = ("cpu",)) -> None:
         """Writes a bundle, to run without the compiler and the circuit: a folder, or a zip where `path` ends in .zip.
@@ -295,6 +350,45 @@ class Executable(torch.nn.Module):
         return validate_array(
             as_array(x), self.variables, None if observed is None else as_array(observed), missing="nan"
         )
+
+    def _weighted(self, x: Any, observed: Any, evidence: Mapping[str, Any]) -> torch.Tensor:
+        circuit = self.circuit
+        named = {circuit.variable(name): given for name, given in evidence.items()}
+        places = {circuit.variables.index(variable): as_array(given) for variable, given in named.items()}
+        values, mask = without_columns(as_array(x), observed if observed is None else as_array(observed), places)
+        values, mask = self._rows(values, mask)
+        weights = {place: weights_of(circuit.variables[place], given, len(values)) for place, given in places.items()}
+        return torch.from_numpy(self._answers().weighted(values, mask, weights))
+
+    def _answers(self) -> Answers:
+        """Who answers, over the present parameters."""
+        circuit = self.circuit
+        if self._asked is None:
+            compiled, engine = self._compiled, self._engine
+            if compiled is None or engine is None:
+                self._asked = ByEvaluator(circuit)
+            else:
+                questions = Questions(
+                    circuit.name,
+                    circuit.variables,
+                    compiled.variables,
+                    tuple(circuit.variables.index(variable) for variable in circuit.free),
+                    Tabled(compiled.lowered, compiled.tables(circuit.store), self._ranked),
+                    compiled.densities,
+                    Numbers(circuit.store),
+                    compiled.sites,
+                    circuit.nodes,
+                )
+                self._ranked = questions.tabled.ranked
+                self._asked = ByProgram(questions, one_path(circuit)[0].root is circuit.root)
+        return self._asked
+
+    def _deterministic(self) -> bool:
+        """Whether the circuit is proved deterministic, asked once for as long as the parameters stay."""
+        circuit = self.circuit
+        if self._proved is None:
+            self._proved = self._compiler.deterministic(circuit)
+        return self._proved
 
     def _log_likelihood(self, values: Floats, observed: Bools) -> Floats:
         circuit, engine = self.circuit, self._engine
