@@ -30,7 +30,7 @@ _LEAST = 2.0**-1000
 _LOST = 2.0**-1074
 _SURE = 1e-14
 _FAR = -700.0  # the power of two by which a part of a join may be smaller than the largest, and still be told from 0
-_CHUNK = 1 << 16
+_CHUNK = 1 << 17
 
 
 @dataclass(frozen=True, slots=True, eq=False)
