@@ -19,12 +19,12 @@ import torch
 from ..ir.circuit import Circuit
 from ..ir.data import validate_array
 from ..ir.diagnostic import error
+from ..ir.domain import Variable
 from ..ir.expression import Expression, Floats, Parameter, Value
 from ..ir.numbers import Numbers
-from ..ir.pullback import log_density_shares, log_density_slope, pullback
-from ..ir.domain import Variable
 from ..ir.program.ranks import Ranked
 from ..ir.program.tabled import Tabled
+from ..ir.pullback import log_density_shares, log_density_slope, pullback
 from ..ir.query.exactness import one_path
 from ..ir.query.likelihood import log_likelihood
 from ..ir.query.maximum import MostProbable

@@ -44,7 +44,7 @@ def ones(tabled: Tabled, variables: int) -> Floats:
     if found is None or bool((found.lost > _SURE * found.values[0]).any()):
         return _in_logarithms(tabled, variables)
     with np.errstate(divide="ignore"):
-        return np.log(found.values[0]) + found.exponent * np.log(2.0)
+        return np.asarray(np.log(found.values[0]) + found.exponent * np.log(2.0))
 
 
 def _vectors(tabled: Tabled, variables: int) -> _Powers:

@@ -120,7 +120,7 @@ class ByEvaluator:
     def _no_latents(self) -> Exception:
         return error(
             "negative",
-            f'the states of "{self.circuit.name}" have no distribution: its numbers are negative, or it is not compiled',
+            f'the states of "{self.circuit.name}" have no distribution: it has negative numbers, or is not compiled',
             hint="decode and posterior are of compiled circuits whose weights and inputs are nonnegative",
         )
 

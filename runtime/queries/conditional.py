@@ -133,7 +133,7 @@ def _of_values(table: Floats, nodes: Floats) -> Floats:
     """The shares of values [values, batch] from those of nodes whose values are the table's [values + 1, nodes]."""
     total = table[-1]
     each = np.divide(table[:-1], total, out=np.zeros_like(table[:-1]), where=total > 0)
-    return each @ nodes
+    return np.asarray(each @ nodes)
 
 
 def _of_leaves(found: Filled, leaves: int, share: Share) -> Floats:
