@@ -7,9 +7,10 @@ Each arrow is one call below, in that order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -27,7 +28,7 @@ from ..ir.span import caller
 from ..ir.store import Store
 from .lowering.counting import Counts, counts
 from .lowering.lower import lower
-from .lowering.tables import exactly, held, parameter_derivatives
+from .lowering.tables import depends, exactly, fed, feeds, held, parameter_derivatives
 from .needs import require
 from .programs.ranges import bounds
 from .programs.repeat import repeat
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from ..ir.expression import Parameter
     from ..runtime.bundle import Bundle
     from ..runtime.collection import Collection
+    from ..runtime.compiled import Reverse
     from ..runtime.executable import Executable
 
 Type = Literal["float32", "float64"]
@@ -69,6 +71,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     Raises: DanausError `missing-package` without torch and llvmlite, `unsupported-cpu`.
     """
     with _packages():
+        from ..backends.cpu.adjoint_vector import AdjointVector
         from ..backends.cpu.scalar import Scalar
         from ..backends.cpu.vector import Vector
         from ..runtime.compiled import Compiled
@@ -79,7 +82,8 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     program = _passes(lowered.program)
     size = 4 if dtype == "float32" else 8
     made: dict[tuple[int, Numeric], Engine] = {}
-    vector = None if program.layouts else Vector(program, size)
+    feeding = feeds(lowered.tables)
+    vector = None if program.layouts else Vector(program, size, by_node=feeding.by_node)
 
     def engine(circuit: Circuit) -> Engine:
         if vector is not None:
@@ -92,11 +96,24 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     def tables(store: Store) -> list[Floats]:
         return held(lowered.tables, store)
 
+    @cache
+    def reverse() -> Reverse | None:
+        if program.layouts:
+            return None
+        wanted = frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
+        return AdjointVector(split(lowered.program), size, wanted, feeding.by_node)
+
+    def present(of: Callable[[Parameter], Floats], store: Callable[[], Store]) -> list[Floats]:
+        return fed(lowered.tables, feeding, of, store)
+
+    def exactly_held(store: Store, numbers: Sequence[int]) -> list[Floats]:
+        return held([lowered.tables[number] for number in numbers], store)
+
     def bundle(circuit: Circuit, targets: Sequence[str]) -> Bundle:
         return bundle_of(circuit, dtype, targets)
 
-    def of_parameters(store: Store, given: Sequence[Floats]) -> dict[Parameter, Floats]:
-        return parameter_derivatives(lowered.tables, store, given)
+    def of_parameters(store: Callable[[], Store], given: Sequence[Floats]) -> dict[Parameter, Floats]:
+        return parameter_derivatives(lowered.tables, feeding, store, given)
 
     def counted(store: Store, given: Sequence[Floats], missing: bool) -> Both:
         return counts(lowered.tables, store, given, missing)
@@ -107,8 +124,11 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         lowered.variables,
         lowered.densities,
         tables,
+        None if vector is None else present,
+        exactly_held,
         bundle,
         lowered.program,
+        reverse,
         of_parameters,
         counted,
         lowered.sites,

@@ -30,6 +30,10 @@ Codes = NDArray[np.int32]
 _FAR = 2**30
 
 
+Exactly = Callable[[Sequence[int]], Sequence[Floats]]
+"""Tables by number, with a row for sums over values; NaN throughout where no float64 holds an entry."""
+
+
 class Answer(Protocol):
     """The logarithm of the root per row, and the rows in which the engine cannot vouch for it."""
 
@@ -47,8 +51,53 @@ class Engine(Protocol):
         """Takes other values for the tables."""
         ...
 
+    def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
+        """Takes tables as `Compiled.fed` gives them; False where they are not this engine's to hold."""
+        ...
+
     def run(self, codes: Indices | Codes, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
         """Answers codes [columns, batch] and logarithms of densities [nodes, batch], by source."""
+        ...
+
+
+class Derived(Protocol):
+    """Log-likelihoods, and derivatives of their weighted sum: by table, and flows by density.
+
+    Rows that are `unsure` are in neither.
+    """
+
+    @property
+    def log(self) -> Floats: ...
+
+    @property
+    def unsure(self) -> Bools: ...
+
+    @property
+    def tables(self) -> list[Floats]: ...
+
+    @property
+    def densities(self) -> dict[int, Floats]: ...
+
+
+class Reverse(Protocol):
+    """Code for the adjoint of a Program."""
+
+    def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
+        """As an engine does."""
+        ...
+
+    def run(
+        self,
+        codes: Indices | Codes,
+        densities: Mapping[int, Floats],
+        weights: Floats,
+        threads: int = 1,
+        whole: bool = True,
+    ) -> Derived:
+        """Derivatives of Σ weight · log p over codes [columns, batch], as `Engine.run` takes them.
+
+        Those of tables that came by node come so; with what sums over their values add, if `whole`.
+        """
         ...
 
 
@@ -57,8 +106,10 @@ class Compiled:
     """A Program, its inputs on infinite domains, and how an engine and its tables follow from parameters.
 
     `engine` gives the one whose numbers hold the circuit over its present parameters: the same one, as a rule.
-    `bundle` gives what is saved of the circuit, with code for targets by name. `lowered` is the Program before its
-    passes, whose buffers are filled once: its reverse is derived from it. From derivatives with respect to tables,
+    `fed` gives tables as they lie in parameters, from these and from a store of them, for engines that `load` such;
+    `exactly` gives some by number. `bundle` gives what is saved of the circuit, with code for targets by name. `lowered` is the Program before its
+    passes, whose buffers are filled once: its reverse is derived from it, and `reverse` gives code for that, where there
+    is any, made when first asked for. From derivatives with respect to tables,
     `derivatives` gives those of parameters, and `counts` the expected counts of simplex entries, and [ones, zeros] of
     probabilities; its flag says whether missing values count. `sites` say where the circuit chooses in `lowered`.
     """
@@ -68,9 +119,12 @@ class Compiled:
     variables: tuple[Variable, ...]
     densities: tuple[Input, ...]
     tables: Callable[[Store], Sequence[Floats]]
+    fed: Callable[[Callable[[Parameter], Floats], Callable[[], Store]], list[Floats]] | None
+    exactly: Callable[[Store, Sequence[int]], Sequence[Floats]]
     bundle: Callable[[Circuit, Sequence[str]], Bundle]
     lowered: Program
-    derivatives: Callable[[Store, Sequence[Floats]], dict[Parameter, Floats]]
+    reverse: Callable[[], Reverse | None]
+    derivatives: Callable[[Callable[[], Store], Sequence[Floats]], dict[Parameter, Floats]]
     counts: Callable[[Store, Sequence[Floats], bool], tuple[dict[Parameter, Floats], dict[Parameter, Floats]]]
     sites: Sites
 

@@ -7,8 +7,9 @@ run again with other parameters, only the arena is filled anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,11 +78,13 @@ class Plan:
 
 def plan(program: Program, vectors: Vectors) -> Plan:
     """The records of a Program."""
-    return _Planner(program, vectors).plan()
+    return Planner(program, vectors).plan()
 
 
 @dataclass(slots=True)
-class _Planner:
+class Planner:
+    """Places and records while they are made; `slots` are the offsets of the buffers of a tile."""
+
     program: Program
     vectors: Vectors
     kernels: dict[Kernel, int] = field(default_factory=dict[Kernel, int])
@@ -89,20 +92,18 @@ class _Planner:
     records: list[list[int]] = field(default_factory=list[list[int]])
     places: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
     soft: dict[int, int] = field(default_factory=dict[int, int])
+    softness: int = 0
     slots: list[int] = field(default_factory=list[int])
 
     def plan(self) -> Plan:
         program = self.program
-        sizes = [(STATE + nodes) * ROW for nodes in program.buffers]
-        self.slots = [int(offset) for offset in np.cumsum([0, *sizes])]
-        arena = self._lay_tables()
-        soft = self._lay_densities()
+        arena = self.lay(_uses(program))
         found = iter(widths(program))
         for operation in program.operations:
             if isinstance(operation, Repeat):
                 self._loop(operation, found)
             else:
-                self.records.append(self._record(operation, next(found)))
+                self.records.append(self.record(operation, next(found)))
         entries = tuple(Entry(kind, table, offset) for (kind, table), offset in self.places.items())
         return Plan(
             np.array(self.records, dtype=np.int64).reshape(-1, LAST),
@@ -112,14 +113,20 @@ class _Planner:
             np.frombuffer(bytes(self.words) or bytes(8), dtype=np.uint8),
             self.slots[-1],
             self.slots[program.root],
-            soft,
+            self.softness,
             tuple(self.soft[source] for source in sorted(self.soft)),
         )
 
-    def _lay_tables(self) -> int:
-        """Places for every use of a table, those of one kind in the order of their numbers, so that loops can step."""
+    def lay(self, uses: Iterable[tuple[str, int]]) -> int:
+        """Places for buffers, densities and every use of a table; the bytes that tables take.
+
+        The tables of one kind lie in the order of their numbers, so that loops can step.
+        """
+        sizes = [(STATE + nodes) * ROW for nodes in self.program.buffers]
+        self.slots = [int(offset) for offset in np.cumsum([0, *sizes])]
+        self.softness = self._lay_densities()
         offset = 0
-        for kind, table in sorted(set(_uses(self.program))):
+        for kind, table in sorted(set(uses)):
             if kind != "density":
                 self.places[kind, table] = offset
                 offset += size_of(kind, self.program.tables[table], self.vectors)
@@ -141,11 +148,11 @@ class _Planner:
         if not all(self._even(step, jump, loop.count) for (step, _), _, jump in moves):
             for turn in range(loop.count):
                 for (step, width), column, jump in moves:
-                    self.records.append(self._record(shifted(step, turn * column, turn * jump), width))
+                    self.records.append(self.record(shifted(step, turn * column, turn * jump), width))
             return
         data, column_field = FIELDS.index("data"), FIELDS.index("column")
         for (step, width), column, jump in moves:
-            record, following = self._record(step, width), self._record(shifted(step, column, jump), width)
+            record, following = self.record(step, width), self.record(shifted(step, column, jump), width)
             record[FIELDS.index("data_step")] = following[data] - record[data]
             record[FIELDS.index("column_step")] = following[column_field] - record[column_field]
             self.records.append(record)
@@ -169,7 +176,8 @@ class _Planner:
         record[0] = self.kernels.setdefault(Kernel(kind, sizes), len(self.kernels))
         return record
 
-    def _record(self, operation: Step, width: Width) -> list[int]:
+    def record(self, operation: Step, width: Width) -> list[int]:
+        """The record of an operation that writes and reads so many nodes."""
         nodes, below = width
         lanes = self.vectors.lanes * 4
         match operation:
@@ -188,10 +196,10 @@ class _Planner:
             case Join(_, parts):
                 record = self._empty("join")
                 pairs = [value for part, size in zip(parts, below, strict=True) for value in (self.slots[part], size)]
-                record[8] = self._word(np.array([len(parts), *pairs], dtype=np.int64))
+                record[8] = self.word(np.array([len(parts), *pairs], dtype=np.int64))
             case Gather(_, _, index):
                 record = self._empty("gather", nodes)
-                record[8] = self._word(self.program.indices[index].astype(np.int32))
+                record[8] = self.word(self.program.indices[index].astype(np.int32))
             case Scale():
                 record = self._empty("scale", nodes)
             case Contract(_, _, table, blocks, rows, columns, read, write):
@@ -208,7 +216,8 @@ class _Planner:
             record[4] = self.places[place]
         return record
 
-    def _word(self, array: NDArray[np.int32] | NDArray[np.int64]) -> int:
+    def word(self, array: NDArray[np.int32] | NDArray[np.int64]) -> int:
+        """Keeps integers, and says where."""
         offset = len(self.words)
         self.words += array.tobytes() + bytes(-array.nbytes % 8)
         return offset
@@ -245,7 +254,7 @@ def table_use(operation: Step) -> tuple[str, int] | None:
 
 def size_of(kind: str, shape: tuple[int, ...], vectors: Vectors) -> int:
     """The bytes that a use of a table takes in the arena, with what stands before its numbers."""
-    numbers = int(np.prod(shape)) * vectors.size
+    numbers = prod(shape) * vectors.size
     match kind:
         case "load":
             return padded(5 * shape[0] * vectors.size) + padded(numbers)
