@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from functools import cache
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -19,16 +20,13 @@ import torch
 from ..ir.circuit import Circuit
 from ..ir.data import validate_array
 from ..ir.diagnostic import error
-from ..ir.domain import Variable
 from ..ir.expression import Expression, Floats, Parameter, Value
 from ..ir.linear import Indices
 from ..ir.numbers import Numbers
-from ..ir.program.ranks import Ranked
 from ..ir.program.tabled import Tabled
 from ..ir.pullback import log_density_shares, log_density_slope, pullback
 from ..ir.query.exactness import one_path
 from ..ir.query.likelihood import log_likelihood
-from ..ir.query.maximum import MostProbable
 from ..ir.store import Store
 from .backward import Flows, compiled_flows, flows
 from .bundle import not_compiled, save_bundle
@@ -46,11 +44,12 @@ from .compiled import (
     with_first_values,
 )
 from .queries.answers import Answers, ByEvaluator, ByProgram
-from .queries.evidence import weights_of, without_columns
+from .queries.asking import Asking
+from .queries.evidence import as_array
 from .queries.questions import Questions
 
 
-class Executable(torch.nn.Module):
+class Executable(Asking):
     """A circuit whose likelihoods run compiled, for batches of any size and on as many threads as torch uses.
 
     Its parameters are the circuit's, in float64 and under their names (`.` written `/`); a change in place is seen by
@@ -73,8 +72,7 @@ class Executable(torch.nn.Module):
         self._reversed: tuple[int, ...] | None = None
         self._engine: Engine | None = None
         self._asked: Answers | None = None
-        self._proved: bool | None = None
-        self._ranked: Ranked | None = None
+        self._tabled: Tabled | None = None
         self._columns: Columns | None = None
         if compiled is not None and not compiled.densities and len(compiled.variables) == len(circuit.variables):
             self._columns = Columns.of(compiled)
@@ -123,7 +121,7 @@ class Executable(torch.nn.Module):
             self._engine = None if self._compiled is None else self._loaded(self._compiled)
             self._seen = seen
             self._required.clear()
-            self._asked, self._proved = None, None
+            self._asked = None
 
     def _loaded(self, compiled: Compiled) -> Engine | None:
         """The engine with the present numbers; None where these are the evaluator's."""
@@ -337,64 +335,6 @@ class Executable(torch.nn.Module):
         count = len(self.variables)
         return float(self._log_likelihood(np.zeros((1, count)), np.zeros((1, count), dtype=bool))[0])
 
-    def conditional(self, x: Any, observed: Any = None) -> dict[str, Any]:
-        """The distribution of each missing variable given the observed ones, by name, as `danaus.conditional`."""
-        self._require("conditional")
-        found = self._answers().conditional(*self._rows(x, observed))
-        return {variable.name: answer for variable, answer in found.items()}
-
-    def map(self, x: Any, observed: Any = None) -> MostProbable:
-        """The most probable completion of each row, as `danaus.map`."""
-        self._require("map")
-        answers, deterministic = self._answers(), self._deterministic()
-        if deterministic and isinstance(answers, ByProgram) and not answers.single:
-            answers = ByEvaluator(self._circuit)
-        return answers.map(*self._rows(x, observed), deterministic)
-
-    def sample(self, x: Any = 1, observed: Any = None, *, seed: int = 0) -> torch.Tensor:
-        """Samples [batch, variables], as `danaus.sample`: so many, or the rest of each row given what is observed."""
-        self._require("sample")
-        if isinstance(x, int):
-            return torch.from_numpy(self._answers().sample(x, seed))
-        return torch.from_numpy(self._answers().sample_given(*self._rows(x, observed), seed))
-
-    def moment(self, variable: Variable | str, order: int) -> float:
-        """E[xᵏ] of a variable under p/Z, as `danaus.moment`.
-
-        Raises: DanausError `unknown-variable`, `wrong-value`, `zero-mass`, `diverges`.
-        """
-        self._require("moment")
-        named = self._circuit.variable(variable if isinstance(variable, str) else variable.name)
-        return self._answers().moment(named, order)
-
-    def hamming(self) -> torch.Tensor:
-        """The logarithm of the mass of each number of ones, [variables + 1], as `danaus.hamming`.
-
-        Raises: DanausError `wrong-domain` where a variable is no boolean.
-        """
-        self._require("hamming")
-        return torch.from_numpy(self._answers().hamming())
-
-    def decode(self, x: Any, observed: Any = None) -> MostProbable:
-        """The best joint value of a template's latents given each row (Viterbi): `values` [batch, latents].
-
-        An HMM and a hidden Chow–Liu tree have a latent for each variable, in their order, a mixture one. States count
-        from 0; `log_probability` is that of states and row; NaN and −inf where the row is impossible. `certain` is
-        false where a composed map leads to one state in several ways. What is missing is summed out.
-
-        Raises: DanausError `no-latents`, `negative`.
-        """
-        self._require("decode")
-        return self._answers().decode(*self._rows(x, observed))
-
-    def posterior(self, x: Any, observed: Any = None) -> torch.Tensor:
-        """The distribution of each latent of a template given each row, [batch, latents, states].
-
-        NaN, with a warning, where the row is impossible. Raises: DanausError as `decode`.
-        """
-        self._require("posterior")
-        return torch.from_numpy(self._answers().posterior(*self._rows(x, observed)))
-
     def save(self, path: str | Path, targets: Sequence[str] = ("cpu",)) -> None:
         """Writes a bundle, to run without the compiler and the circuit: a folder, or a zip where `path` ends in .zip.
 
@@ -414,49 +354,35 @@ class Executable(torch.nn.Module):
             self._compiler.require(kind, circuit)
             self._required.add(kind)
 
-    def _rows(self, x: Any, observed: Any) -> tuple[Floats, Bools]:
-        return validate_array(
-            as_array(x), self.variables, None if observed is None else as_array(observed), missing="nan"
-        )
-
-    def _weighted(self, x: Any, observed: Any, evidence: Mapping[str, Any]) -> torch.Tensor:
-        circuit = self.circuit
-        named = {circuit.variable(name): given for name, given in evidence.items()}
-        places = {circuit.variables.index(variable): as_array(given) for variable, given in named.items()}
-        values, mask = without_columns(as_array(x), observed if observed is None else as_array(observed), places)
-        values, mask = self._rows(values, mask)
-        weights = {place: weights_of(circuit.variables[place], given, len(values)) for place, given in places.items()}
-        return torch.from_numpy(self._answers().weighted(values, mask, weights))
-
     def _answers(self) -> Answers:
-        """Who answers, over the present parameters."""
-        circuit = self.circuit
-        if self._asked is None:
-            compiled, engine = self._compiled, self._engine
-            if compiled is None or engine is None:
-                self._asked = ByEvaluator(circuit)
-            else:
-                questions = Questions(
-                    circuit.name,
-                    circuit.variables,
-                    compiled.variables,
-                    tuple(circuit.variables.index(variable) for variable in circuit.free),
-                    Tabled(compiled.lowered, compiled.tables(circuit.store), self._ranked),
-                    compiled.densities,
-                    Numbers(circuit.store),
-                    compiled.sites,
-                    circuit.nodes,
-                )
-                self._ranked = questions.tabled.ranked
-                self._asked = ByProgram(questions, one_path(circuit)[0].root is circuit.root)
-        return self._asked
+        circuit, found = self.circuit, self._asked
+        if found is None:
+            found = self._asked = self._answers_of(circuit)
+        return found
 
-    def _deterministic(self) -> bool:
-        """Whether the circuit is proved deterministic, asked once for as long as the parameters stay."""
-        circuit = self.circuit
-        if self._proved is None:
-            self._proved = self._compiler.deterministic(circuit)
-        return self._proved
+    def _answers_of(self, circuit: Circuit) -> Answers:
+        """The Program answers where the engine runs it; else the evaluator."""
+        evaluator = ByEvaluator(circuit, cache(lambda: self._compiler.deterministic(circuit)))
+        compiled = self._compiled
+        if compiled is None or self._engine is None:
+            return evaluator
+        tables = compiled.tables(circuit.store)
+        if not all(table.min(initial=0.0) >= 0 and np.isfinite(table).all() for table in tables):
+            return evaluator
+        self._tabled = Tabled(compiled.lowered, tables, None if self._tabled is None else self._tabled.ranked)
+        questions = Questions(
+            circuit.name,
+            circuit.variables,
+            compiled.variables,
+            tuple(circuit.variables.index(variable) for variable in circuit.free),
+            self._tabled,
+            compiled.densities,
+            Numbers(circuit.store),
+            compiled.sites,
+            circuit.nodes,
+        )
+        single = one_path(circuit)[0].root is circuit.root
+        return ByProgram(questions, single, evaluator.deterministic, evaluator)
 
     def _log_likelihood(self, values: Floats, observed: Bools) -> Floats:
         self._refresh()
@@ -539,8 +465,3 @@ class LogLikelihood(torch.autograd.Function):
             for name, tensor in tensors.items()
         ]
         return (None, None, None, data, *shares)
-
-
-def as_array(x: Any) -> Any:
-    """Rows as numpy sees them: a tensor without a copy where it is in memory of the processor."""
-    return x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x

@@ -1,8 +1,8 @@
 """A Program over polynomials in t, with t for each boolean that is 1: the mass of each number of ones, as coefficients.
 
 What enters are tables, none of them negative; what leaves are the logarithms of the root's coefficients. Coefficients
-are float64 with a power of two per buffer; nothing is taken away, so that each is right to rounding. Where underflow may
-have taken one, the whole is done again in logarithms.
+are float64 with a power of two per buffer; nothing is taken away, so that each is right to rounding. Where underflow
+may have taken one, the whole is done again in logarithms.
 """
 
 from __future__ import annotations

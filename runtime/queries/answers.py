@@ -5,7 +5,7 @@ Both give the same answers; the Program gives them faster. It needs tables none 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -31,7 +31,7 @@ class Answers(Protocol):
 
     def conditional(self, values: Floats, observed: Bools) -> dict[Variable, Any]: ...
 
-    def map(self, values: Floats, observed: Bools, deterministic: bool) -> MostProbable: ...
+    def map(self, values: Floats, observed: Bools) -> MostProbable: ...
 
     def sample(self, count: int, seed: int) -> Floats: ...
 
@@ -50,16 +50,25 @@ class Answers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ByProgram:
-    """Answers by walks over the Program. `single` says whether each assignment, with its latents, is one path."""
+    """Answers by walks over the Program.
+
+    `single` says whether each assignment, with its latents, is one path; `deterministic` proves that the circuit is, or
+    fails. Where it is but has no single paths, the evaluator multiplies its maps out.
+    """
 
     questions: Questions
     single: bool
+    deterministic: Callable[[], bool]
+    evaluator: ByEvaluator | None = None
 
     def conditional(self, values: Floats, observed: Bools) -> dict[Variable, Any]:
         return conditional(self.questions, values, observed)
 
-    def map(self, values: Floats, observed: Bools, deterministic: bool) -> MostProbable:
-        return most_probable(self.questions, values, observed, deterministic and self.single)
+    def map(self, values: Floats, observed: Bools) -> MostProbable:
+        proved = self.deterministic()
+        if proved and not self.single and self.evaluator is not None:
+            return self.evaluator.map(values, observed)
+        return most_probable(self.questions, values, observed, proved and self.single)
 
     def sample(self, count: int, seed: int) -> Floats:
         return sample(self.questions, count, seed)
@@ -89,12 +98,13 @@ class ByEvaluator:
     """The evaluator's answers."""
 
     circuit: Circuit
+    deterministic: Callable[[], bool]
 
     def conditional(self, values: Floats, observed: Bools) -> dict[Variable, Any]:
         return dict(ask.conditional(self.circuit, values, observed))
 
-    def map(self, values: Floats, observed: Bools, deterministic: bool) -> MostProbable:
-        return ask.most_probable(self.circuit, values, observed, deterministic)
+    def map(self, values: Floats, observed: Bools) -> MostProbable:
+        return ask.most_probable(self.circuit, values, observed, self.deterministic())
 
     def sample(self, count: int, seed: int) -> Floats:
         return ask.sample(self.circuit, count, seed)

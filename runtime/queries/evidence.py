@@ -9,10 +9,16 @@ from collections.abc import Collection
 from typing import Any
 
 import numpy as np
+import torch
 
 from ...ir.diagnostic import error
 from ...ir.domain import FiniteDomain, Variable
 from ...ir.expression import Floats
+
+
+def as_array(x: Any) -> Any:
+    """Rows as numpy sees them: a tensor without a copy where it is in memory of the processor."""
+    return x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x
 
 
 def weights_of(variable: Variable, given: Any, rows: int) -> Floats:
