@@ -24,8 +24,6 @@ from ..ir.expression import Floats
 from ..ir.numbers import Numbers
 from ..ir.program.program import Program
 from ..ir.program.verify import verify
-from ..ir.query import MostProbable
-from ..ir.query.likelihood import Booleans
 from ..ir.span import caller
 from ..ir.store import Store
 from .folding import Folding, tables_of
@@ -40,7 +38,7 @@ from .programs.ranges import bounds
 from .programs.repeat import repeat
 from .programs.reuse import reuse
 from .programs.split import split
-from .queries import most_probable
+from .properties import check
 
 if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
@@ -279,9 +277,9 @@ class _Compiler:
         """Proves what a query needs of the circuit."""
         require(Query(kind, kind, (circuit,), span=caller()))
 
-    def most_probable(self, circuit: Circuit, values: Floats, observed: Booleans) -> MostProbable:
-        """The most probable completion of each row, with proof where there is one."""
-        return most_probable(circuit, values, observed)
+    def deterministic(self, circuit: Circuit) -> bool:
+        """Whether the circuit is proved deterministic."""
+        return check(circuit, "deterministic")["deterministic"].status == "proved"
 
 
 def _runs_compiled(circuit: Circuit) -> bool:

@@ -20,7 +20,6 @@ from ..ir.linear import Indices
 from ..ir.numbers import Numbers
 from ..ir.program.descent import Sites
 from ..ir.program.program import Program
-from ..ir.query.maximum import MostProbable
 from ..ir.semirings import SIGNED_LOG
 from ..ir.store import Store
 from .bundle import Bundle
@@ -147,8 +146,8 @@ class Compiler(Protocol):
         """
         ...
 
-    def most_probable(self, circuit: Circuit, values: Floats, observed: Bools) -> MostProbable:
-        """The most probable completion of each row, exact with proof where the circuit is deterministic."""
+    def deterministic(self, circuit: Circuit) -> bool:
+        """Whether the circuit is proved deterministic."""
         ...
 
 
