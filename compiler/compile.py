@@ -151,6 +151,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         reverse,
         of_parameters,
         counted,
+        lowered.sites,
     )
     executable = Executable(circuit, compiled, _Compiler())
     if vector is not None:

@@ -18,6 +18,7 @@ from ..ir.domain import FiniteDomain, Variable, first_value
 from ..ir.expression import Floats, Parameter
 from ..ir.linear import Indices
 from ..ir.numbers import Numbers
+from ..ir.program.descent import Sites
 from ..ir.program.program import Program
 from ..ir.query.maximum import MostProbable
 from ..ir.semirings import SIGNED_LOG
@@ -94,7 +95,7 @@ class Compiled:
     passes, whose buffers are filled once: its reverse is derived from it, and `reverse` gives code for that, where there
     is any, made when first asked for. From derivatives with respect to tables,
     `derivatives` gives those of parameters, and `counts` the expected counts of simplex entries, and [ones, zeros] of
-    probabilities; its flag says whether missing values count.
+    probabilities; its flag says whether missing values count. `sites` say where the circuit chooses in `lowered`.
     """
 
     engine: Callable[[Circuit], Engine]
@@ -107,6 +108,7 @@ class Compiled:
     reverse: Callable[[], Reverse | None]
     derivatives: Callable[[Store, Sequence[Floats]], dict[Parameter, Floats]]
     counts: Callable[[Store, Sequence[Floats], bool], tuple[dict[Parameter, Floats], dict[Parameter, Floats]]]
+    sites: Sites
 
 
 class Compiler(Protocol):

@@ -6,7 +6,7 @@ and what the bound on underflow needs to know of it (state.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -38,9 +38,16 @@ def aligned(size: int) -> Bytes:
 
 
 def fill(plan: Plan | AdjointPlan, tables: Sequence[Floats], vectors: Vectors, arena: Bytes) -> None:
-    """Writes every table to its place; small ones of one use and shape that lie side by side together."""
+    """Writes every table to its place."""
+    fill_some(plan.entries, tables, vectors, arena)
+
+
+def fill_some(
+    entries: Sequence[Entry], tables: Sequence[Floats] | Mapping[int, Floats], vectors: Vectors, arena: Bytes
+) -> None:
+    """Writes tables, by number, to places; small ones of one use and shape that lie side by side together."""
     together: list[Entry] = []
-    for entry in sorted(plan.entries, key=lambda entry: entry.offset):
+    for entry in sorted(entries, key=lambda entry: entry.offset):
         shape = tables[entry.table].shape
         if together:
             first, last = together[0], together[-1]
@@ -66,6 +73,9 @@ def _put(entries: Sequence[Entry], tables: Sequence[Floats], vectors: Vectors, a
             head, body = _loaded(stacked[:, None], vectors)
         case "scale":
             head, body = _mapped(stacked[:, None, :, None], vectors)
+        case "transposed":
+            head, body = _mapped(stacked, vectors)
+            body = body.reshape(stacked.shape).swapaxes(2, 3)
         case _:
             head, body = _mapped(stacked, vectors)
     numbers, _ = kind_of(vectors)
@@ -75,13 +85,10 @@ def _put(entries: Sequence[Entry], tables: Sequence[Floats], vectors: Vectors, a
     place[:, : flat.shape[1]] = flat
     after = padded(flat.shape[1] * vectors.size) // vectors.size
     rest = place[:, after : after + first.size]
-    match kind:
-        case "contract":
-            _pack(body, rest, vectors)
-        case "transposed":
-            _pack(body.swapaxes(2, 3), rest, vectors)
-        case _:
-            rest.reshape(body.shape)[...] = body
+    if kind in ("contract", "transposed"):
+        _pack(body, rest, vectors)
+    else:
+        rest.reshape(body.shape)[...] = body
 
 
 def _pack(maps: NDArray[Any], place: NDArray[Any], vectors: Vectors) -> None:

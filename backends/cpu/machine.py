@@ -120,12 +120,12 @@ class Library:
         self.engine()
 
 
-def compiled(text: str, target: Target | None = None) -> Library:
-    """The code of a module for this machine, from the cache where it stands there."""
+def compiled(text: str, target: Target | None = None, passes: bool = False) -> Library:
+    """The code of a module for this machine, from the cache where it stands there; `passes` vectorises its loops."""
     target = target or host()
-    place = _place(text, target)
+    place = _place(text, target, passes)
     code = _kept(place)
-    return loaded(_made(text, target, place) if code is None else code, target)
+    return loaded(_made(text, target, place, passes) if code is None else code, target)
 
 
 def compiled_meanwhile(text: str, target: Target) -> Library:
@@ -146,12 +146,12 @@ def compiled_meanwhile(text: str, target: Target) -> Library:
     return Library(lambda: coming.result().engine())
 
 
-def _place(text: str, target: Target) -> Path:
-    return _folder() / f"{_digest(text, target)}.o"
+def _place(text: str, target: Target, passes: bool = False) -> Path:
+    return _folder() / f"{_digest(text, target, passes)}.o"
 
 
-def _made(text: str, target: Target, place: Path) -> bytes:
-    code = emitted(text, target)
+def _made(text: str, target: Target, place: Path, passes: bool = False) -> bytes:
+    code = emitted(text, target, passes=passes)
     _keep(place, code)
     return code
 
@@ -179,9 +179,15 @@ def loaded(code: bytes, target: Target | None = None) -> Library:
     return Library(lambda: engine)
 
 
-def emitted(text: str, target: Target, jit: bool = True) -> bytes:
-    """The object file of a module for a target."""
-    code: bytes = _machine(target, jit).emit_object(_parsed(text, target, jit))
+def emitted(text: str, target: Target, jit: bool = True, passes: bool = False) -> bytes:
+    """The object file of a module for a target; `passes` runs LLVM's, where loops are plain."""
+    machine, parsed = _machine(target, jit), _parsed(text, target, jit)
+    if passes:
+        options = llvm.create_pipeline_tuning_options(speed_level=3)
+        options.loop_vectorization = options.slp_vectorization = True
+        builder = llvm.create_pass_builder(machine, options)
+        builder.getModulePassManager().run(parsed, builder)
+    code: bytes = machine.emit_object(parsed)
     return code
 
 
@@ -213,8 +219,8 @@ def _machine(target: Target, jit: bool) -> Any:
     )
 
 
-def _digest(text: str, target: Target) -> str:
-    parts = (text, target.triple, target.cpu, target.features, llvmlite.__version__, str(llvm.llvm_version_info))
+def _digest(text: str, target: Target, passes: bool) -> str:
+    parts = (text, str(passes), target.triple, target.cpu, target.features, llvmlite.__version__, str(llvm.llvm_version_info))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

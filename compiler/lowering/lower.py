@@ -27,6 +27,7 @@ from ...ir.linear import (
     Selection,
     rotation,
 )
+from ...ir.program.descent import Sites
 from ...ir.program.operation import (
     AllPairs,
     Contract,
@@ -52,13 +53,14 @@ class Lowered:
     """A Program with what stands behind its numbers: tables, inputs on infinite domains, and its columns of data.
 
     `variables` are the circuit's, in the order of the columns, then those that stand under zero weights alone: these
-    are no columns of data, and have their first value in every row.
+    are no columns of data, and have their first value in every row. `sites` say where the circuit chooses.
     """
 
     program: Program
     variables: tuple[Variable, ...]
     tables: tuple[Table, ...]
     densities: tuple[Input, ...]
+    sites: Sites
 
 
 def lower(circuit: Circuit) -> Lowered:
@@ -68,15 +70,19 @@ def lower(circuit: Circuit) -> Lowered:
     columns = {variable: position for position, variable in enumerate(variables)}
     sizes = tuple(_size(variable) for variable in variables)
     if any(is_scalar(block) for block in circuit.blocks):
-        layout, leaves, weights = layout_of(circuit, columns)
+        layout, leaves, weights, (places, numbers) = layout_of(circuit, columns)
         program = Program((Network(0, 0, 0, 1),), 0, (1,), (leaves.shape, weights.shape), sizes, (), (layout,))
-        return Lowered(program, variables, (leaves, weights), ())
-    line = _Line(columns)
+        sites = Sites(np.array([-1]), np.array([0]), places, numbers)
+        return Lowered(program, variables, (leaves, weights), (), sites)
+    places = np.cumsum([0, *(block.width for block in circuit.blocks)]).tolist()
+    line = _Line(columns, dict(zip(circuit.blocks, places, strict=False)))
     for block in schedule(circuit.root):
         line.block(block)
     root = line.buffer_of[circuit.root]
     program = Program(tuple(line.operations), root, tuple(line.sizes), line.tables.shapes, sizes, tuple(line.indices))
-    return Lowered(program, variables, tuple(line.tables.sources), tuple(line.densities))
+    none = np.empty(0, dtype=np.int64)
+    sites = Sites(np.array(line.places, dtype=np.int64), np.array(line.numbers, dtype=np.int64), none, none)
+    return Lowered(program, variables, tuple(line.tables.sources), tuple(line.densities), sites)
 
 
 def _size(variable: Variable) -> int:
@@ -88,15 +94,31 @@ class _Line:
     """The Program while it is made."""
 
     columns: Mapping[Variable, int]
+    place_of: Mapping[Block, int]
     operations: list[Operation] = field(default_factory=list[Operation])
     sizes: list[int] = field(default_factory=list[int])
     buffer_of: dict[Block, int] = field(default_factory=dict[Block, int])
     tables: Tables = field(default_factory=Tables)
     indices: list[Indices] = field(default_factory=list[Indices])
     densities: list[Input] = field(default_factory=list[Input])
+    places: list[int] = field(default_factory=list[int])
+    numbers: list[int] = field(default_factory=list[int])
 
     def block(self, block: Block) -> None:
         """Appends the operations of a block whose children are there."""
+        before = len(self.operations)
+        self._operations(block)
+        self._counted(0)
+        if len(self.operations) > before:  # the last fills the block's own buffer
+            self.places[-1] = self.place_of[block]
+
+    def _counted(self, number: int) -> None:
+        """Says of new operations which choice of their map they make, and that they are inside of it."""
+        more = len(self.operations) - len(self.places)
+        self.places += [-1] * more
+        self.numbers += [number] * more
+
+    def _operations(self, block: Block) -> None:
         match block:
             case Input():
                 self.buffer_of[block] = self._input(block)
@@ -144,15 +166,21 @@ class _Line:
         """The buffer that holds a map of a buffer."""
         parts = linear.maps[::-1] if isinstance(linear, Compose) else (linear,)
         position = 0
+        self._counted(0)
+        steps = [len(part.factors) if isinstance(part, Kronecker) else 1 for part in parts]
         while position < len(parts):
             part = parts[position]
             after = parts[position + 1] if position + 1 < len(parts) else None
             position += 1
             if isinstance(part, BlockDiagonal) and isinstance(after, Selection) and _turns(after, part):
                 source = self._contract(source, part.weights, part.weights.shape, turned=True)
+                self._counted(sum(steps[position:]))
                 position += 1
+            elif isinstance(part, Kronecker):
+                source = self._kronecker(part.factors, source, sum(steps[position:]))
             else:
                 source = self._part(part, source)
+                self._counted(sum(steps[position:]))
         return source
 
     def _part(self, part: LinearMap, source: int) -> int:
@@ -172,18 +200,18 @@ class _Line:
                 out = self._buffer(part.outputs)
                 self.operations.append(Gather(out, source, len(self.indices) - 1))
                 return out
-            case Kronecker(factors):
-                return self._kronecker(factors, source)
             case _:
                 raise AssertionError(f"{type(part).__name__} maps are networks")
 
-    def _kronecker(self, factors: tuple[LinearMap, ...], source: int) -> int:
+    def _kronecker(self, factors: tuple[LinearMap, ...], source: int, after: int) -> int:
         """A₁ ⊗ … ⊗ A_M: each factor on the last digit of the index, which then becomes the first."""
         size = prod(factor.inputs for factor in factors)
-        for factor in reversed(factors):
+        for position in reversed(range(len(factors))):
+            factor = factors[position]
             assert isinstance(factor, Dense)
             blocks = size // factor.inputs
             source = self._contract(source, factor.weights, (1, *factor.weights.shape), blocks, turned=True)
+            self._counted(after + position)
             size = blocks * factor.outputs
         return source
 

@@ -19,9 +19,10 @@ from ..evaluate import Evidence, rows_at_once, values_of
 from ..expression import Floats
 from ..linear import Indices
 from ..numbers import Numbers
+from ..program.descent import Reached
 from ..semirings import SIGNED_LOG
 from .conditional import Answer
-from .descend import Descent, Reached
+from .descend import Descent
 from .exactness import MAGNITUDE, enumerated, one_path, upper_bound
 from .likelihood import Booleans, evidence_of, signed_log_value
 from .mixture import Mixture

@@ -1,0 +1,131 @@
+"""Tables on their way into an engine and back: native code where it reaches, arena.py where it does not.
+
+What enters are tables as contiguous float64, an input's by node where the engine was told so; what leaves is the arena,
+or derivatives of the same arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...ir.expression import Floats
+from . import arena
+from .adjoint_plan import AdjointPlan
+from .batch import INTEGER, POINTER, Bytes
+from .builder import module
+from .machine import Library, Target, compiled
+from .packing import PACK_FIELDS, UNPACK_FIELDS, pack, pack_kernel, unpack, unpack_kernel
+from .plan import Kernel, Plan
+from .vectors import Vectors
+
+Exactly = Callable[[Sequence[int]], Sequence[Floats]]
+"""Tables by number, with rows for values and their sum; NaN throughout where no float64 holds an entry."""
+
+
+@dataclass(slots=True)
+class Packing:
+    """Fills arenas of one plan; `shapes` are those of the tables, `by_node` the numbers of those that come so."""
+
+    plan: Plan | AdjointPlan
+    shapes: Sequence[tuple[int, ...]]
+    by_node: frozenset[int]
+    vectors: Vectors
+    target: Target
+    library: Library | None = field(init=False, default=None)
+    function: Callable[..., Any] = field(init=False)
+    records: Any = field(init=False)
+    tables: Any = field(init=False)
+    exact: frozenset[int] = field(init=False, default=frozenset())
+
+    def __post_init__(self) -> None:
+        kernels: dict[Kernel, int] = {}
+        places = {(entry.kind, entry.table): entry.offset for entry in self.plan.entries}
+        rows = [
+            (
+                kernels.setdefault(
+                    pack_kernel(entry.kind, self.shapes[entry.table], entry.table in self.by_node), len(kernels)
+                ),
+                0,
+                entry.offset,
+                places.get(("contract", entry.table), 0),
+            )
+            for entry in self.plan.entries
+        ]
+        self.records = np.array(rows, dtype=np.int64).reshape(-1, len(PACK_FIELDS))
+        self.tables = np.array([entry.table for entry in self.plan.entries], dtype=np.int64)
+        if kernels:
+            text = module([pack(tuple(kernels), self.vectors)], self.vectors)
+            self.library = compiled(text, self.target, passes=True)
+            self.function = self.library.call("pack", POINTER, INTEGER, POINTER, POINTER)
+
+    def fill(self, tables: Sequence[Floats], exactly: Exactly) -> Bytes | None:
+        """A new arena of the tables; None where one has numbers that no engine for non-negative numbers holds."""
+        place = arena.aligned(self.plan.arena)
+        self.exact = frozenset()
+        if self.library is None:
+            return place
+        addresses = np.array([table.__array_interface__["data"][0] for table in tables], dtype=np.int64)
+        records = self.records.copy()
+        records[:, 1] = addresses[self.tables]
+        flags = np.zeros(len(records), dtype=np.uint8)
+        self.function(records.ctypes.data, len(records), place.ctypes.data, flags.ctypes.data)
+        if flags.any():
+            bad = sorted(set(self.tables[flags != 0].tolist()))
+            found = dict(zip(bad, exactly(bad), strict=True))
+            if not all(table.min(initial=0.0) >= 0 and np.isfinite(table).all() for table in found.values()):
+                return None
+            self.exact = frozenset(bad)
+            arena.fill_some([entry for entry in self.plan.entries if entry.table in found], found, self.vectors, place)
+        return place
+
+
+@dataclass(slots=True)
+class Unpacking:
+    """Brings sums of one plan back to derivatives of tables."""
+
+    plan: AdjointPlan
+    shapes: Sequence[tuple[int, ...]]
+    by_node: frozenset[int]
+    vectors: Vectors
+    target: Target
+    library: Library | None = field(init=False, default=None)
+    function: Callable[..., Any] = field(init=False)
+    records: Any = field(init=False)
+    tables: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        kernels: dict[Kernel, int] = {}
+        heads = {(entry.kind, entry.table): entry.offset for entry in self.plan.entries}
+        rows = [
+            (
+                kernels.setdefault(unpack_kernel(kind, self.shapes[table], table in self.by_node), len(kernels)),
+                offset,
+                0,
+                heads[kind, table],
+            )
+            for (kind, table), (offset, _) in self.plan.gradients.items()
+        ]
+        self.records = np.array(rows, dtype=np.int64).reshape(-1, len(UNPACK_FIELDS))
+        self.tables = np.array([table for _, table in self.plan.gradients], dtype=np.int64)
+        if kernels:
+            text = module([unpack(tuple(kernels), self.vectors)], self.vectors)
+            self.library = compiled(text, self.target, passes=True)
+            self.function = self.library.call("unpack", POINTER, INTEGER, POINTER, POINTER, INTEGER)
+
+    def add(self, sums: Bytes, place: Bytes, found: Sequence[Floats], whole: bool, but: frozenset[int]) -> None:
+        """Adds to derivatives, in the shapes in which their tables came, and clears the sums; `but` leaves some out.
+
+        `whole` gives each value of an input by node the derivative of the sum over all values, too.
+        """
+        if self.library is None:
+            return
+        addresses = np.array([each.__array_interface__["data"][0] for each in found], dtype=np.int64)
+        records = self.records.copy()
+        records[:, 2] = addresses[self.tables]
+        if but:
+            records = np.ascontiguousarray(records[~np.isin(self.tables, list(but))])
+        self.function(records.ctypes.data, len(records), sums.ctypes.data, place.ctypes.data, int(whole))
