@@ -31,7 +31,7 @@ from ..ir.store import Store
 from .folding import Folding, tables_of
 from .lowering.counting import Counts, counts
 from .lowering.lower import lower
-from .lowering.tables import depends, exactly, held, parameter_derivatives
+from .lowering.tables import depends, exactly, fed, feeds, held, parameter_derivatives
 from .needs import require
 from .programs.common import common
 from .programs.derived import OutOfRange
@@ -105,11 +105,13 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     program = folded.program
     size = 4 if dtype == "float32" else 8
     made: dict[tuple[int, Numeric], Engine] = {}
-    vector = None if program.layouts else Vector(program, size, make=compiled_meanwhile)
+    feeding = feeds(lowered.tables)
+    by_node = frozenset(place for place, table in enumerate(folded.wanted) if table in feeding.by_node)
+    vector = None if program.layouts else Vector(program, size, make=compiled_meanwhile, by_node=by_node)
 
     @cache
     def plain() -> Engine:
-        return Vector(_passes(lowered.program), size)
+        return Vector(_passes(lowered.program), size, by_node=feeding.by_node)
 
     folding = Folding(folded, vector, plain, size) if vector is not None else None
 
@@ -129,13 +131,19 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         if program.layouts:
             return None
         wanted = frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
-        return AdjointVector(split(lowered.program), size, wanted)
+        return AdjointVector(split(lowered.program), size, wanted, feeding.by_node)
+
+    def present(of: Callable[[Parameter], Floats], store: Callable[[], Store]) -> list[Floats]:
+        return fed(lowered.tables, feeding, of, store)
+
+    def exactly_held(store: Store, numbers: Sequence[int]) -> list[Floats]:
+        return held([lowered.tables[number] for number in numbers], store)
 
     def bundle(circuit: Circuit, targets: Sequence[str]) -> Bundle:
         return bundle_of(circuit, dtype, targets)
 
-    def of_parameters(store: Store, given: Sequence[Floats]) -> dict[Parameter, Floats]:
-        return parameter_derivatives(lowered.tables, store, given)
+    def of_parameters(store: Callable[[], Store], given: Sequence[Floats]) -> dict[Parameter, Floats]:
+        return parameter_derivatives(lowered.tables, feeding, store, given)
 
     def counted(store: Store, given: Sequence[Floats], missing: bool) -> Both:
         return counts(lowered.tables, store, given, missing)
@@ -146,6 +154,8 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         lowered.variables,
         lowered.densities,
         tables,
+        None if vector is None else present,
+        exactly_held,
         bundle,
         lowered.program,
         reverse,

@@ -16,6 +16,7 @@ from .programs.fold import Folded
 
 if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
+    from ..backends.cpu.packed import Exactly
 
 NARROWEST = {4: 2.0**-90, 8: 2.0**-900}
 """How small a number of a matrix that was made may be beside its largest, by bytes: smaller ones would underflow."""
@@ -52,6 +53,23 @@ class Folding:
             return
         self.fast.refill(found)
         self.now = self.fast
+
+    def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
+        """Takes tables as they lie in parameters; False where some are negative. Those by node are in no recipe."""
+        wanted, given = self.folded.wanted, len(tables)
+        try:
+            found = tables_of(self.folded, tables, self.size)
+        except OutOfRange:
+            self.now = self.plain()
+            return self.now.load(tables, exactly)
+
+        def of_fast(numbers: Sequence[int]) -> Sequence[Floats]:
+            own = [number for number in numbers if wanted[number] < given]
+            exact = dict(zip(own, exactly([wanted[number] for number in own]), strict=True))
+            return [exact.get(number, found[number]) for number in numbers]
+
+        self.now = self.fast
+        return self.fast.load(found, of_fast)
 
     def run(self, codes: Any, densities: Mapping[int, Floats], threads: int = 1) -> Any:
         """The answer of the engine whose tables hold the present parameters."""

@@ -31,6 +31,10 @@ Codes = NDArray[np.int32]
 _FAR = 2**30
 
 
+Exactly = Callable[[Sequence[int]], Sequence[Floats]]
+"""Tables by number, with a row for sums over values; NaN throughout where no float64 holds an entry."""
+
+
 class Answer(Protocol):
     """The logarithm of the root per row, and the rows in which the engine cannot vouch for it."""
 
@@ -46,6 +50,10 @@ class Engine(Protocol):
 
     def refill(self, tables: Sequence[Floats]) -> None:
         """Takes other values for the tables."""
+        ...
+
+    def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
+        """Takes tables as `Compiled.fed` gives them; False where they are not this engine's to hold."""
         ...
 
     def run(self, codes: Indices | Codes, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
@@ -75,14 +83,22 @@ class Derived(Protocol):
 class Reverse(Protocol):
     """Code for the adjoint of a Program."""
 
-    def refill(self, tables: Sequence[Floats]) -> None:
-        """Takes other values for the tables, none of them negative."""
+    def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
+        """As an engine does."""
         ...
 
     def run(
-        self, codes: Indices | Codes, densities: Mapping[int, Floats], weights: Floats, threads: int = 1
+        self,
+        codes: Indices | Codes,
+        densities: Mapping[int, Floats],
+        weights: Floats,
+        threads: int = 1,
+        whole: bool = True,
     ) -> Derived:
-        """Derivatives of Σ weight · log p over codes [columns, batch], as `Engine.run` takes them."""
+        """Derivatives of Σ weight · log p over codes [columns, batch], as `Engine.run` takes them.
+
+        Those of tables that came by node come so; with what sums over their values add, if `whole`.
+        """
         ...
 
 
@@ -91,7 +107,8 @@ class Compiled:
     """A Program, its inputs on infinite domains, and how an engine and its tables follow from parameters.
 
     `engine` gives the one whose numbers hold the circuit over its present parameters: the same one, as a rule.
-    `bundle` gives what is saved of the circuit, with code for targets by name. `lowered` is the Program before its
+    `fed` gives tables as they lie in parameters, from these and from a store of them, for engines that `load` such;
+    `exactly` gives some by number. `bundle` gives what is saved of the circuit, with code for targets by name. `lowered` is the Program before its
     passes, whose buffers are filled once: its reverse is derived from it, and `reverse` gives code for that, where there
     is any, made when first asked for. From derivatives with respect to tables,
     `derivatives` gives those of parameters, and `counts` the expected counts of simplex entries, and [ones, zeros] of
@@ -103,10 +120,12 @@ class Compiled:
     variables: tuple[Variable, ...]
     densities: tuple[Input, ...]
     tables: Callable[[Store], Sequence[Floats]]
+    fed: Callable[[Callable[[Parameter], Floats], Callable[[], Store]], list[Floats]] | None
+    exactly: Callable[[Store, Sequence[int]], Sequence[Floats]]
     bundle: Callable[[Circuit, Sequence[str]], Bundle]
     lowered: Program
     reverse: Callable[[], Reverse | None]
-    derivatives: Callable[[Store, Sequence[Floats]], dict[Parameter, Floats]]
+    derivatives: Callable[[Callable[[], Store], Sequence[Floats]], dict[Parameter, Floats]]
     counts: Callable[[Store, Sequence[Floats], bool], tuple[dict[Parameter, Floats], dict[Parameter, Floats]]]
     sites: Sites
 

@@ -220,7 +220,15 @@ def _machine(target: Target, jit: bool) -> Any:
 
 
 def _digest(text: str, target: Target, passes: bool) -> str:
-    parts = (text, str(passes), target.triple, target.cpu, target.features, llvmlite.__version__, str(llvm.llvm_version_info))
+    parts = (
+        text,
+        str(passes),
+        target.triple,
+        target.cpu,
+        target.features,
+        llvmlite.__version__,
+        str(llvm.llvm_version_info),
+    )
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

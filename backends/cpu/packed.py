@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ class Packing:
     function: Callable[..., Any] = field(init=False)
     records: Any = field(init=False)
     tables: Any = field(init=False)
-    exact: frozenset[int] = field(init=False, default=frozenset())
+    given: list[Bytes] = field(init=False, default_factory=list[Bytes])
 
     def __post_init__(self) -> None:
         kernels: dict[Kernel, int] = {}
@@ -62,12 +63,13 @@ class Packing:
             self.library = compiled(text, self.target, passes=True)
             self.function = self.library.call("pack", POINTER, INTEGER, POINTER, POINTER)
 
-    def fill(self, tables: Sequence[Floats], exactly: Exactly) -> Bytes | None:
-        """A new arena of the tables; None where one has numbers that no engine for non-negative numbers holds."""
-        place = arena.aligned(self.plan.arena)
-        self.exact = frozenset()
+    def fill(self, tables: Sequence[Floats], exactly: Exactly) -> tuple[Bytes, frozenset[int]] | None:
+        """A new arena of the tables, and those that arena.py has written; None where one has numbers that no engine
+        for non-negative numbers holds."""
+        place = self._place()
+        bad: list[int] = []
         if self.library is None:
-            return place
+            return place, frozenset()
         addresses = np.array([table.__array_interface__["data"][0] for table in tables], dtype=np.int64)
         records = self.records.copy()
         records[:, 1] = addresses[self.tables]
@@ -78,9 +80,21 @@ class Packing:
             found = dict(zip(bad, exactly(bad), strict=True))
             if not all(table.min(initial=0.0) >= 0 and np.isfinite(table).all() for table in found.values()):
                 return None
-            self.exact = frozenset(bad)
             arena.fill_some([entry for entry in self.plan.entries if entry.table in found], found, self.vectors, place)
-        return place
+        return place, frozenset(bad)
+
+    def _place(self) -> Bytes:
+        """An arena: one that was given before, where nobody holds it any more, since new memory costs as much as what
+        is written there; else a new one."""
+        for held in self.given:
+            if getrefcount(held) == _UNUSED:
+                return held
+        self.given = [*self.given[-1:], arena.aligned(self.plan.arena)]
+        return self.given[-1]
+
+
+_UNUSED = 3
+"""References to an arena that only its list has: the list's, the loop's, and the question's own."""
 
 
 @dataclass(slots=True)

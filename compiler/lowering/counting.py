@@ -19,7 +19,7 @@ from ...ir.numbers import Numbers
 from ...ir.pullback import copied_back, pullback
 from ...ir.semirings import LINEAR
 from ...ir.store import Store
-from .tables import Table, Weights, parts_of
+from .tables import Table, Weights, of_values, parts_of
 
 Counts = dict[Parameter, Floats]
 
@@ -46,7 +46,7 @@ def counts(
                 continue
             if not any(map(is_learnable, part.parameters)):
                 continue
-            table = own[:-1].T + (own[-1][:, None] if missing else 0.0)
+            table = of_values(part, own, missing)
             match part.family:
                 case Categorical():
                     _require_polynomial(part.parameters[0])

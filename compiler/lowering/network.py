@@ -56,9 +56,7 @@ def _is_sparse(linear: LinearMap) -> bool:
             return False
 
 
-def layout_of(
-    circuit: Circuit, columns: Mapping[Variable, int]
-) -> tuple[Layout, Laid, Laid, tuple[Indices, Indices]]:
+def layout_of(circuit: Circuit, columns: Mapping[Variable, int]) -> tuple[Layout, Laid, Laid, tuple[Indices, Indices]]:
     """The circuit's scalar nodes laid out, with the sources of their leaves and weights.
 
     Last, for each node its place among the circuit's, −1 for those inside of a map, and the number of its choice there.

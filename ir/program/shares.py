@@ -175,5 +175,3 @@ def _gathered(edges: Floats, order: Indices, starts: Indices, nodes: slice) -> F
     if len(some):
         out[some] = np.add.reduceat(mine, (bounds - bounds[0])[:-1][some], axis=0)
     return out
-
-

@@ -51,7 +51,7 @@ def expected(model: Executable, values: Floats, observed: Bools, first: int = 0)
     Raises: DanausError `impossible-row`, naming the first row (counted on from `first`) whose likelihood is zero;
     `no-closed-form` for a learnable parameter that EM cannot move.
     """
-    found = model.flows_of_tables(values, observed, np.ones(len(values)))
+    found = model.flows_of_tables(values, observed, np.ones(len(values)), whole=False)
     if (bad := np.flatnonzero(~np.isfinite(found.log))).size:
         raise error(
             "impossible-row",
