@@ -24,14 +24,12 @@ from ..ir.expression import Floats
 from ..ir.numbers import Numbers
 from ..ir.program.program import Program
 from ..ir.program.verify import verify
-from ..ir.query import MostProbable
-from ..ir.query.likelihood import Booleans
 from ..ir.span import caller
 from ..ir.store import Store
 from .folding import Folding, tables_of
-from .lowering.counting import Counts, counts
+from .lowering.counting import Counts, Valued, counts
 from .lowering.lower import lower
-from .lowering.tables import depends, exactly, fed, feeds, held, parameter_derivatives
+from .lowering.tables import depends, exactly, fed, feeds, held, parameter_derivatives, values
 from .needs import require
 from .programs.common import common
 from .programs.derived import OutOfRange
@@ -40,7 +38,7 @@ from .programs.ranges import bounds
 from .programs.repeat import repeat
 from .programs.reuse import reuse
 from .programs.split import split
-from .queries import most_probable
+from .properties import check
 
 if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
@@ -52,7 +50,7 @@ if TYPE_CHECKING:
     from ..runtime.executable import Executable
 
 Type = Literal["float32", "float64"]
-Both = tuple[Counts, Counts]
+Counted = tuple[Counts, Counts, list[Valued]]
 
 VERIFIED = 4096
 """Up to so many operations a Program is verified after each pass; a longer one when its loops are found."""
@@ -106,14 +104,14 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     size = 4 if dtype == "float32" else 8
     made: dict[tuple[int, Numeric], Engine] = {}
     feeding = feeds(lowered.tables)
-    by_node = frozenset(place for place, table in enumerate(folded.wanted) if table in feeding.by_node)
+    by_node = frozenset(i for i, number in enumerate(folded.wanted) if number in feeding.by_node)
     vector = None if program.layouts else Vector(program, size, make=compiled_meanwhile, by_node=by_node)
 
     @cache
     def plain() -> Engine:
         return Vector(_passes(lowered.program), size, by_node=feeding.by_node)
 
-    folding = Folding(folded, vector, plain, size) if vector is not None else None
+    folding = Folding(folded, vector, plain, size, feeding.by_node) if vector is not None else None
 
     def engine(circuit: Circuit) -> Engine | Folding:
         if folding is not None:
@@ -125,6 +123,9 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
 
     def tables(store: Store) -> list[Floats]:
         return held(lowered.tables, store)
+
+    def linear(store: Store) -> list[Floats]:
+        return [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)]
 
     @cache
     def reverse() -> Reverse | None:
@@ -145,7 +146,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     def of_parameters(store: Callable[[], Store], given: Sequence[Floats]) -> dict[Parameter, Floats]:
         return parameter_derivatives(lowered.tables, feeding, store, given)
 
-    def counted(store: Store, given: Sequence[Floats], missing: bool) -> Both:
+    def counted(store: Store, given: Sequence[Floats], missing: bool) -> Counted:
         return counts(lowered.tables, store, given, missing)
 
     compiled = Compiled(
@@ -158,6 +159,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         exactly_held,
         bundle,
         lowered.program,
+        linear,
         reverse,
         of_parameters,
         counted,
@@ -275,9 +277,9 @@ class _Compiler:
         """Proves what a query needs of the circuit."""
         require(Query(kind, kind, (circuit,), span=caller()))
 
-    def most_probable(self, circuit: Circuit, values: Floats, observed: Booleans) -> MostProbable:
-        """The most probable completion of each row, with proof where there is one."""
-        return most_probable(circuit, values, observed)
+    def deterministic(self, circuit: Circuit) -> bool:
+        """Whether the circuit is proved deterministic."""
+        return check(circuit, "deterministic")["deterministic"].status == "proved"
 
 
 def _runs_compiled(circuit: Circuit) -> bool:

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..ir.expression import Floats
 from .programs.derived import OutOfRange, derive
 from .programs.fold import Folded
 
 if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
-    from ..backends.cpu.packed import Exactly
 
 NARROWEST = {4: 2.0**-90, 8: 2.0**-900}
 """How small a number of a matrix that was made may be beside its largest, by bytes: smaller ones would underflow."""
@@ -38,6 +39,7 @@ class Folding:
     fast: Engine
     plain: Callable[[], Engine]
     size: int
+    by_node: frozenset[int]
     now: Engine = field(init=False)
 
     def __post_init__(self) -> None:
@@ -54,23 +56,31 @@ class Folding:
         self.fast.refill(found)
         self.now = self.fast
 
-    def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
-        """Takes tables as they lie in parameters; False where some are negative. Those by node are in no recipe."""
-        wanted, given = self.folded.wanted, len(tables)
+    def load(self, tables: Sequence[Floats], exactly: Callable[[Sequence[int]], Sequence[Floats]]) -> bool:
+        """Tables as they lie in parameters, some by node; False where they are no engine's."""
+        operands = {number for derived in self.folded.recipe for number in derived.operands} & self.by_node
+        given = [_with_sums(table) if number in operands else table for number, table in enumerate(tables)]
         try:
-            found = tables_of(self.folded, tables, self.size)
+            found = tables_of(self.folded, given, self.size)
         except OutOfRange:
             self.now = self.plain()
             return self.now.load(tables, exactly)
+        wanted = self.folded.wanted
 
-        def of_fast(numbers: Sequence[int]) -> Sequence[Floats]:
-            own = [number for number in numbers if wanted[number] < given]
-            exact = dict(zip(own, exactly([wanted[number] for number in own]), strict=True))
-            return [exact.get(number, found[number]) for number in numbers]
+        def some(numbers: Sequence[int]) -> list[Floats]:
+            old = [wanted[number] for number in numbers if wanted[number] < len(tables)]
+            exact = dict(zip(old, exactly(old), strict=True))
+            return [exact.get(wanted[number], found[number]) for number in numbers]
 
         self.now = self.fast
-        return self.fast.load(found, of_fast)
+        own = [tables[old] if old < len(tables) else table for old, table in zip(wanted, found, strict=True)]
+        return self.fast.load([np.ascontiguousarray(table) for table in own], some)
 
     def run(self, codes: Any, densities: Mapping[int, Floats], threads: int = 1) -> Any:
         """The answer of the engine whose tables hold the present parameters."""
         return self.now.run(codes, densities, threads)
+
+
+def _with_sums(by_node: Floats) -> Floats:
+    """An input's table [values + 1, width] from its numbers by node, [width, values]."""
+    return np.concatenate([by_node.T, by_node.sum(axis=1)[None]])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from functools import cache
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,14 @@ import torch
 
 from ..ir.circuit import Circuit
 from ..ir.data import validate_array
-from ..ir.diagnostic import error
+from ..ir.diagnostic import DanausError, error
 from ..ir.expression import Expression, Floats, Parameter, Value
 from ..ir.linear import Indices
 from ..ir.numbers import Numbers
+from ..ir.program.tabled import Tabled
 from ..ir.pullback import log_density_shares, log_density_slope, pullback
-from ..ir.query.conditional import conditional
+from ..ir.query.exactness import one_path
 from ..ir.query.likelihood import log_likelihood
-from ..ir.query.maximum import MostProbable
-from ..ir.query.sample import sample, sample_given
 from ..ir.store import Store
 from .backward import Flows, compiled_flows, flows
 from .bundle import not_compiled, save_bundle
@@ -43,9 +43,13 @@ from .compiled import (
     free_logs,
     with_first_values,
 )
+from .queries.answers import Answers, ByEvaluator, ByProgram
+from .queries.asking import Asking
+from .queries.evidence import as_array
+from .queries.questions import Questions
 
 
-class Executable(torch.nn.Module):
+class Executable(Asking):
     """A circuit whose likelihoods run compiled, for batches of any size and on as many threads as torch uses.
 
     Its parameters are the circuit's, in float64 and under their names (`.` written `/`); a change in place is seen by
@@ -67,6 +71,8 @@ class Executable(torch.nn.Module):
         self._hidden = any(_out_of_reach(circuit.store[parameter]) for parameter in circuit.parameters)
         self._reversed: tuple[int, ...] | None = None
         self._engine: Engine | None = None
+        self._asked: Answers | None = None
+        self._tabled: Tabled | None = None
         self._columns: Columns | None = None
         if compiled is not None and not compiled.densities and len(compiled.variables) == len(circuit.variables):
             self._columns = Columns.of(compiled)
@@ -115,6 +121,7 @@ class Executable(torch.nn.Module):
             self._engine = None if self._compiled is None else self._loaded(self._compiled)
             self._seen = seen
             self._required.clear()
+            self._asked = None
 
     def _loaded(self, compiled: Compiled) -> Engine | None:
         """The engine with the present numbers; None where these are the evaluator's."""
@@ -167,9 +174,17 @@ class Executable(torch.nn.Module):
             self._require("marginal")
         return torch.from_numpy(self._log_likelihood_of_codes(codes))
 
-    def marginal(self, x: Any, observed: Any = None) -> torch.Tensor:
-        """log of the mass of what is observed, [batch]: as `log_likelihood`, but NaN without a mask is missing."""
+    def marginal(self, x: Any, observed: Any = None, evidence: Mapping[str, Any] | None = None) -> torch.Tensor:
+        """log of the mass of what is observed, [batch]: as `log_likelihood`, but NaN without a mask is missing.
+
+        `evidence` is virtual: for variables by name nonnegative weights on their values in domain order, [batch, n] or
+        [n]; each value counts with its weight, and the variable's column is ignored.
+
+        Raises: DanausError `wrong-shape`, `wrong-value`, `infinite-domain` for weights that do not fit.
+        """
         self._require("marginal")
+        if evidence:
+            return self._weighted(x, observed, evidence)
         rows, known = as_array(x), None if observed is None else as_array(observed)
         if known is None and isinstance(rows, np.ndarray) and rows.dtype.kind == "f":
             known = ~np.isnan(rows)
@@ -221,12 +236,17 @@ class Executable(torch.nn.Module):
 
         def interpreted(rows: Indices) -> Flows:
             circuit = self.circuit
-            tables = list(compiled.tables(circuit.store))
+            with np.errstate(over="ignore"):
+                tables = list(compiled.linear(circuit.store))
             if not all(np.isfinite(table).all() for table in tables):
-                raise error("not-differentiable", f'"{circuit.name}" has numbers beyond the range of float64')
+                raise self._beyond()
             signed = any(table.min(initial=0.0) < 0 for table in tables)
             inner = {source: logs[:, rows] for source, logs in densities.items()}
-            return flows(compiled.lowered, tables, codes[:, rows], inner, weights[rows], signed)
+            found = flows(compiled.lowered, tables, codes[:, rows], inner, weights[rows], signed)
+            # an entry that underflows may pass for 0, unless a row hangs on it alone
+            if np.isneginf(found.log).any() and any(np.isnan(table).any() for table in compiled.tables(circuit.store)):
+                raise self._beyond()
+            return found
 
         reverse = self._reverse(compiled)
         if reverse is None:
@@ -255,6 +275,9 @@ class Executable(torch.nn.Module):
                     return None
                 self._reversed = self._seen
         return reverse
+
+    def _beyond(self) -> DanausError:
+        return error("not-differentiable", f'"{self._circuit.name}" has numbers beyond the range of float64')
 
     @property
     def compiled(self) -> Compiled | None:
@@ -320,26 +343,6 @@ class Executable(torch.nn.Module):
         count = len(self.variables)
         return float(self._log_likelihood(np.zeros((1, count)), np.zeros((1, count), dtype=bool))[0])
 
-    def conditional(self, x: Any, observed: Any = None) -> dict[str, Any]:
-        """The distribution of each missing variable given the observed ones, by name, as `danaus.conditional`."""
-        self._require("conditional")
-        values, mask = self._rows(x, observed)
-        return {variable.name: found for variable, found in conditional(self.circuit, values, mask).items()}
-
-    def map(self, x: Any, observed: Any = None) -> MostProbable:
-        """The most probable completion of each row, as `danaus.map`."""
-        self._require("map")
-        values, mask = self._rows(x, observed)
-        return self._compiler.most_probable(self.circuit, values, mask)
-
-    def sample(self, x: Any = 1, observed: Any = None, *, seed: int = 0) -> torch.Tensor:
-        """Samples [batch, variables], as `danaus.sample`: so many, or the rest of each row given what is observed."""
-        self._require("sample")
-        if isinstance(x, int):
-            return torch.from_numpy(sample(self.circuit, x, seed))
-        values, mask = self._rows(x, observed)
-        return torch.from_numpy(sample_given(self.circuit, values, mask, seed))
-
     def save(self, path: str | Path, targets: Sequence[str] = ("cpu",)) -> None:
         """Writes a bundle, to run without the compiler and the circuit: a folder, or a zip where `path` ends in .zip.
 
@@ -359,10 +362,35 @@ class Executable(torch.nn.Module):
             self._compiler.require(kind, circuit)
             self._required.add(kind)
 
-    def _rows(self, x: Any, observed: Any) -> tuple[Floats, Bools]:
-        return validate_array(
-            as_array(x), self.variables, None if observed is None else as_array(observed), missing="nan"
+    def _answers(self) -> Answers:
+        circuit, found = self.circuit, self._asked
+        if found is None:
+            found = self._asked = self._answers_of(circuit)
+        return found
+
+    def _answers_of(self, circuit: Circuit) -> Answers:
+        """The Program answers where the engine runs it; else the evaluator."""
+        evaluator = ByEvaluator(circuit, cache(lambda: self._compiler.deterministic(circuit)))
+        compiled = self._compiled
+        if compiled is None or self._engine is None:
+            return evaluator
+        tables = compiled.tables(circuit.store)
+        if not all(table.min(initial=0.0) >= 0 and np.isfinite(table).all() for table in tables):
+            return evaluator
+        self._tabled = Tabled(compiled.lowered, tables, None if self._tabled is None else self._tabled.ranked)
+        questions = Questions(
+            circuit.name,
+            circuit.variables,
+            compiled.variables,
+            tuple(circuit.variables.index(variable) for variable in circuit.free),
+            self._tabled,
+            compiled.densities,
+            Numbers(circuit.store),
+            compiled.sites,
+            circuit.nodes,
         )
+        single = one_path(circuit)[0].root is circuit.root
+        return ByProgram(questions, single, evaluator.deterministic, evaluator)
 
     def _log_likelihood(self, values: Floats, observed: Bools) -> Floats:
         self._refresh()
@@ -445,8 +473,3 @@ class LogLikelihood(torch.autograd.Function):
             for name, tensor in tensors.items()
         ]
         return (None, None, None, data, *shares)
-
-
-def as_array(x: Any) -> Any:
-    """Rows as numpy sees them: a tensor without a copy where it is in memory of the processor."""
-    return x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x

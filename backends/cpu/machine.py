@@ -130,7 +130,7 @@ def compiled(text: str, target: Target | None = None, passes: bool = False) -> L
 
 def compiled_meanwhile(text: str, target: Target) -> Library:
     """As `compiled`, but what is not in the cache is made in a thread, while whoever asked does something else."""
-    place = _place(text, target)
+    place = _place(text, target, False)
     code = _kept(place)
     if code is not None:
         return loaded(code, target)
@@ -138,7 +138,7 @@ def compiled_meanwhile(text: str, target: Target) -> Library:
 
     def work() -> None:
         try:
-            coming.set_result(loaded(_made(text, target, place), target))
+            coming.set_result(loaded(_made(text, target, place, False), target))
         except Exception as failure:  # raised where the code is waited for
             coming.set_exception(failure)
 
@@ -146,11 +146,11 @@ def compiled_meanwhile(text: str, target: Target) -> Library:
     return Library(lambda: coming.result().engine())
 
 
-def _place(text: str, target: Target, passes: bool = False) -> Path:
+def _place(text: str, target: Target, passes: bool) -> Path:
     return _folder() / f"{_digest(text, target, passes)}.o"
 
 
-def _made(text: str, target: Target, place: Path, passes: bool = False) -> bytes:
+def _made(text: str, target: Target, place: Path, passes: bool) -> bytes:
     code = emitted(text, target, passes=passes)
     _keep(place, code)
     return code

@@ -268,7 +268,8 @@ def _ordered(
     leaf_columns: Indices,
     leaf_offsets: Indices,
 ) -> tuple[Layout, Indices]:
-    """The nodes below the root depth first, with their old numbers, and a slot for each: the one freed last, so that it is still in cache."""
+    """The nodes below the root depth first, with a slot for each, the one freed last, so that it is still in cache; and
+    their numbers before."""
     bounds, names, kind = offsets.tolist(), members.tolist(), kinds.tolist()
     order: list[int] = []
     state = bytearray(len(kind))
