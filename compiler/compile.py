@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 Type = Literal["float32", "float64"]
 Counted = tuple[Counts, Counts, list[Valued]]
 
-VERIFIED = 4096
+VERIFIED = 1024
 """Up to so many operations a Program is verified after each pass; a longer one when its loops are found."""
 
 
@@ -64,8 +64,9 @@ def program_of(circuit: Circuit) -> Program:
 def _folded(program: Program) -> Folded:
     """A Program after all passes, with what its tables are made of."""
     folded = fold(_by(common, _by(split, program)))
-    verify(folded.program)
     after = folded.program
+    if len(after.operations) < VERIFIED:
+        verify(after)
     if folded.recipe:
         after = _by(common, after)
     return replace(folded, program=_by(repeat, _by(reuse, after)))
