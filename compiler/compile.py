@@ -1,15 +1,15 @@
 """The back half of the line: from a circuit to an executable.
 
-    Circuit ─ lower ─► Program ─ split, reuse, repeat ─► Program ─ emit ─► engine ─► Executable (a torch module)
+    Circuit ─ lower ─► Program ─ split, common, fold, reuse, repeat ─► Program ─ emit ─► engine ─► Executable, a module
 
 Each arrow is one call below, in that order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
@@ -24,19 +24,21 @@ from ..ir.expression import Floats
 from ..ir.numbers import Numbers
 from ..ir.program.program import Program
 from ..ir.program.verify import verify
-from ..ir.query import MostProbable
-from ..ir.query.likelihood import Booleans
 from ..ir.span import caller
 from ..ir.store import Store
+from .folding import Folding, tables_of
 from .lowering.counting import Counts, Valued, counts
 from .lowering.lower import lower
-from .lowering.tables import depends, exactly, held, parameter_derivatives, values
+from .lowering.tables import depends, exactly, fed, feeds, held, parameter_derivatives, values
 from .needs import require
+from .programs.common import common
+from .programs.derived import OutOfRange
+from .programs.fold import Folded, fold
 from .programs.ranges import bounds
 from .programs.repeat import repeat
 from .programs.reuse import reuse
 from .programs.split import split
-from .queries import most_probable
+from .properties import check
 
 if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
@@ -56,15 +58,30 @@ VERIFIED = 4096
 
 def program_of(circuit: Circuit) -> Program:
     """The Program of a circuit after all passes, as it is compiled."""
-    return _passes(lower(circuit).program)
+    return _folded(lower(circuit).program).program
+
+
+def _folded(program: Program) -> Folded:
+    """A Program after all passes, with what its tables are made of."""
+    folded = fold(_by(common, _by(split, program)))
+    verify(folded.program)
+    after = folded.program
+    if folded.recipe:
+        after = _by(common, after)
+    return replace(folded, program=_by(repeat, _by(reuse, after)))
 
 
 def _passes(program: Program) -> Program:
-    for step in (split, reuse, repeat):
-        program = step(program)
-        if step is repeat or len(program.operations) < VERIFIED:
-            verify(program)
-    return program
+    """A Program after the passes that leave its tables as they are."""
+    return _by(repeat, _by(reuse, _by(common, _by(split, program))))
+
+
+def _by(step: Callable[[Program], Program], program: Program) -> Program:
+    """A Program after a pass."""
+    after = step(program)
+    if after is not program and (step is repeat or len(after.operations) < VERIFIED):
+        verify(after)
+    return after
 
 
 def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
@@ -74,6 +91,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     """
     with _packages():
         from ..backends.cpu.adjoint_vector import AdjointVector
+        from ..backends.cpu.machine import compiled_meanwhile
         from ..backends.cpu.scalar import Scalar
         from ..backends.cpu.vector import Vector
         from ..runtime.compiled import Compiled
@@ -81,14 +99,23 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     if not _runs_compiled(circuit):
         return Executable(circuit, None, _Compiler())
     lowered = lower(circuit)
-    program = _passes(lowered.program)
+    folded = _folded(lowered.program)
+    program = folded.program
     size = 4 if dtype == "float32" else 8
     made: dict[tuple[int, Numeric], Engine] = {}
-    vector = None if program.layouts else Vector(program, size)
+    feeding = feeds(lowered.tables)
+    by_node = frozenset(i for i, number in enumerate(folded.wanted) if number in feeding.by_node)
+    vector = None if program.layouts else Vector(program, size, make=compiled_meanwhile, by_node=by_node)
 
-    def engine(circuit: Circuit) -> Engine:
-        if vector is not None:
-            return vector
+    @cache
+    def plain() -> Engine:
+        return Vector(_passes(lowered.program), size, by_node=feeding.by_node)
+
+    folding = Folding(folded, vector, plain, size, feeding.by_node) if vector is not None else None
+
+    def engine(circuit: Circuit) -> Engine | Folding:
+        if folding is not None:
+            return folding
         numbers = _numbers(circuit, size)
         if numbers not in made:
             made[numbers] = Scalar(program, *numbers)
@@ -105,13 +132,19 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         if program.layouts:
             return None
         wanted = frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
-        return AdjointVector(split(lowered.program), size, wanted)
+        return AdjointVector(split(lowered.program), size, wanted, feeding.by_node)
+
+    def present(of: Callable[[Parameter], Floats], store: Callable[[], Store]) -> list[Floats]:
+        return fed(lowered.tables, feeding, of, store)
+
+    def exactly_held(store: Store, numbers: Sequence[int]) -> list[Floats]:
+        return held([lowered.tables[number] for number in numbers], store)
 
     def bundle(circuit: Circuit, targets: Sequence[str]) -> Bundle:
         return bundle_of(circuit, dtype, targets)
 
-    def of_parameters(store: Store, given: Sequence[Floats]) -> dict[Parameter, Floats]:
-        return parameter_derivatives(lowered.tables, store, given)
+    def of_parameters(store: Callable[[], Store], given: Sequence[Floats]) -> dict[Parameter, Floats]:
+        return parameter_derivatives(lowered.tables, feeding, store, given)
 
     def counted(store: Store, given: Sequence[Floats], missing: bool) -> Counted:
         return counts(lowered.tables, store, given, missing)
@@ -122,6 +155,8 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         lowered.variables,
         lowered.densities,
         tables,
+        None if vector is None else present,
+        exactly_held,
         bundle,
         lowered.program,
         linear,
@@ -130,7 +165,10 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         counted,
         lowered.sites,
     )
-    return Executable(circuit, compiled, _Compiler())
+    executable = Executable(circuit, compiled, _Compiler())
+    if vector is not None:
+        vector.library.wait()
+    return executable
 
 
 def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu") -> str:
@@ -159,10 +197,17 @@ def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] 
     if not _runs_compiled(circuit):
         raise not_compiled(circuit.name)
     lowered = lower(circuit)
-    program = _passes(lowered.program)
+    folded = _folded(lowered.program)
+    program = folded.program
     size, form = _form(circuit, program, dtype)
     numbers = Numbers(circuit.store)
     tables, exact = exactly(lowered.tables, circuit.store)
+    try:
+        if exact:
+            raise OutOfRange
+        tables = tables_of(folded, tables, size)
+    except OutOfRange:
+        program = _passes(lowered.program)
     return Bundle(
         circuit.name,
         _answered(circuit),
@@ -232,9 +277,9 @@ class _Compiler:
         """Proves what a query needs of the circuit."""
         require(Query(kind, kind, (circuit,), span=caller()))
 
-    def most_probable(self, circuit: Circuit, values: Floats, observed: Booleans) -> MostProbable:
-        """The most probable completion of each row, with proof where there is one."""
-        return most_probable(circuit, values, observed)
+    def deterministic(self, circuit: Circuit) -> bool:
+        """Whether the circuit is proved deterministic."""
+        return check(circuit, "deterministic")["deterministic"].status == "proved"
 
 
 def _runs_compiled(circuit: Circuit) -> bool:

@@ -6,7 +6,7 @@ on infinite domains how much each node is responsible for each row. Impossible r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,25 +82,27 @@ def flows(
 
 def compiled_flows(
     reverse: Reverse,
-    program: Program,
-    tables: list[Floats],
+    again: Callable[[Indices], Flows],
     codes: Indices,
     densities: Mapping[int, Floats],
     weights: Floats,
     threads: int,
+    whole: bool,
 ) -> Flows:
-    """As `flows`, for tables without negative numbers, by compiled code; the rows that its numbers do not hold as there."""
-    reverse.refill(tables)
-    found = reverse.run(codes, densities, weights, threads)
+    """As `flows`, by compiled code; what its numbers do not hold is taken by `again`, of rows by number.
+
+    Derivatives of tables that came by node come so; with what the sums over their values add, if `whole`.
+    """
+    found = reverse.run(codes, densities, weights, threads, whole)
     if found.unsure.any():
         rows = np.flatnonzero(found.unsure)
-        inner = {source: values[:, rows] for source, values in densities.items()}
-        again = flows(program, tables, codes[:, rows], inner, weights[rows])
-        found.log[rows] = again.log
-        for table, share in zip(found.tables, again.tables, strict=True):
-            table += share
-        for source, share in again.densities.items():
-            found.densities[source][:, rows] = share
+        more = again(rows)
+        found.log[rows] = more.log
+        for table, share in zip(found.tables, more.tables, strict=True):
+            by_node = table.shape != share.shape
+            table += share[:-1].T + (share[-1][:, None] if whole else 0.0) if by_node else share
+        for source, part in more.densities.items():
+            found.densities[source][:, rows] = part
     return Flows(found.log, found.tables, found.densities)
 
 

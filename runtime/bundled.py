@@ -25,7 +25,7 @@ from ..ir.semirings import LOG, SIGNED_LOG, Array, Log, SignedLog
 from ..ir.store import Store
 from .bundle import Bundle, save_bundle
 from .compiled import Bools, Engine, codes_of, density_logs, free_logs, with_first_values
-from .executable import as_array
+from .queries.evidence import as_array
 
 _ELEMENTS = 1 << 23
 """How many numbers the buffers of a Program that runs in logarithms may hold at once."""

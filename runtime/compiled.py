@@ -20,7 +20,6 @@ from ..ir.linear import Indices
 from ..ir.numbers import Numbers
 from ..ir.program.descent import Sites
 from ..ir.program.program import Program
-from ..ir.query.maximum import MostProbable
 from ..ir.semirings import SIGNED_LOG
 from ..ir.store import Store
 from .bundle import Bundle
@@ -31,6 +30,10 @@ Valued = tuple[tuple[Expression, ...], Variable, Floats]
 """The parameters of an input on a finite domain, its variable, and numbers per node and value, [width, n]."""
 
 _FAR = 2**30
+
+
+Exactly = Callable[[Sequence[int]], Sequence[Floats]]
+"""Tables by number, with a row for sums over values; NaN throughout where no float64 holds an entry."""
 
 
 class Answer(Protocol):
@@ -48,6 +51,10 @@ class Engine(Protocol):
 
     def refill(self, tables: Sequence[Floats]) -> None:
         """Takes other values for the tables."""
+        ...
+
+    def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
+        """Takes tables as `Compiled.fed` gives them; False where they are not this engine's to hold."""
         ...
 
     def run(self, codes: Indices | Codes, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
@@ -77,14 +84,22 @@ class Derived(Protocol):
 class Reverse(Protocol):
     """Code for the adjoint of a Program."""
 
-    def refill(self, tables: Sequence[Floats]) -> None:
-        """Takes other values for the tables, none of them negative."""
+    def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
+        """As an engine does."""
         ...
 
     def run(
-        self, codes: Indices | Codes, densities: Mapping[int, Floats], weights: Floats, threads: int = 1
+        self,
+        codes: Indices | Codes,
+        densities: Mapping[int, Floats],
+        weights: Floats,
+        threads: int = 1,
+        whole: bool = True,
     ) -> Derived:
-        """Derivatives of Σ weight · log p over codes [columns, batch], as `Engine.run` takes them."""
+        """Derivatives of Σ weight · log p over codes [columns, batch], as `Engine.run` takes them.
+
+        Those of tables that came by node come so; with what sums over their values add, if `whole`.
+        """
         ...
 
 
@@ -94,12 +109,13 @@ class Compiled:
 
     `tables` gives NaN for tables with entries out of the range of float64, `linear` 0 for what underflows there.
     `engine` gives the one whose numbers hold the circuit over its present parameters: the same one, as a rule.
-    `bundle` gives what is saved of the circuit, with code for targets by name. `lowered` is the Program before its
-    passes, whose buffers are filled once: its reverse is derived from it, and `reverse` gives code for that, where
-    there is any, made when first asked for. From derivatives with respect to tables, `derivatives` gives those of
-    parameters. `counts` gives the expected counts of entries of weights and tables, [ones, zeros] of probabilities, and
-    counts of each value for inputs without a closed-form step; its flag says whether missing values count. `sites` say
-    where the circuit chooses in `lowered`.
+    `fed` gives tables as they lie in parameters, from these and from a store of them, for engines that `load` such;
+    `exactly` gives some by number. `bundle` gives what is saved of the circuit, with code for targets by name.
+    `lowered` is the Program before its passes, whose buffers are filled once: its reverse is derived from it, and
+    `reverse` gives code for that, where there is any, made when first asked for. From derivatives with respect to
+    tables, `derivatives` gives those of parameters. `counts` gives the expected counts of entries of weights and tables,
+    [ones, zeros] of probabilities, and counts of each value for inputs without a closed-form step; its flag says whether
+    missing values count. `sites` say where the circuit chooses in `lowered`.
     """
 
     engine: Callable[[Circuit], Engine]
@@ -107,11 +123,13 @@ class Compiled:
     variables: tuple[Variable, ...]
     densities: tuple[Input, ...]
     tables: Callable[[Store], Sequence[Floats]]
+    fed: Callable[[Callable[[Parameter], Floats], Callable[[], Store]], list[Floats]] | None
+    exactly: Callable[[Store, Sequence[int]], Sequence[Floats]]
     bundle: Callable[[Circuit, Sequence[str]], Bundle]
     lowered: Program
     linear: Callable[[Store], Sequence[Floats]]
     reverse: Callable[[], Reverse | None]
-    derivatives: Callable[[Store, Sequence[Floats]], dict[Parameter, Floats]]
+    derivatives: Callable[[Callable[[], Store], Sequence[Floats]], dict[Parameter, Floats]]
     counts: Callable[
         [Store, Sequence[Floats], bool], tuple[dict[Parameter, Floats], dict[Parameter, Floats], list[Valued]]
     ]
@@ -128,8 +146,8 @@ class Compiler(Protocol):
         """
         ...
 
-    def most_probable(self, circuit: Circuit, values: Floats, observed: Bools) -> MostProbable:
-        """The most probable completion of each row, exact with proof where the circuit is deterministic."""
+    def deterministic(self, circuit: Circuit) -> bool:
+        """Whether the circuit is proved deterministic."""
         ...
 
 

@@ -54,9 +54,7 @@ def adjoint_plan(adjoint: Adjoint, wanted: frozenset[int], vectors: Vectors) -> 
     planner = Planner(replace(program, operations=tuple(forward), buffers=adjoint.buffers), vectors)
     arena = planner.lay(_tables(adjoint))
     gradients, sums = _gradients(adjoint, wanted, vectors)
-    records = [
-        _record(planner, adjoint, wanted, gradients, position) for position in range(len(adjoint.moves))
-    ]
+    records = [_record(planner, adjoint, wanted, gradients, position) for position in range(len(adjoint.moves))]
     return AdjointPlan(
         np.array(records, dtype=np.int64).reshape(-1, len(FIELDS)),
         tuple(planner.kernels),
@@ -85,9 +83,7 @@ def _tables(adjoint: Adjoint) -> Iterator[tuple[str, int]]:
                     yield place
 
 
-def _gradients(
-    adjoint: Adjoint, wanted: frozenset[int], vectors: Vectors
-) -> tuple[Places, int]:
+def _gradients(adjoint: Adjoint, wanted: frozenset[int], vectors: Vectors) -> tuple[Places, int]:
     """Where the sums of each table stand: every table that is loaded, and the maps that are wanted."""
     places: Places = {}
     offset = 0
@@ -107,9 +103,7 @@ def _gradients(
     return places, offset
 
 
-def _record(
-    planner: Planner, adjoint: Adjoint, wanted: frozenset[int], gradients: Places, position: int
-) -> list[int]:
+def _record(planner: Planner, adjoint: Adjoint, wanted: frozenset[int], gradients: Places, position: int) -> list[int]:
     move, (nodes, below) = adjoint.moves[position], adjoint.widths[position]
     slots, program = planner.slots, adjoint.program
     match move:

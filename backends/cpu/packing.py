@@ -104,7 +104,10 @@ def unpack(kernels: tuple[Kernel, ...], vectors: Vectors) -> Function:
 
 
 def _dispatch(
-    f: Function, kernels: tuple[Kernel, ...], fields: tuple[str, ...], one: Callable[[Kernel, dict[str, str], str], None]
+    f: Function,
+    kernels: tuple[Kernel, ...],
+    fields: tuple[str, ...],
+    one: Callable[[Kernel, dict[str, str], str], None],
 ) -> None:
     def record(i: str) -> None:
         place = f.at("%records", i, 8 * len(fields))

@@ -216,9 +216,7 @@ def pairs(
                 return [f.fma(derivative, y, total)]
 
             total = f.loop(second, inner, carried=[(v.floats, "zeroinitializer")])[0]
-            _give(
-                f, f.multiply(total, left.scale), f.at(f.at(values(f, shares[0]), i, ROW), c, v.bytes), adds[0]
-            )
+            _give(f, f.multiply(total, left.scale), f.at(f.at(values(f, shares[0]), i, ROW), c, v.bytes), adds[0])
 
         f.loop(first, outer)
 
@@ -307,5 +305,3 @@ def scale(
             _sum_into(f, found, f.at(gradient, k, v.size))
 
     f.loop(nodes, each)
-
-

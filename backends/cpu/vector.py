@@ -20,6 +20,7 @@ from .batch import INTEGER, POINTER, Answer, Bytes, Codes, Make, buffers, copied
 from .builder import module
 from .driver import ANSWERS, driver
 from .machine import Library, Target, compiled, host
+from .packed import Exactly, Packing
 from .plan import Plan, plan
 from .state import STATE
 from .vectors import ROW, Vectors
@@ -43,7 +44,9 @@ class Vector:
     size: int
     target: Target = field(default_factory=host)
     make: Make = compiled
+    by_node: frozenset[int] = frozenset()
     vectors: Vectors = field(init=False)
+    packing: Packing | None = field(init=False, default=None)
     plan: Plan = field(init=False)
     arena: Bytes = field(init=False)
     library: Library = field(init=False)  # the code dies with it
@@ -66,6 +69,16 @@ class Vector:
         fresh = arena.aligned(self.plan.arena)
         arena.fill(self.plan, tables, self.vectors, fresh)
         self.arena = fresh
+
+    def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
+        """Tables as they lie in parameters, those `by_node` without the row of sums; False where some are negative."""
+        if self.packing is None:
+            self.packing = Packing(self.plan, self.program.tables, self.by_node, self.vectors, self.target)
+        fresh = self.packing.fill(tables, exactly)
+        if fresh is None:
+            return False
+        self.arena, _ = fresh
+        return True
 
     def run(self, codes: Indices | Codes, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
         """The answer for codes [columns, batch] and logarithms of densities [nodes, batch] by source."""

@@ -21,7 +21,7 @@ from ...ir.numbers import Numbers
 from ...ir.pullback import copied_back, polynomial_in, pullback
 from ...ir.semirings import LINEAR
 from ...ir.store import Store
-from .tables import Table, Weights, parts_of
+from .tables import Table, Weights, of_values, parts_of
 
 Counts = dict[Parameter, Floats]
 Valued = tuple[tuple[Expression, ...], Variable, Floats]
@@ -50,7 +50,7 @@ def counts(
                 continue
             if not any(map(is_learnable, part.parameters)):
                 continue
-            table = own[:-1].T + (own[-1][:, None] if missing else 0.0)
+            table = of_values(part, own, missing)
             values = domain_values(part.variable)
             match part.family:
                 case Categorical() | TableFamily():

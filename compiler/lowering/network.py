@@ -56,9 +56,7 @@ def _is_sparse(linear: LinearMap) -> bool:
             return False
 
 
-def layout_of(
-    circuit: Circuit, columns: Mapping[Variable, int]
-) -> tuple[Layout, Laid, Laid, tuple[Indices, Indices]]:
+def layout_of(circuit: Circuit, columns: Mapping[Variable, int]) -> tuple[Layout, Laid, Laid, tuple[Indices, Indices]]:
     """The circuit's scalar nodes laid out, with the sources of their leaves and weights.
 
     Last, for each node its place among the circuit's, −1 for those inside of a map, and the number of its choice there.
@@ -270,7 +268,8 @@ def _ordered(
     leaf_columns: Indices,
     leaf_offsets: Indices,
 ) -> tuple[Layout, Indices]:
-    """The nodes below the root depth first, with their old numbers, and a slot for each: the one freed last, so that it is still in cache."""
+    """The nodes below the root depth first, with a slot for each, the one freed last, so that it is still in cache; and
+    their numbers before."""
     bounds, names, kind = offsets.tolist(), members.tolist(), kinds.tolist()
     order: list[int] = []
     state = bytearray(len(kind))

@@ -15,7 +15,7 @@ import numpy as np
 from ..expression import Floats
 from ..linear import Indices
 from .filled import Filled
-from .operation import AllPairs, Contract, Density, Fill, Gather, Join, Load, Multiply, Network, Scale
+from .operation import AllPairs, Contract, Density, Fill, Gather, Join, Load, Multiply, Network, Repeat, Scale
 from .program import PRODUCT
 from .ranks import Ranked
 
@@ -75,7 +75,8 @@ def descend(filled: Filled, columns: Indices, sites: Sites, rule: Rule) -> Itera
 
     for position in range(len(program.operations) - 1, -1, -1):
         step = program.operations[position]
-        found = above.pop(step.out, None)  # type: ignore[union-attr]
+        assert not isinstance(step, Repeat)
+        found = above.pop(step.out, None)
         if found is None:
             continue
         reached = merged(found, count)

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from ..expression import Floats
 from ..linear import Indices
-from ..semirings.logarithmic import log_matmul, reduceat
-from .operation import AllPairs, Contract, Density, Fill, Gather, Join, Load, Multiply, Network, Scale
+from ..semirings.logarithmic import log_matmul
+from ..semirings.semiring import reduceat
+from .operation import AllPairs, Contract, Density, Fill, Gather, Join, Load, Multiply, Network, Repeat, Scale, reads
 from .program import PRODUCT
 from .ranks import Rank, Ranked
 from .tabled import Tabled
@@ -30,7 +31,7 @@ _LEAST = 2.0**-1000
 _LOST = 2.0**-1074
 _SURE = 1e-14
 _FAR = -700.0  # the power of two by which a part of a join may be smaller than the largest, and still be told from 0
-_CHUNK = 1 << 16
+_CHUNK = 1 << 17
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +48,7 @@ class Rows:
 
     @property
     def count(self) -> int:
-        return self.codes.shape[1]
+        return int(self.codes.shape[1])
 
     def part(self, rows: slice | Indices) -> Rows:
         return Rows(
@@ -92,9 +93,9 @@ class Filled:
         """The logarithm of the root, [batch]."""
         found = self.buffers[self.tabled.program.root]
         if self.log or self.log_nodes:
-            return found.values[0]
+            return np.asarray(found.values[0])
         with np.errstate(divide="ignore"):
-            log = np.log(found.values[0])
+            log: Floats = np.log(found.values[0])
         return log if found.exponents is None else log + found.exponents * np.log(2.0)
 
     @property
@@ -103,7 +104,7 @@ class Filled:
         found = self.buffers[self.tabled.program.root]
         if found.lost is None:
             return np.zeros(self.rows.count, dtype=bool)
-        return np.asarray(~(found.lost <= _SURE * found.values[0]) & (found.lost > 0))
+        return np.asarray(~(found.lost <= _SURE * found.values[0]))
 
 
 def filled(tabled: Tabled, rows: Rows, numeric: Numeric = "scaled", keep: bool = True) -> Filled:
@@ -142,7 +143,7 @@ def filled(tabled: Tabled, rows: Rows, numeric: Numeric = "scaled", keep: bool =
                 buffer = _contracted(out, step)
             case Network():
                 buffer = _network(out, step)
-            case _:
+            case Repeat():
                 raise AssertionError("the Program has no loops")
         out.buffers[step.out] = buffer
         for source in last.get(position, ()):
@@ -151,11 +152,10 @@ def filled(tabled: Tabled, rows: Rows, numeric: Numeric = "scaled", keep: bool =
 
 
 def _last_uses(tabled: Tabled) -> dict[int, list[int]]:
-    from .operation import reads
-
     last: dict[int, int] = {}
     for position, step in enumerate(tabled.program.operations):
-        for source in reads(step):  # type: ignore[arg-type]
+        assert not isinstance(step, Repeat)
+        for source in reads(step):
             last[source] = position
     out: dict[int, list[int]] = {}
     for source, position in last.items():
@@ -207,7 +207,8 @@ def _scaled(buffer: Buffer) -> Buffer:
     positive = values[values > 0]
     low = float(positive.min()) if positive.size else 1.0
     if lost is not None:
-        lost = lost * factor
+        with np.errstate(over="ignore"):  # infinite: nothing is known of the row
+            lost = lost * factor
     if buffer.low * float(factor.min(initial=1.0)) < _LEAST:
         lost = (0.0 if lost is None else lost) + np.full(values.shape[1], _LOST)
     exponents = power if buffer.exponents is None else buffer.exponents + power
@@ -229,10 +230,11 @@ def _product(out: Filled, a: Buffer, b: Buffer, pairs: bool) -> Buffer:
         return Buffer(values)
     low, high = a.low * b.low, a.high * b.high
     lost = None
-    if a.lost is not None or b.lost is not None:
-        lost = (0.0 if a.lost is None else a.lost * b.high) + (0.0 if b.lost is None else b.lost * a.high)
-    if low < _LEAST:
-        lost = (0.0 if lost is None else lost) + np.full(values.shape[1], _LOST)
+    if a.lost is not None or b.lost is not None or low < _LEAST:
+        lost = np.full(values.shape[1], _LOST if low < _LEAST else 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            lost += 0.0 if a.lost is None else a.lost * b.high
+            lost += 0.0 if b.lost is None else b.lost * a.high
     return _settled(values, low, high, _plus(a.exponents, b.exponents), lost)
 
 
@@ -250,7 +252,8 @@ def _joined(out: Filled, parts: list[Buffer]) -> Buffer:
         low, high = min(part.low for part in parts), max(part.high for part in parts)
         return Buffer(values, low, high, exponents, np.max(losses, axis=0) if losses else None)
     parts = [_scaled(part) for part in parts]
-    held = np.array([np.where(part.values.any(axis=0), part.exponents, -np.inf) for part in parts])
+    powers = [np.zeros(out.rows.count) if part.exponents is None else part.exponents for part in parts]
+    held = np.array([np.where(p.values.any(axis=0), own, -np.inf) for p, own in zip(parts, powers, strict=True)])
     top = held.max(axis=0)
     top = np.where(np.isneginf(top), 0.0, top)
     together: list[Floats] = []
@@ -280,7 +283,8 @@ def _contracted(out: Filled, step: Contract) -> Buffer:
         return Buffer(values)
     low, _ = out.tabled.bounds(step.table)
     most = out.tabled.most(step.table)
-    lost = None if source.lost is None else source.lost * most
+    with np.errstate(over="ignore", invalid="ignore"):
+        lost = None if source.lost is None else source.lost * most
     if low * source.low < _LEAST:
         lost = (0.0 if lost is None else lost) + np.full(values.shape[1], _LOST * step.columns)
     return _settled(values, low * source.low, most * source.high, source.exponents, lost)

@@ -17,7 +17,7 @@ from ..expression import Floats
 from ..linear import Indices
 from ..semirings.logarithmic import log_matmul
 from .filled import Filled, laid_in, read_index, write_index
-from .operation import AllPairs, Contract, Density, Fill, Gather, Join, Load, Multiply, Network, Scale
+from .operation import AllPairs, Contract, Density, Fill, Gather, Join, Load, Multiply, Network, Repeat, Scale
 from .program import PRODUCT
 from .ranks import Ranked
 
@@ -44,8 +44,8 @@ def shares(filled: Filled) -> Iterator[Share]:
         above[buffer] = above[buffer] + share if buffer in above else share
 
     for step in reversed(program.operations):
-        assert not hasattr(step, "body")
-        share = above.pop(step.out, None)  # type: ignore[union-attr]
+        assert not isinstance(step, Repeat)
+        share = above.pop(step.out, None)
         if share is None:
             continue
         match step:
@@ -175,5 +175,3 @@ def _gathered(edges: Floats, order: Indices, starts: Indices, nodes: slice) -> F
     if len(some):
         out[some] = np.add.reduceat(mine, (bounds - bounds[0])[:-1][some], axis=0)
     return out
-
-

@@ -63,7 +63,7 @@ def upper_bound(circuit: Circuit, evidence: Evidence) -> Floats:
     return evaluate(circuit, BOUND, evidence)
 
 
-# The logarithm of a circuit's value in rows of data where a mask says what is summed out, −inf where it is not positive.
+# The logarithm of a circuit's value in rows where a mask says what is summed out, −inf where it is not positive.
 Score = Callable[[Floats, Booleans], Floats]
 
 

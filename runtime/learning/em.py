@@ -110,7 +110,7 @@ class Steps:
         Raises: DanausError `impossible-row`, naming the first row whose likelihood is zero.
         """
         model = self._model
-        found = model.flows_of_tables(values, observed, np.ones(len(values)))
+        found = model.flows_of_tables(values, observed, np.ones(len(values)), whole=False)
         require_possible(found.log, numbers)
         compiled = model.compiled
         assert compiled is not None

@@ -76,4 +76,4 @@ def _modes(questions: Questions, found: Filled, met: Met, reached: Reached) -> F
             starts = found.tabled.program.layouts[layout].leaf_offsets[reached.nodes]
             size = found.tabled.program.columns[met.column]
             chosen = found.tabled.tables[leaves][starts[:, None] + np.arange(size)].argmax(axis=1)
-    return first_value(questions.variables[met.column].domain) + chosen.astype(np.float64)
+    return np.asarray(first_value(questions.variables[met.column].domain) + chosen, dtype=np.float64)

@@ -56,15 +56,20 @@ def conditional(
     return answers
 
 
-def posterior(questions: Questions, rows: Rows, positions: Sequence[int]) -> tuple[dict[int, Floats], Bools]:
+def posterior(
+    questions: Questions, rows: Rows, positions: Sequence[int], nodes: int = 0
+) -> tuple[dict[int, Floats], Bools]:
     """For each column the shares of its values, or of its input nodes on an infinite domain, [n, batch]; and the rows
-    that are impossible, whose shares mean nothing."""
+    that are impossible, whose shares mean nothing.
+
+    Where there are so many `nodes` in the one input on each column, their shares, whatever the domain.
+    """
     sizes = questions.tabled.program.columns
     out: dict[int, Floats] = {}
     for position in positions:
         parts = [block.width for block in questions.densities if block.variable == questions.columns[position]]
         free = position in questions.free
-        count = sizes[position] if sizes[position] else sum(parts)
+        count = nodes or sizes[position] or sum(parts)
         out[position] = np.full((count, rows.count), 1.0 / max(1, count) if free else 0.0)
     impossible = np.zeros(rows.count, dtype=bool)
     used = [position for position in positions if position not in questions.free]
@@ -72,11 +77,11 @@ def posterior(questions: Questions, rows: Rows, positions: Sequence[int]) -> tup
         impossible[names] = np.isneginf(found.root[places])
         if not used:
             continue
-        whole = _write(questions, found, names, places, used, out)
+        whole = _write(questions, found, names, places, used, out, nodes > 0)
         lost = places[~whole & ~impossible[names]]
         if len(lost):
             again = filled(questions.tabled, found.rows.part(lost), "log")
-            _write(questions, again, names[~whole & ~impossible[names]], np.arange(len(lost)), used, out)
+            _write(questions, again, names[~whole & ~impossible[names]], np.arange(len(lost)), used, out, nodes > 0)
     return out, impossible
 
 
@@ -87,10 +92,11 @@ def _write(
     places: Indices,
     positions: Sequence[int],
     out: dict[int, Floats],
+    nodes: bool,
 ) -> Bools:
     """Writes the shares of some rows, normalised; which rows had them whole, [rows]."""
     joint = {position: np.zeros((len(out[position]), len(places))) for position in positions}
-    for position, first, values in _by_value(questions, found, set(positions)):
+    for position, first, values in _by_value(questions, found, set(positions), nodes):
         joint[position][first : first + len(values)] += values[:, places]
     whole = np.ones(len(places), dtype=bool)
     for position, mass in joint.items():
@@ -101,7 +107,7 @@ def _write(
     return whole
 
 
-def _by_value(questions: Questions, found: Filled, wanted: set[int]) -> Iterator[tuple[int, int, Floats]]:
+def _by_value(questions: Questions, found: Filled, wanted: set[int], nodes: bool) -> Iterator[tuple[int, int, Floats]]:
     """For each input on a wanted column the shares of its values, [values, batch], or of its nodes, and where these
     begin among those of all inputs on that column."""
     for share in shares(found):
@@ -112,6 +118,11 @@ def _by_value(questions: Questions, found: Filled, wanted: set[int]) -> Iterator
                 before = questions.densities[:source]
                 variable = questions.densities[source].variable
                 yield share.column, sum(block.width for block in before if block.variable == variable), share.shares
+            case Load() if nodes:
+                yield share.column, 0, share.shares
+            case Network() if nodes:
+                assert share.leaves is not None
+                yield share.column, 0, share.shares[np.argsort(share.leaves)]
             case Load(table=table):
                 yield share.column, 0, _of_values(found.tabled.tables[table], share.shares)
             case Network(leaves=leaves):
@@ -122,7 +133,7 @@ def _of_values(table: Floats, nodes: Floats) -> Floats:
     """The shares of values [values, batch] from those of nodes whose values are the table's [values + 1, nodes]."""
     total = table[-1]
     each = np.divide(table[:-1], total, out=np.zeros_like(table[:-1]), where=total > 0)
-    return each @ nodes
+    return np.asarray(each @ nodes)
 
 
 def _of_leaves(found: Filled, leaves: int, share: Share) -> Floats:

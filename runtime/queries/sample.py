@@ -54,10 +54,12 @@ def sample_given(questions: Questions, values: Floats, observed: Bools, seed: in
     """
     out = np.array(values, dtype=np.float64)
     rows = questions.rows(values, observed)
-    require_possible(questions.name, ~np.isneginf(questions.log(rows)))
+    possible = np.ones(rows.count, dtype=bool)
     for names, places, found in questions.filled(rows):
-        if len(names):
+        possible[names] = ~np.isneginf(found.root[places])
+        if len(names) and possible.all():
             _draw(questions, found, names, places, out, observed[names], seed)
+    require_possible(questions.name, possible)
     return out
 
 
