@@ -22,12 +22,15 @@ from ..ir.diagnostic import DanausError, error
 from ..ir.domain import FiniteDomain
 from ..ir.expression import Floats
 from ..ir.numbers import Numbers
+from ..ir.program.descent import Sites
+from ..ir.program.operation import unrolled
 from ..ir.program.program import Program
 from ..ir.program.verify import verify
+from ..ir.query.exactness import one_path
 from ..ir.span import caller
 from ..ir.store import Store
 from .lowering.counting import Counts, counts
-from .lowering.lower import lower
+from .lowering.lower import Lowered, lower
 from .lowering.tables import depends, exactly, fed, feeds, held, parameter_derivatives
 from .needs import require
 from .programs.ranges import bounds
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
     from ..backends.cpu.network import Numeric
     from ..ir.expression import Parameter
-    from ..runtime.bundle import Bundle
+    from ..runtime.bundle import Bundle, Walks
     from ..runtime.collection import Collection
     from ..runtime.compiled import Reverse
     from ..runtime.executable import Executable
@@ -166,9 +169,10 @@ def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] 
     size, form = _form(circuit, program, dtype)
     numbers = Numbers(circuit.store)
     tables, exact = exactly(lowered.tables, circuit.store)
+    walks = _walks(circuit, lowered, program, any(bool((table < 0).any()) for table in tables) or bool(exact))
     return Bundle(
         circuit.name,
-        _answered(circuit),
+        _answered(circuit, lowered, walks is not None),
         circuit.variables,
         lowered.variables,
         tuple(circuit.variables.index(variable) for variable in circuit.free),
@@ -182,16 +186,52 @@ def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] 
         tuple(tuple(numbers.floats(block.parameters)) for block in lowered.densities),
         compiler(),
         codes_of(program, size, form, targets),
+        walks,
     )
 
 
-def _answered(circuit: Circuit) -> tuple[str, ...]:
-    """The queries of a bundle: a likelihood always, what sums something out where it is proved to do so."""
+def _answered(circuit: Circuit, lowered: Lowered, walks: bool) -> tuple[str, ...]:
+    """The queries of a bundle: a likelihood always, what sums something out where it is proved to do so.
+
+    Those that walk back from the root need numbers that are not negative and are within float64.
+    """
+    from ..runtime.queries.latents import latents_of
+
+    found = ["likelihood"]
+    if _is_met("marginal", circuit):
+        found += ["marginal", "partition"]
+        if walks:
+            found += ["conditional", "moment"]
+            found += [kind for kind in ("map", "sample", "hamming") if _is_met(kind, circuit)]
+            if latents_of(lowered.program, len(circuit.variables)) is not None:
+                found += ["decode", "posterior"]
+    return tuple(found)
+
+
+def _is_met(kind: str, circuit: Circuit) -> bool:
+    """Whether what a query needs of a circuit is proved."""
     try:
-        require(Query("marginal", "marginal", (circuit,)))
+        require(Query(kind, kind, (circuit,)))
     except DanausError:
-        return ("likelihood",)
-    return ("likelihood", "marginal", "partition")
+        return False
+    return True
+
+
+def _walks(circuit: Circuit, lowered: Lowered, program: Program, beyond: bool) -> Walks | None:
+    """What walks over a bundle's Program take of the circuit; None where its numbers are `beyond` them."""
+    from ..runtime.bundle import Walks
+
+    if beyond:
+        return None
+    sites = lowered.sites
+    if not program.layouts:  # products that were split make no choices; all else is in the same order
+        place = {step.out: position for position, step in enumerate(unrolled(lowered.program.operations))}
+        after = [place.get(step.out, -1) for step in unrolled(split(lowered.program).operations)]
+        there = np.array(after, dtype=np.int64)
+        places = np.where(there < 0, -1, sites.places[there])
+        sites = Sites(places, np.where(there < 0, 0, sites.numbers[there]), sites.node_places, sites.node_numbers)
+    deterministic = check(circuit, "deterministic")["deterministic"].status == "proved"
+    return Walks(sites, circuit.nodes, deterministic, one_path(circuit)[0].root is circuit.root)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from ..ir.domain import Bool, Cat, Count, Domain, Int, Real, Variable
 from ..ir.expression import Floats, constant
 from ..ir.family import Family, Gaussian, Indicator, One, Poisson, name_of
 from ..ir.program import serial
+from ..ir.program.descent import Sites
 from ..ir.program.operation import Density, unrolled
 from ..ir.program.program import Program
 from ..ir.program.verify import verify
@@ -33,6 +34,7 @@ from .package import MANIFEST, Package, write
 
 FORMAT = 1
 _FAMILIES: dict[str, Family] = {name_of(family): family for family in (Gaussian(), Poisson(), One())}
+_SITES = ("places", "numbers", "node_places", "node_numbers")
 PROGRAM = "programs/likelihood.json"
 PARAMETERS = "parameters.safetensors"
 
@@ -49,15 +51,27 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Bundle:
-    """A circuit's likelihood: Program, numbers, code.
+class Walks:
+    """What walks back from the root take of a circuit: where it chooses, operation by operation with loops spelt out,
+    its number of nodes, whether it is proved deterministic, and whether each assignment, with its latents, is one path.
+    """
 
-    `queries` are what it may be asked: a likelihood, and "marginal" and "partition" where the circuit is proved smooth
-    and decomposable. `columns` are the Program's variables, those of the circuit first; `free` are positions of
-    variables that multiply a row by their number of values where they are missing. `tables` are float64; `exact` has
-    logarithms and signs, [..., 2], of those whose entries float64 cannot hold. `size` and `form` are the bytes of a
-    number in the code, and whether it stands for itself ("linear", with a power of two per buffer in a Program of
-    vectors) or for its logarithm.
+    sites: Sites
+    nodes: int
+    deterministic: bool
+    single: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bundle:
+    """A circuit: Program, numbers, code.
+
+    `queries` are what it may be asked: a likelihood, and others where the circuit is proved to have what they need;
+    those beyond marginals take `walks`. `columns` are the Program's variables, those of the circuit first; `free` are
+    positions of variables that multiply a row by their number of values where they are missing. `tables` are float64;
+    `exact` has logarithms and signs, [..., 2], of those whose entries float64 cannot hold. `size` and `form` are the
+    bytes of a number in the code, and whether it stands for itself ("linear", with a power of two per buffer in a
+    Program of vectors) or for its logarithm.
     """
 
     name: str
@@ -75,6 +89,7 @@ class Bundle:
     parameters: tuple[tuple[Floats, ...], ...]
     compiler: Mapping[str, str]
     codes: tuple[Code, ...]
+    walks: Walks | None = None
 
 
 def save_bundle(bundle: Bundle, path: Path) -> None:
@@ -93,6 +108,9 @@ def files_of(bundle: Bundle) -> dict[str, bytes]:
     arrays |= {f"exact.{i}": table for i, table in bundle.exact.items()}
     for source, values in enumerate(bundle.parameters):
         arrays |= {f"density.{source}.{i}": value for i, value in enumerate(values)}
+    walks = bundle.walks
+    if walks is not None:
+        arrays |= {f"sites.{name}": getattr(walks.sites, name).astype(np.int64) for name in _SITES}
     files = {
         PROGRAM: _text(program),
         PARAMETERS: save({name: np.ascontiguousarray(array) for name, array in arrays.items()}),
@@ -119,6 +137,9 @@ def files_of(bundle: Bundle) -> dict[str, bytes]:
         "numbers": {"bytes": bundle.size, "form": bundle.form},
         "densities": [_density(block, bundle.columns) for block in bundle.densities],
         "exact": sorted(bundle.exact),
+        "walks": None
+        if walks is None
+        else {"nodes": walks.nodes, "deterministic": walks.deterministic, "single": walks.single},
         "program": PROGRAM,
         "parameters": PARAMETERS,
         "kernels": kernels,
@@ -204,6 +225,7 @@ def _bundle(package: Package, manifest: Mapping[str, Any]) -> Bundle:
             )
             for each in manifest["kernels"]
         ),
+        _read_walks(manifest.get("walks"), arrays, program),
     )
     assert bundle.size in (4, 8) and bundle.form in ("linear", "log") and len(columns) == len(program.columns)
     assert all(column.size == (size or None) for column, size in zip(columns, program.columns, strict=True))
@@ -213,6 +235,17 @@ def _bundle(package: Package, manifest: Mapping[str, Any]) -> Bundle:
             assert (columns[step.column], step.nodes) == (block.variable, block.width)
     assert all(0 <= position < len(own) for position in bundle.free)
     return bundle
+
+
+def _read_walks(data: Mapping[str, Any] | None, arrays: Mapping[str, Array], program: Program) -> Walks | None:
+    if data is None:
+        return None
+    sites = Sites(*(arrays[f"sites.{name}"] for name in _SITES))
+    count = sum(1 for _ in unrolled(program.operations))
+    inner = program.layouts[0].nodes if program.layouts else 0
+    for array, length in zip((getattr(sites, name) for name in _SITES), (count, count, inner, inner), strict=True):
+        assert array.dtype == np.int64 and array.shape == (length,) and array.min(initial=0) >= -1
+    return Walks(sites, int(data["nodes"]), bool(data["deterministic"]), bool(data["single"]))
 
 
 def _floats(array: Array, shape: tuple[int, ...]) -> Floats:
