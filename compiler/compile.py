@@ -1,6 +1,6 @@
 """The back half of the line: from a circuit to an executable.
 
-    Circuit ─ lower ─► Program ─ split, reuse, repeat ─► Program ─ emit ─► engine ─► Executable (a torch module)
+    Circuit ─ lower ─► Program ─ split, common, fold, reuse, repeat ─► Program ─ emit ─► engine ─► Executable, a module
 
 Each arrow is one call below, in that order.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
@@ -22,17 +22,19 @@ from ..ir.diagnostic import DanausError, error
 from ..ir.domain import FiniteDomain
 from ..ir.expression import Floats
 from ..ir.numbers import Numbers
-from ..ir.program.descent import Sites
-from ..ir.program.operation import unrolled
 from ..ir.program.program import Program
 from ..ir.program.verify import verify
 from ..ir.query.exactness import one_path
 from ..ir.span import caller
 from ..ir.store import Store
-from .lowering.counting import Counts, counts
+from .folding import Folding, tables_of
+from .lowering.counting import Counts, Valued, counts
 from .lowering.lower import Lowered, lower
-from .lowering.tables import depends, exactly, fed, feeds, held, parameter_derivatives
+from .lowering.tables import depends, exactly, fed, feeds, held, parameter_derivatives, values
 from .needs import require
+from .programs.common import common
+from .programs.derived import OutOfRange
+from .programs.fold import Folded, fold
 from .programs.ranges import bounds
 from .programs.repeat import repeat
 from .programs.reuse import reuse
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
     from ..runtime.executable import Executable
 
 Type = Literal["float32", "float64"]
-Both = tuple[Counts, Counts]
+Counted = tuple[Counts, Counts, list[Valued]]
 
 VERIFIED = 4096
 """Up to so many operations a Program is verified after each pass; a longer one when its loops are found."""
@@ -57,15 +59,30 @@ VERIFIED = 4096
 
 def program_of(circuit: Circuit) -> Program:
     """The Program of a circuit after all passes, as it is compiled."""
-    return _passes(lower(circuit).program)
+    return _folded(lower(circuit).program).program
+
+
+def _folded(program: Program) -> Folded:
+    """A Program after all passes, with what its tables are made of."""
+    folded = fold(_by(common, _by(split, program)))
+    verify(folded.program)
+    after = folded.program
+    if folded.recipe:
+        after = _by(common, after)
+    return replace(folded, program=_by(repeat, _by(reuse, after)))
 
 
 def _passes(program: Program) -> Program:
-    for step in (split, reuse, repeat):
-        program = step(program)
-        if step is repeat or len(program.operations) < VERIFIED:
-            verify(program)
-    return program
+    """A Program after the passes that leave its tables as they are."""
+    return _by(repeat, _by(reuse, _by(common, _by(split, program))))
+
+
+def _by(step: Callable[[Program], Program], program: Program) -> Program:
+    """A Program after a pass."""
+    after = step(program)
+    if after is not program and (step is repeat or len(after.operations) < VERIFIED):
+        verify(after)
+    return after
 
 
 def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
@@ -75,6 +92,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     """
     with _packages():
         from ..backends.cpu.adjoint_vector import AdjointVector
+        from ..backends.cpu.machine import compiled_meanwhile
         from ..backends.cpu.scalar import Scalar
         from ..backends.cpu.vector import Vector
         from ..runtime.compiled import Compiled
@@ -82,15 +100,23 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     if not _runs_compiled(circuit):
         return Executable(circuit, None, _Compiler())
     lowered = lower(circuit)
-    program = _passes(lowered.program)
+    folded = _folded(lowered.program)
+    program = folded.program
     size = 4 if dtype == "float32" else 8
     made: dict[tuple[int, Numeric], Engine] = {}
     feeding = feeds(lowered.tables)
-    vector = None if program.layouts else Vector(program, size, by_node=feeding.by_node)
+    by_node = frozenset(i for i, number in enumerate(folded.wanted) if number in feeding.by_node)
+    vector = None if program.layouts else Vector(program, size, make=compiled_meanwhile, by_node=by_node)
 
-    def engine(circuit: Circuit) -> Engine:
-        if vector is not None:
-            return vector
+    @cache
+    def plain() -> Engine:
+        return Vector(_passes(lowered.program), size, by_node=feeding.by_node)
+
+    folding = Folding(folded, vector, plain, size, feeding.by_node) if vector is not None else None
+
+    def engine(circuit: Circuit) -> Engine | Folding:
+        if folding is not None:
+            return folding
         numbers = _numbers(circuit, size)
         if numbers not in made:
             made[numbers] = Scalar(program, *numbers)
@@ -98,6 +124,9 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
 
     def tables(store: Store) -> list[Floats]:
         return held(lowered.tables, store)
+
+    def linear(store: Store) -> list[Floats]:
+        return [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)]
 
     @cache
     def reverse() -> Reverse | None:
@@ -118,7 +147,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     def of_parameters(store: Callable[[], Store], given: Sequence[Floats]) -> dict[Parameter, Floats]:
         return parameter_derivatives(lowered.tables, feeding, store, given)
 
-    def counted(store: Store, given: Sequence[Floats], missing: bool) -> Both:
+    def counted(store: Store, given: Sequence[Floats], missing: bool) -> Counted:
         return counts(lowered.tables, store, given, missing)
 
     compiled = Compiled(
@@ -131,12 +160,16 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         exactly_held,
         bundle,
         lowered.program,
+        linear,
         reverse,
         of_parameters,
         counted,
         lowered.sites,
     )
-    return Executable(circuit, compiled, _Compiler())
+    executable = Executable(circuit, compiled, _Compiler())
+    if vector is not None:
+        vector.library.wait()
+    return executable
 
 
 def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu") -> str:
@@ -165,11 +198,18 @@ def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] 
     if not _runs_compiled(circuit):
         raise not_compiled(circuit.name)
     lowered = lower(circuit)
-    program = _passes(lowered.program)
+    folded = _folded(lowered.program)
+    program = folded.program
     size, form = _form(circuit, program, dtype)
     numbers = Numbers(circuit.store)
     tables, exact = exactly(lowered.tables, circuit.store)
-    walks = _walks(circuit, lowered, program, any(bool((table < 0).any()) for table in tables) or bool(exact))
+    walks = None if exact else _walks(circuit, lowered, tables)
+    try:
+        if exact:
+            raise OutOfRange
+        tables = tables_of(folded, tables, size)
+    except OutOfRange:
+        program = _passes(lowered.program)
     return Bundle(
         circuit.name,
         _answered(circuit, lowered, walks is not None),
@@ -217,21 +257,16 @@ def _is_met(kind: str, circuit: Circuit) -> bool:
     return True
 
 
-def _walks(circuit: Circuit, lowered: Lowered, program: Program, beyond: bool) -> Walks | None:
-    """What walks over a bundle's Program take of the circuit; None where its numbers are `beyond` them."""
+def _walks(circuit: Circuit, lowered: Lowered, tables: Sequence[Floats]) -> Walks | None:
+    """What walks back from a bundle's root take of the circuit; None where its numbers are not for them."""
     from ..runtime.bundle import Walks
 
-    if beyond:
+    if any(bool((table < 0).any()) or not np.isfinite(table).all() for table in tables):
         return None
-    sites = lowered.sites
-    if not program.layouts:  # products that were split make no choices; all else is in the same order
-        place = {step.out: position for position, step in enumerate(unrolled(lowered.program.operations))}
-        after = [place.get(step.out, -1) for step in unrolled(split(lowered.program).operations)]
-        there = np.array(after, dtype=np.int64)
-        places = np.where(there < 0, -1, sites.places[there])
-        sites = Sites(places, np.where(there < 0, 0, sites.numbers[there]), sites.node_places, sites.node_numbers)
+    program = _by(repeat, _by(reuse, lowered.program))
     deterministic = check(circuit, "deterministic")["deterministic"].status == "proved"
-    return Walks(sites, circuit.nodes, deterministic, one_path(circuit)[0].root is circuit.root)
+    single = one_path(circuit)[0].root is circuit.root
+    return Walks(program, tuple(tables), lowered.sites, circuit.nodes, deterministic, single)
 
 
 @contextmanager

@@ -144,7 +144,7 @@ class Bundled(Asking):
                 bundle.variables,
                 bundle.columns,
                 bundle.free,
-                Tabled(single(bundle.program), bundle.tables),
+                Tabled(single(bundle.walks.program), bundle.walks.tables),
                 bundle.densities,
                 self._numbers,
                 bundle.walks.sites,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..ir.block import Input
 from ..ir.circuit import Circuit
 from ..ir.domain import FiniteDomain, Variable, first_value
-from ..ir.expression import Floats, Parameter
+from ..ir.expression import Expression, Floats, Parameter
 from ..ir.linear import Indices
 from ..ir.numbers import Numbers
 from ..ir.program.descent import Sites
@@ -26,6 +26,8 @@ from .bundle import Bundle
 
 Bools = NDArray[np.bool_]
 Codes = NDArray[np.int32]
+Valued = tuple[tuple[Expression, ...], Variable, Floats]
+"""The parameters of an input on a finite domain, its variable, and numbers per node and value, [width, n]."""
 
 _FAR = 2**30
 
@@ -105,13 +107,15 @@ class Reverse(Protocol):
 class Compiled:
     """A Program, its inputs on infinite domains, and how an engine and its tables follow from parameters.
 
+    `tables` gives NaN for tables with entries out of the range of float64, `linear` 0 for what underflows there.
     `engine` gives the one whose numbers hold the circuit over its present parameters: the same one, as a rule.
     `fed` gives tables as they lie in parameters, from these and from a store of them, for engines that `load` such;
-    `exactly` gives some by number. `bundle` gives what is saved of the circuit, with code for targets by name. `lowered` is the Program before its
-    passes, whose buffers are filled once: its reverse is derived from it, and `reverse` gives code for that, where there
-    is any, made when first asked for. From derivatives with respect to tables,
-    `derivatives` gives those of parameters, and `counts` the expected counts of simplex entries, and [ones, zeros] of
-    probabilities; its flag says whether missing values count. `sites` say where the circuit chooses in `lowered`.
+    `exactly` gives some by number. `bundle` gives what is saved of the circuit, with code for targets by name.
+    `lowered` is the Program before its passes, whose buffers are filled once: its reverse is derived from it, and
+    `reverse` gives code for that, where there is any, made when first asked for. From derivatives with respect to
+    tables, `derivatives` gives those of parameters. `counts` gives the expected counts of entries of weights and tables,
+    [ones, zeros] of probabilities, and counts of each value for inputs without a closed-form step; its flag says whether
+    missing values count. `sites` say where the circuit chooses in `lowered`.
     """
 
     engine: Callable[[Circuit], Engine]
@@ -123,9 +127,12 @@ class Compiled:
     exactly: Callable[[Store, Sequence[int]], Sequence[Floats]]
     bundle: Callable[[Circuit, Sequence[str]], Bundle]
     lowered: Program
+    linear: Callable[[Store], Sequence[Floats]]
     reverse: Callable[[], Reverse | None]
     derivatives: Callable[[Callable[[], Store], Sequence[Floats]], dict[Parameter, Floats]]
-    counts: Callable[[Store, Sequence[Floats], bool], tuple[dict[Parameter, Floats], dict[Parameter, Floats]]]
+    counts: Callable[
+        [Store, Sequence[Floats], bool], tuple[dict[Parameter, Floats], dict[Parameter, Floats], list[Valued]]
+    ]
     sites: Sites
 
 

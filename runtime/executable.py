@@ -19,7 +19,7 @@ import torch
 
 from ..ir.circuit import Circuit
 from ..ir.data import validate_array
-from ..ir.diagnostic import error
+from ..ir.diagnostic import DanausError, error
 from ..ir.expression import Expression, Floats, Parameter, Value
 from ..ir.linear import Indices
 from ..ir.numbers import Numbers
@@ -236,12 +236,17 @@ class Executable(Asking):
 
         def interpreted(rows: Indices) -> Flows:
             circuit = self.circuit
-            tables = list(compiled.tables(circuit.store))
+            with np.errstate(over="ignore"):
+                tables = list(compiled.linear(circuit.store))
             if not all(np.isfinite(table).all() for table in tables):
-                raise error("not-differentiable", f'"{circuit.name}" has numbers beyond the range of float64')
+                raise self._beyond()
             signed = any(table.min(initial=0.0) < 0 for table in tables)
             inner = {source: logs[:, rows] for source, logs in densities.items()}
-            return flows(compiled.lowered, tables, codes[:, rows], inner, weights[rows], signed)
+            found = flows(compiled.lowered, tables, codes[:, rows], inner, weights[rows], signed)
+            # an entry that underflows may pass for 0, unless a row hangs on it alone
+            if np.isneginf(found.log).any() and any(np.isnan(table).any() for table in compiled.tables(circuit.store)):
+                raise self._beyond()
+            return found
 
         reverse = self._reverse(compiled)
         if reverse is None:
@@ -270,6 +275,9 @@ class Executable(Asking):
                     return None
                 self._reversed = self._seen
         return reverse
+
+    def _beyond(self) -> DanausError:
+        return error("not-differentiable", f'"{self._circuit.name}" has numbers beyond the range of float64')
 
     @property
     def compiled(self) -> Compiled | None:

@@ -20,7 +20,7 @@ from ...ir.program.program import Program
 from . import arena
 from .adjoint_driver import adjoint_driver
 from .adjoint_plan import AdjointPlan, adjoint_plan
-from .batch import INTEGER, POINTER, Bytes, Codes, Make, buffers, copied, padded_to, spread, tiled
+from .batch import INTEGER, POINTER, Bytes, Codes, Make, buffers, copied, spread, tiled
 from .builder import module
 from .machine import Library, Target, compiled, host
 from .packed import Exactly, Packing, Unpacking

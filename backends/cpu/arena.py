@@ -73,9 +73,6 @@ def _put(entries: Sequence[Entry], tables: Sequence[Floats], vectors: Vectors, a
             head, body = _loaded(stacked[:, None], vectors)
         case "scale":
             head, body = _mapped(stacked[:, None, :, None], vectors)
-        case "transposed":
-            head, body = _mapped(stacked, vectors)
-            body = body.reshape(stacked.shape).swapaxes(2, 3)
         case _:
             head, body = _mapped(stacked, vectors)
     numbers, _ = kind_of(vectors)
@@ -85,10 +82,13 @@ def _put(entries: Sequence[Entry], tables: Sequence[Floats], vectors: Vectors, a
     place[:, : flat.shape[1]] = flat
     after = padded(flat.shape[1] * vectors.size) // vectors.size
     rest = place[:, after : after + first.size]
-    if kind in ("contract", "transposed"):
-        _pack(body, rest, vectors)
-    else:
-        rest.reshape(body.shape)[...] = body
+    match kind:
+        case "contract":
+            _pack(body, rest, vectors)
+        case "transposed":
+            _pack(body.swapaxes(2, 3), rest, vectors)
+        case _:
+            rest.reshape(body.shape)[...] = body
 
 
 def _pack(maps: NDArray[Any], place: NDArray[Any], vectors: Vectors) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from sys import getrefcount
 from typing import Any
 
@@ -25,6 +26,10 @@ from .vectors import Vectors
 
 Exactly = Callable[[Sequence[int]], Sequence[Floats]]
 """Tables by number, with rows for values and their sum; NaN throughout where no float64 holds an entry."""
+
+
+FEW_TABLES, FEW_NUMBERS = 64, 1 << 15
+"""So few tables and numbers numpy packs sooner than code for them is made."""
 
 
 @dataclass(slots=True)
@@ -58,7 +63,8 @@ class Packing:
         ]
         self.records = np.array(rows, dtype=np.int64).reshape(-1, len(PACK_FIELDS))
         self.tables = np.array([entry.table for entry in self.plan.entries], dtype=np.int64)
-        if kernels:
+        numbers = sum(prod(shape) for shape in self.shapes)
+        if len(rows) > FEW_TABLES or numbers > FEW_NUMBERS:
             text = module([pack(tuple(kernels), self.vectors)], self.vectors)
             self.library = compiled(text, self.target, passes=True)
             self.function = self.library.call("pack", POINTER, INTEGER, POINTER, POINTER)
@@ -67,21 +73,24 @@ class Packing:
         """A new arena of the tables, and those that arena.py has written; None where one has numbers that no engine
         for non-negative numbers holds."""
         place = self._place()
-        bad: list[int] = []
-        if self.library is None:
-            return place, frozenset()
-        addresses = np.array([table.__array_interface__["data"][0] for table in tables], dtype=np.int64)
-        records = self.records.copy()
-        records[:, 1] = addresses[self.tables]
-        flags = np.zeros(len(records), dtype=np.uint8)
-        self.function(records.ctypes.data, len(records), place.ctypes.data, flags.ctypes.data)
-        if flags.any():
-            bad = sorted(set(self.tables[flags != 0].tolist()))
+        bad = sorted(set(self.tables[self._packed(tables, place)].tolist()))
+        if bad:
             found = dict(zip(bad, exactly(bad), strict=True))
             if not all(table.min(initial=0.0) >= 0 and np.isfinite(table).all() for table in found.values()):
                 return None
             arena.fill_some([entry for entry in self.plan.entries if entry.table in found], found, self.vectors, place)
         return place, frozenset(bad)
+
+    def _packed(self, tables: Sequence[Floats], place: Bytes) -> Any:
+        """Packs by native code what it reaches; which records it does not."""
+        if self.library is None:
+            return slice(None)
+        addresses = np.array([table.__array_interface__["data"][0] for table in tables], dtype=np.int64)
+        records = self.records.copy()
+        records[:, 1] = addresses[self.tables]
+        flags = np.zeros(len(records), dtype=np.uint8)
+        self.function(records.ctypes.data, len(records), place.ctypes.data, flags.ctypes.data)
+        return flags != 0
 
     def _place(self) -> Bytes:
         """An arena: one that was given before, where nobody holds it any more, since new memory costs as much as what
@@ -110,6 +119,7 @@ class Unpacking:
     function: Callable[..., Any] = field(init=False)
     records: Any = field(init=False)
     tables: Any = field(init=False)
+    kernels: tuple[Kernel, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         kernels: dict[Kernel, int] = {}
@@ -125,18 +135,19 @@ class Unpacking:
         ]
         self.records = np.array(rows, dtype=np.int64).reshape(-1, len(UNPACK_FIELDS))
         self.tables = np.array([table for _, table in self.plan.gradients], dtype=np.int64)
-        if kernels:
-            text = module([unpack(tuple(kernels), self.vectors)], self.vectors)
-            self.library = compiled(text, self.target, passes=True)
-            self.function = self.library.call("unpack", POINTER, INTEGER, POINTER, POINTER, INTEGER)
+        self.kernels = tuple(kernels)
 
     def add(self, sums: Bytes, place: Bytes, found: Sequence[Floats], whole: bool, but: frozenset[int]) -> None:
         """Adds to derivatives, in the shapes in which their tables came, and clears the sums; `but` leaves some out.
 
         `whole` gives each value of an input by node the derivative of the sum over all values, too.
         """
-        if self.library is None:
+        if not set(self.tables.tolist()) - but:
             return
+        if self.library is None:
+            text = module([unpack(self.kernels, self.vectors)], self.vectors)
+            self.library = compiled(text, self.target, passes=True)
+            self.function = self.library.call("unpack", POINTER, INTEGER, POINTER, POINTER, INTEGER)
         addresses = np.array([each.__array_interface__["data"][0] for each in found], dtype=np.int64)
         records = self.records.copy()
         records[:, 2] = addresses[self.tables]

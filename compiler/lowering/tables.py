@@ -14,14 +14,13 @@ import numpy as np
 
 from ...ir.density import domain_values
 from ...ir.domain import FiniteDomain, Variable
-from ...ir.expression import Constant, Expression, Floats, Parameter, parameters_of
+from ...ir.expression import Constant, Expression, Floats, InputValue, Parameter, parameters_of
 from ...ir.family import Categorical, Family
 from ...ir.family import Table as TableFamily
 from ...ir.numbers import Numbers
 from ...ir.pullback import pullback, table_shares
 from ...ir.semirings import LINEAR, SIGNED_LOG, Array, Field
 from ...ir.store import Store
-
 
 _TINY = float(np.finfo(np.float64).tiny)
 
@@ -154,6 +153,9 @@ def depends(source: Table) -> bool:
 
 def _key(source: Table) -> object:
     match source:
+        case Weights(InputValue(family, variable, parameters, value, weights), shape):
+            domain = variable.domain
+            return (family, domain, tuple(map(id, parameters)), value, weights and id(weights), shape)
         case Weights(expression, shape):
             return (id(expression), shape)
         case Leaf(family, variable, parameters, _):

@@ -24,6 +24,7 @@ from .compiler.properties import check as check_circuit
 from .compiler.properties import compatible as are_compatible
 from .compiler.properties import marginalisation as exact_programs
 from .compiler.properties import marginally_deterministic as is_marginally_deterministic
+from .fitting import fit
 from .frontend.formats.options import DEFAULT_MEMORY, ForeignOptions
 from .frontend.spec import Query, Spec
 from .frontend.write import write_circuit
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from .runtime.bundled import Bundled
     from .runtime.collection import Collection
     from .runtime.executable import Executable
-    from .runtime.learning.trainer import Fitted
 
 Floats = NDArray[np.float64]
 
@@ -439,51 +439,6 @@ def load_bundle(path: str | Path) -> Bundled:
     from .bundles import load
 
     return load(Path(path))
-
-
-def fit(
-    circuit: Circuit,
-    train: ArrayLike,
-    valid: ArrayLike | None = None,
-    method: str = "em",
-    *,
-    epochs: int = 100,
-    batch: int = 256,
-    step: float | None = None,
-    tolerance: float = 1e-6,
-    patience: int = 5,
-    pseudocount: float = 0.0,
-    seed: int = 0,
-    dtype: str = "float64",
-) -> Fitted:
-    """Learns a circuit's parameters from rows [batch, variables]: a result with `model`, `circuit` and `history`.
-
-    NaN is missing, and summed out. `method` is "em", "minibatch-em" or "adam"; `step` is α of mini-batch EM (0.4) or
-    Adam's rate (0.05). It ends after `epochs`, when EM gains less than `tolerance` nats per row, or when `patience`
-    epochs have brought no better mean of the held-out rows; the best parameters are kept.
-
-    Raises: DanausError `nothing-to-learn`, `no-data`, `impossible-row`, `no-closed-form`, `not-normalised`, and what
-    `compile` raises.
-    """
-    _wants_circuit(circuit)
-    if method not in ("em", "minibatch-em", "adam"):
-        raise error(
-            "unknown-method",
-            f'there is no method "{method}"',
-            caller(),
-            hint='there are "em", "minibatch-em" and "adam"',
-        )
-    rows = validate_array(train, circuit.variables, None, missing="nan")
-    _ready("marginal", circuit)
-    held = None if valid is None else validate_array(valid, circuit.variables, None, missing="nan")
-    model = compile(circuit, dtype=dtype)
-    from .runtime.learning.trainer import Options
-    from .runtime.learning.trainer import train as learn
-
-    kind: Literal["em", "minibatch-em", "adam"] = (
-        "em" if method == "em" else "adam" if method == "adam" else "minibatch-em"
-    )
-    return learn(model, rows, held, Options(kind, epochs, batch, step, tolerance, patience, pseudocount, seed))
 
 
 def _shaped(x: ArrayLike, found: Floats) -> Any:
