@@ -24,11 +24,12 @@ from ..ir.expression import Floats
 from ..ir.numbers import Numbers
 from ..ir.program.program import Program
 from ..ir.program.verify import verify
+from ..ir.query.exactness import one_path
 from ..ir.span import caller
 from ..ir.store import Store
 from .folding import Folding, tables_of
 from .lowering.counting import Counts, Valued, counts
-from .lowering.lower import lower
+from .lowering.lower import Lowered, lower
 from .lowering.tables import depends, exactly, fed, feeds, held, parameter_derivatives, values
 from .needs import require
 from .programs.common import common
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
     from ..backends.cpu.network import Numeric
     from ..ir.expression import Parameter
-    from ..runtime.bundle import Bundle
+    from ..runtime.bundle import Bundle, Walks
     from ..runtime.collection import Collection
     from ..runtime.compiled import Reverse
     from ..runtime.executable import Executable
@@ -203,6 +204,7 @@ def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] 
     size, form = _form(circuit, program, dtype)
     numbers = Numbers(circuit.store)
     tables, exact = exactly(lowered.tables, circuit.store)
+    walks = None if exact else _walks(circuit, lowered, tables)
     try:
         if exact:
             raise OutOfRange
@@ -211,7 +213,7 @@ def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] 
         program = _passes(lowered.program)
     return Bundle(
         circuit.name,
-        _answered(circuit),
+        _answered(circuit, lowered, walks is not None),
         circuit.variables,
         lowered.variables,
         tuple(circuit.variables.index(variable) for variable in circuit.free),
@@ -225,16 +227,47 @@ def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] 
         tuple(tuple(numbers.floats(block.parameters)) for block in lowered.densities),
         compiler(),
         codes_of(program, size, form, targets),
+        walks,
     )
 
 
-def _answered(circuit: Circuit) -> tuple[str, ...]:
-    """The queries of a bundle: a likelihood always, what sums something out where it is proved to do so."""
+def _answered(circuit: Circuit, lowered: Lowered, walks: bool) -> tuple[str, ...]:
+    """The queries of a bundle: a likelihood always, what sums something out where it is proved to do so.
+
+    Those that walk back from the root need numbers that are not negative and are within float64.
+    """
+    from ..runtime.queries.latents import latents_of
+
+    found = ["likelihood"]
+    if _is_met("marginal", circuit):
+        found += ["marginal", "partition"]
+        if walks:
+            found += ["conditional", "moment"]
+            found += [kind for kind in ("map", "sample", "hamming") if _is_met(kind, circuit)]
+            if latents_of(lowered.program, len(circuit.variables)) is not None:
+                found += ["decode", "posterior"]
+    return tuple(found)
+
+
+def _is_met(kind: str, circuit: Circuit) -> bool:
+    """Whether what a query needs of a circuit is proved."""
     try:
-        require(Query("marginal", "marginal", (circuit,)))
+        require(Query(kind, kind, (circuit,)))
     except DanausError:
-        return ("likelihood",)
-    return ("likelihood", "marginal", "partition")
+        return False
+    return True
+
+
+def _walks(circuit: Circuit, lowered: Lowered, tables: Sequence[Floats]) -> Walks | None:
+    """What walks back from a bundle's root take of the circuit; None where its numbers are not for them."""
+    from ..runtime.bundle import Walks
+
+    if any(bool((table < 0).any()) or not np.isfinite(table).all() for table in tables):
+        return None
+    program = _by(repeat, _by(reuse, lowered.program))
+    deterministic = check(circuit, "deterministic")["deterministic"].status == "proved"
+    single = one_path(circuit)[0].root is circuit.root
+    return Walks(program, tuple(tables), lowered.sites, circuit.nodes, deterministic, single)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from ...ir.expression import Floats
 from ...ir.program.descent import descend
 from ...ir.program.filled import Rows
 from ...ir.program.operation import Contract, Density, Load, Network
+from ...ir.program.program import Program
 from ...ir.query.conditional import warn_of_impossible
 from ...ir.query.maximum import MostProbable
 from ..compiled import free_logs
@@ -44,7 +45,18 @@ def latents(questions: Questions) -> States | Components:
 
     Raises: DanausError `no-latents`.
     """
-    program, variables = questions.tabled.program, len(questions.variables)
+    found = latents_of(questions.tabled.program, len(questions.variables))
+    if found is None:
+        raise error(
+            "no-latents",
+            f'"{questions.name}" has no latent states',
+            hint="a circuit has them where each variable has one input of K nodes (hmm, hclt), or in a mixture",
+        )
+    return found
+
+
+def latents_of(program: Program, variables: int) -> States | Components | None:
+    """The latents of a Program whose buffers are filled once, if it has some; its first columns are the variables."""
     inputs: list[list[tuple[int, int]]] = [[] for _ in program.columns]
     for step in program.operations:
         match step:
@@ -59,16 +71,12 @@ def latents(questions: Questions) -> States | Components:
             case _:
                 pass
     own = inputs[:variables]
-    if all(len(each) == 1 for each in own) and len({each[0][0] for each in own}) == 1:
+    if own and all(len(each) == 1 for each in own) and len({each[0][0] for each in own}) == 1:
         return States(own[0][0][0], tuple(each[0][1] for each in own))
     last = program.operations[-1]
     if isinstance(last, Contract) and last.blocks == last.rows == 1 and last.columns > 1:
         return Components(last.columns)
-    raise error(
-        "no-latents",
-        f'"{questions.name}" has no latent states',
-        hint="a circuit has them where each variable has one input of K nodes (hmm, hclt), or in a mixture",
-    )
+    return None
 
 
 def decode(questions: Questions, values: Floats, observed: Bools, single: bool) -> MostProbable:
