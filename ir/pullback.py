@@ -6,7 +6,7 @@ derivative with respect to each parameter. A parameter or an expression that sta
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -31,7 +31,19 @@ from .expression import (
     in_order,
     operands,
 )
-from .family import Bernoulli, Binomial, Categorical, Family, Gaussian, Indicator, One, Poisson, Table, name_of
+from .family import (
+    Bernoulli,
+    Binomial,
+    Categorical,
+    Family,
+    Gaussian,
+    Indicator,
+    InputProduct,
+    One,
+    Poisson,
+    Table,
+    name_of,
+)
 from .numbers import Numbers
 from .semirings import LINEAR
 from .store import Store
@@ -154,8 +166,30 @@ def table_shares(
             return [(g * (np.hstack([none, f]) - np.hstack([f, none]))).sum(axis=1)]
         case Indicator() | One():
             return []
+        case InputProduct(_, widths):
+            given = family.split(parameters)
+            tables = [numbers.inputs(factor, variable, own, values, LINEAR) for factor, own in given]
+            out: list[Floats] = []
+            for place, (factor, own) in enumerate(given):
+                share = _share(g, widths, place, tables)
+                out += table_shares(factor, variable, own, share, numbers) if own else []
+            return out
         case _:
             raise _without_rule(family, variable)
+
+
+def _share(g: Floats, widths: Sequence[int], place: int, values: Sequence[Floats] = ()) -> Floats:
+    """From derivatives of a product's values [width, n] those of one factor's, [own width, n].
+
+    `values` are the factors', or nothing where the derivatives are of logarithms.
+    """
+    cube = g.reshape(*widths, g.shape[1])
+    for other, table in enumerate(values):
+        if other != place:
+            ones = [1] * len(widths)
+            ones[other] = len(table)
+            cube = cube * np.asarray(table, dtype=np.float64).reshape(*ones, g.shape[1])
+    return np.asarray(cube.sum(axis=tuple(other for other in range(len(widths)) if other != place)))
 
 
 def _binomial(n: int, p: Floats) -> Floats:
@@ -180,6 +214,11 @@ def log_density_shares(
     family: Family, variable: Variable, parameters: tuple[Expression, ...], x: Floats, g: Floats, numbers: Numbers
 ) -> list[Floats]:
     """As `density_shares`, from derivatives with respect to logarithms of the values."""
+    if isinstance(family, InputProduct):
+        out: list[Floats] = []
+        for place, (factor, own) in enumerate(family.split(parameters)):
+            out += log_density_shares(factor, variable, own, x, _share(g, family.widths, place), numbers)
+        return out
     given = [part[:, None] for part in numbers.floats(parameters)]
     match family:
         case Gaussian():
@@ -201,6 +240,12 @@ def log_density_slope(family: Family, parameters: tuple[Expression, ...], x: Flo
         case Gaussian():
             m, s = (part[:, None] for part in numbers.floats(parameters))
             return (m - x) / s**2
+        case InputProduct():
+            slopes = np.zeros((1, len(x)))
+            for factor, own in family.split(parameters):
+                more = log_density_slope(factor, own, x, numbers)
+                slopes = (slopes[:, None] + more[None]).reshape(-1, len(x))
+            return slopes
         case _:
             return np.zeros((1, len(x)))
 
