@@ -16,7 +16,7 @@ import numpy as np
 from .diagnostic import error
 from .domain import Variable
 from .expression import Constant, Expression, Parameter, constant
-from .family import Family, Part, name_of, parts, require_domain
+from .family import Family, InputProduct, Part, name_of, parts, require_domain
 from .linear import BlockDiagonal, Compose, Dense, Diagonal, Indices, Kronecker, LinearMap, Selection, Sparse, selection
 from .span import Span
 
@@ -131,6 +131,32 @@ def input_block(
     # Equal variables of different creation keep blocks of their own: the order of a circuit's columns hangs on it.
     key = ("input", family, variable, variable.order, *(_expression_key(given) for given in parameters))
     made = _shared(key, Input(family, variable, tuple(parameters), width, span))
+    assert isinstance(made, Input)
+    return made
+
+
+def input_product(blocks: Sequence[Input], span: Span | None = None) -> Input:
+    """The products of all pairs of functions of inputs on one variable, as one input; of one, itself.
+
+    Raises: DanausError `too-large`.
+    """
+    if len(blocks) == 1:
+        return blocks[0]
+    factors: list[Family] = []
+    widths: list[int] = []
+    for block in blocks:
+        match block.family:
+            case InputProduct(below, sizes):
+                factors += below
+                widths += sizes
+            case family:
+                factors.append(family)
+                widths.append(block.width)
+    parameters = tuple(given for block in blocks for given in block.parameters)
+    variable, family, width = blocks[0].variable, InputProduct(tuple(factors), tuple(widths)), prod(widths)
+    _require_width(width)
+    key = ("input", family, variable, variable.order, *(_expression_key(given) for given in parameters))
+    made = _shared(key, Input(family, variable, parameters, width, span))
     assert isinstance(made, Input)
     return made
 

@@ -172,19 +172,6 @@ def _finite_product(*factors: NDArray[Any]) -> NDArray[Any]:
     return np.where(none, np.zeros_like(product), product)
 
 
-def mode(family: Family, parameters: list[Floats]) -> Floats:
-    """A value at which each function of a family on an infinite domain is largest, [width]."""
-    match family:
-        case Gaussian():
-            return parameters[0]
-        case Poisson():
-            return np.floor(parameters[0])
-        case Indicator(value):
-            return np.array([float(value)])
-        case _:
-            return np.zeros(1)
-
-
 def _log_sigmoid(z: Floats) -> Floats:
     return -np.logaddexp(0.0, -z)
 

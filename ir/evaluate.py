@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from .apply import apply
 from .block import Block, Form, Hadamard, Indexed, Input, Pairs, Product, Sum, children
 from .circuit import Circuit
-from .density import domain_values, mode
+from .density import domain_values
 from .diagnostic import error
 from .domain import FiniteDomain, Variable, first_value
 from .expression import Expression, Floats, Value
 from .family import Family, One
 from .linear import expressions
 from .numbers import Numbers
+from .products import mode
 from .semirings import Array, Max, Semiring
 
 Booleans = NDArray[np.bool_]

@@ -5,12 +5,15 @@ A closed union of frozen values; what their functions are worth, in each kind of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import TypeVar, get_args
 
 from .diagnostic import error
 from .domain import Bool, Cat, Count, Domain, Int, Real, Variable
 from .expression import Constraint, Shape
+
+_Parameter = TypeVar("_Parameter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,40 @@ class One:
     """1 everywhere, on any domain; on real and count its integral diverges."""
 
 
-Family = Bernoulli | Categorical | Table | Gaussian | Poisson | Binomial | DiscretizedLogistic | Indicator | One
+@dataclass(frozen=True, slots=True)
+class InputProduct:
+    """Products of inputs on one variable, of all pairs: node (i, j, …) is fᵢ · gⱼ · …, the first index slowest.
+
+    Its parameters are those of the factors, one after the other, as they are: it is never tabulated. `widths` has the
+    number of functions of each factor. None of the factors is a product itself.
+    """
+
+    factors: tuple[Family, ...]
+    widths: tuple[int, ...]
+
+    def split(self, parameters: Sequence[_Parameter]) -> list[tuple[Family, tuple[_Parameter, ...]]]:
+        """The factors, each with its own of the parameters."""
+        out: list[tuple[Family, tuple[_Parameter, ...]]] = []
+        start = 0
+        for factor in self.factors:
+            count = _COUNTS[type(factor)]
+            out.append((factor, tuple(parameters[start : start + count])))
+            start += count
+        return out
+
+
+Family = (
+    Bernoulli
+    | Categorical
+    | Table
+    | Gaussian
+    | Poisson
+    | Binomial
+    | DiscretizedLogistic
+    | Indicator
+    | One
+    | InputProduct
+)
 FAMILIES: tuple[type[Family], ...] = get_args(Family)
 
 
@@ -77,6 +113,8 @@ class Part:
 
 def name_of(family: Family | type[Family]) -> str:
     """The family's name in the language."""
+    if isinstance(family, InputProduct):
+        return " × ".join(map(name_of, family.factors))
     kind = family if isinstance(family, type) else type(family)
     return "discretized_logistic" if kind is DiscretizedLogistic else kind.__name__.lower()
 
@@ -98,6 +136,8 @@ def parts(family: Family, domain: Domain) -> tuple[Part, ...]:
             return (Part("rates", "positive"),)
         case Indicator() | One():
             return ()
+        case InputProduct(factors):
+            return tuple(part for factor in factors for part in parts(factor, domain))
 
 
 def _size(domain: Domain) -> int:
@@ -105,6 +145,17 @@ def _size(domain: Domain) -> int:
     return domain.size
 
 
+_COUNTS: dict[type[Family], int] = {
+    Bernoulli: 1,
+    Categorical: 1,
+    Table: 1,
+    Gaussian: 2,
+    Poisson: 1,
+    Binomial: 1,
+    DiscretizedLogistic: 2,
+    Indicator: 0,
+    One: 0,
+}
 _DOMAINS: dict[type[Family], tuple[type[Domain], ...]] = {
     Bernoulli: (Bool,),
     Categorical: (Bool, Cat, Int),
@@ -120,6 +171,10 @@ _DOMAINS: dict[type[Family], tuple[type[Domain], ...]] = {
 
 def require_domain(family: Family, variable: Variable) -> None:
     """Raises DanausError `wrong-domain` where the family is not defined on the variable's domain."""
+    if isinstance(family, InputProduct):
+        for factor in family.factors:
+            require_domain(factor, variable)
+        return
     accepted = _DOMAINS[type(family)]
     domain = variable.domain
     name = name_of(family)

@@ -7,10 +7,12 @@ evaluated here too, since a restricted input is an expression (`InputValue`).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 
 from .density import domain_values, raw_moment
+from .diagnostic import error
 from .domain import FiniteDomain, Variable, first_value
 from .expression import (
     Broadcast,
@@ -30,7 +32,8 @@ from .expression import (
     Value,
     in_order,
 )
-from .family import Categorical, Family, Table
+from .family import Categorical, Family, Indicator, InputProduct, Table, name_of
+from .products import log_moments, require_integral
 from .semirings import EXACT, INTERVAL, LINEAR, Array, Field, Semiring
 from .store import Store
 
@@ -106,6 +109,13 @@ class Numbers:
         self, family: Family, variable: Variable, parameters: tuple[Expression, ...], x: Array, field: Field
     ) -> Array:
         """A family's functions at raw values x, in a field: [width, len(x), *trailing]."""
+        if isinstance(family, InputProduct):
+            out = np.array(field.full((1, len(x)), one=True))
+            for factor, own in family.split(parameters):
+                values = self.inputs(factor, variable, own, x, field)
+                product = field.multiply(out[:, None], values[None])
+                out = product.reshape(len(out) * len(values), *product.shape[2:])
+            return out
         if isinstance(family, Categorical | Table):
             codes = (x - first_value(variable.domain)).astype(np.int64)
             return self._in_field(parameters[0], field).take(codes, axis=1)
@@ -123,10 +133,37 @@ class Numbers:
 
         Raises: DanausError `diverges` for the constant 1.
         """
+        if isinstance(family, InputProduct):
+            return self._product_moments(family, variable, parameters, order, field)
         certain = field.exact_inputs or field is INTERVAL
         given = [self._in_field(part, EXACT if certain and order else LINEAR) for part in parameters]
         values = raw_moment(family, variable, given, order)
         return field.lift(Value.of(values))
+
+    def _product_moments(
+        self, family: InputProduct, variable: Variable, parameters: tuple[Expression, ...], order: int, field: Field
+    ) -> Array:
+        """The same for a product of inputs (products.py), with the values at the one point that an indicator leaves.
+
+        Raises: DanausError `no-closed-integral`, `irrational` in fields that do not round.
+        """
+        require_integral(family, variable)
+        points = [factor.value for factor in family.factors if isinstance(factor, Indicator)]
+        if points:
+            x = np.array([float(points[0])])
+            values = self.inputs(family, variable, parameters, x, field)[:, 0]
+            return field.multiply(field.lift(Value.of([Fraction(points[0]) ** order])), values)
+        if field.exact_inputs or field is INTERVAL:
+            raise error(
+                "irrational",
+                f'the integral of {name_of(family)}("{variable.name}") is irrational, and not computed exactly',
+                hint='evaluate it with semiring="linear" or "log"',
+            )
+        given = [(factor, self.floats(own)) for factor, own in family.split(parameters)]
+        logs, signs = log_moments(given, family.widths, order)
+        if field is LINEAR:
+            return np.asarray(np.exp(logs) * signs)
+        return np.stack([logs, signs], axis=-1)
 
 
 def _operands(step: Expression) -> tuple[Expression, ...]:

@@ -6,7 +6,7 @@ derivative with respect to each parameter. A parameter or an expression that sta
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -40,6 +40,7 @@ from .family import (
     Family,
     Gaussian,
     Indicator,
+    InputProduct,
     One,
     Poisson,
     Table,
@@ -168,6 +169,14 @@ def table_shares(
             return [(g * f * means).sum(axis=1), (g * f * deviations).sum(axis=1)]
         case Indicator() | One():
             return []
+        case InputProduct(_, widths):
+            given = family.split(parameters)
+            tables = [numbers.inputs(factor, variable, own, values, LINEAR) for factor, own in given]
+            out: list[Floats] = []
+            for place, (factor, own) in enumerate(given):
+                share = _share(g, widths, place, tables)
+                out += table_shares(factor, variable, own, share, numbers) if own else []
+            return out
         case _:
             raise _without_rule(family, variable)
 
@@ -188,6 +197,20 @@ def logistic_slopes(variable: Variable, means: Floats, deviations: Floats) -> tu
     inner = b * slope - np.exp(np.logaddexp(0.0, b) - np.logaddexp(0.0, a)) / np.expm1(-1 / s) / s
     ends = np.where(first, np.where(last, 0.0, a * above), -b * below)
     return -slope / s, -np.where(first | last, ends, inner) / s
+
+
+def _share(g: Floats, widths: Sequence[int], place: int, values: Sequence[Floats] = ()) -> Floats:
+    """From derivatives of a product's values [width, n] those of one factor's, [own width, n].
+
+    `values` are the factors', or nothing where the derivatives are of logarithms.
+    """
+    cube = g.reshape(*widths, g.shape[1])
+    for other, table in enumerate(values):
+        if other != place:
+            ones = [1] * len(widths)
+            ones[other] = len(table)
+            cube = cube * np.asarray(table, dtype=np.float64).reshape(*ones, g.shape[1])
+    return np.asarray(cube.sum(axis=tuple(other for other in range(len(widths)) if other != place)))
 
 
 def _binomial(n: int, p: Floats) -> Floats:
@@ -211,6 +234,11 @@ def log_density_shares(
     family: Family, variable: Variable, parameters: tuple[Expression, ...], x: Floats, g: Floats, numbers: Numbers
 ) -> list[Floats]:
     """As `density_shares`, from derivatives with respect to logarithms of the values."""
+    if isinstance(family, InputProduct):
+        out: list[Floats] = []
+        for place, (factor, own) in enumerate(family.split(parameters)):
+            out += log_density_shares(factor, variable, own, x, _share(g, family.widths, place), numbers)
+        return out
     given = [part[:, None] for part in numbers.floats(parameters)]
     match family:
         case Gaussian():
@@ -232,6 +260,12 @@ def log_density_slope(family: Family, parameters: tuple[Expression, ...], x: Flo
         case Gaussian():
             m, s = (part[:, None] for part in numbers.floats(parameters))
             return (m - x) / s**2
+        case InputProduct():
+            slopes = np.zeros((1, len(x)))
+            for factor, own in family.split(parameters):
+                more = log_density_slope(factor, own, x, numbers)
+                slopes = (slopes[:, None] + more[None]).reshape(-1, len(x))
+            return slopes
         case _:
             return np.zeros((1, len(x)))
 

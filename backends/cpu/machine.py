@@ -128,9 +128,9 @@ def compiled(text: str, target: Target | None = None, passes: bool = False) -> L
     return loaded(_made(text, target, place, passes) if code is None else code, target)
 
 
-def compiled_meanwhile(text: str, target: Target) -> Library:
+def compiled_meanwhile(text: str, target: Target, passes: bool = False) -> Library:
     """As `compiled`, but what is not in the cache is made in a thread, while whoever asked does something else."""
-    place = _place(text, target, False)
+    place = _place(text, target, passes)
     code = _kept(place)
     if code is not None:
         return loaded(code, target)
@@ -138,7 +138,7 @@ def compiled_meanwhile(text: str, target: Target) -> Library:
 
     def work() -> None:
         try:
-            coming.set_result(loaded(_made(text, target, place, False), target))
+            coming.set_result(loaded(_made(text, target, place, passes), target))
         except Exception as failure:  # raised where the code is waited for
             coming.set_exception(failure)
 

@@ -19,7 +19,7 @@ from . import arena
 from .adjoint_plan import AdjointPlan
 from .batch import INTEGER, POINTER, Bytes
 from .builder import module
-from .machine import Library, Target, compiled
+from .machine import Library, Target, compiled, compiled_meanwhile
 from .packing import PACK_FIELDS, UNPACK_FIELDS, pack, pack_kernel, unpack, unpack_kernel
 from .plan import Kernel, Plan
 from .vectors import Vectors
@@ -66,7 +66,7 @@ class Packing:
         numbers = sum(prod(shape) for shape in self.shapes)
         if len(rows) > FEW_TABLES or numbers > FEW_NUMBERS:
             text = module([pack(tuple(kernels), self.vectors)], self.vectors)
-            self.library = compiled(text, self.target, passes=True)
+            self.library = compiled_meanwhile(text, self.target, passes=True)
             self.function = self.library.call("pack", POINTER, INTEGER, POINTER, POINTER)
 
     def fill(self, tables: Sequence[Floats], exactly: Exactly) -> tuple[Bytes, frozenset[int]] | None:

@@ -6,6 +6,7 @@ from ...ir.circuit import Circuit
 from .add import add
 from .evidence import evidence
 from .integrate import integrate
+from .multiply import multiply
 from .rename import rename
 from .restrict import restrict
 from .scale import scale
@@ -15,10 +16,11 @@ OPERATORS: Mapping[str, Callable[..., Circuit]] = {
     "add": add,
     "evidence": evidence,
     "integrate": integrate,
+    "multiply": multiply,
     "rename": rename,
     "restrict": restrict,
     "scale": scale,
     "smooth": smooth,
 }
 
-__all__ = ["OPERATORS", "add", "evidence", "integrate", "rename", "restrict", "scale", "smooth"]
+__all__ = ["OPERATORS", "add", "evidence", "integrate", "multiply", "rename", "restrict", "scale", "smooth"]

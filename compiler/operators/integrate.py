@@ -10,6 +10,7 @@ from ...ir.circuit import Circuit, Origin
 from ...ir.diagnostic import error
 from ...ir.domain import Variable
 from ...ir.expression import InputValue
+from ...ir.products import require_integral
 from ..properties.normalized import diverges
 from ..rewrite import rewritten
 from .operands import Name, needs, variables_of
@@ -22,7 +23,8 @@ def integrate(p: Circuit, variables: Name | Iterable[Name] | None = None) -> Cir
     Each input on those variables becomes the number that it sums to, as an expression: nothing is computed. Needs p
     smooth and decomposable. Linear in the blocks.
 
-    Raises: Refused with a witness; DanausError `unknown-variable`, or `diverges` for the constant 1 on real or count.
+    Raises: Refused with a witness; DanausError `unknown-variable`, `diverges` for the constant 1 on real or count,
+    or `no-closed-integral` with the factors of a product of inputs that has none.
     """
     needs(p, "integrate", "smooth", "decomposable")
     over = set(p.variables if variables is None else variables_of(p, variables))
@@ -33,6 +35,7 @@ def integrate(p: Circuit, variables: Name | Iterable[Name] | None = None) -> Cir
         if isinstance(block, Input) and block.variable in over:
             if diverges(block):
                 raise _endless(block.variable)
+            require_integral(block.family, block.variable)
             value = InputValue(block.family, block.variable, block.parameters, None, None, (block.width, 1))
             replaced[block] = constant_block(value, block.span)
     root = rewritten(p.root, replaced)

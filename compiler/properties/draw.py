@@ -14,6 +14,7 @@ from ...ir.domain import Count, FiniteDomain, Variable
 from ...ir.expression import Floats
 from ...ir.family import Gaussian, Indicator, Poisson
 from ...ir.numbers import Numbers
+from ...ir.products import singles_of
 
 _SEED = 0
 _WIDER = 3.0
@@ -35,14 +36,14 @@ def _column(variable: Variable, blocks: list[Input], numbers: Numbers, rows: int
     if isinstance(variable.domain, FiniteDomain):
         return generator.choice(domain_values(variable), size=rows)
     centres, spreads = [np.zeros(1)], [np.ones(1)]
-    for block in blocks:
-        match block.family:
+    for family, parameters in (single for block in blocks for single in singles_of(block)):
+        match family:
             case Gaussian():
-                means, deviations = numbers.floats(block.parameters)
+                means, deviations = numbers.floats(parameters)
                 centres.append(means)
                 spreads.append(deviations)
             case Poisson():
-                (rates,) = numbers.floats(block.parameters)
+                (rates,) = numbers.floats(parameters)
                 centres.append(rates)
                 spreads.append(np.sqrt(rates))
             case Indicator(value):

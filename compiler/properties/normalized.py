@@ -15,7 +15,7 @@ from ...ir.circuit import Circuit
 from ...ir.domain import FiniteDomain
 from ...ir.evaluate import Evidence, evaluate
 from ...ir.expression import constant, exp
-from ...ir.family import One
+from ...ir.family import InputProduct, One
 from ...ir.semirings import SIGNED_LOG
 from ..rewrite import rewritten
 from .decomposable import decomposable
@@ -62,4 +62,7 @@ def total_mass(circuit: Circuit) -> Mass:
 
 def diverges(block: Input) -> bool:
     """Whether an input's integral over its domain is infinite."""
-    return isinstance(block.family, One) and not isinstance(block.variable.domain, FiniteDomain)
+    if isinstance(block.variable.domain, FiniteDomain):
+        return False
+    factors = block.family.factors if isinstance(block.family, InputProduct) else (block.family,)
+    return all(isinstance(factor, One) for factor in factors)

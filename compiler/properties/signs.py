@@ -29,7 +29,7 @@ from ...ir.expression import (
     Value,
     in_order,
 )
-from ...ir.family import Table
+from ...ir.family import InputProduct, Table
 from ...ir.linear import BlockDiagonal, Compose, Dense, Diagonal, Kronecker, LinearMap, Selection, Sparse
 from ...ir.numbers import Numbers
 from ...ir.semirings import EXACT, INTERVAL
@@ -86,6 +86,8 @@ class Signs:
                 return np.zeros(step.shape, dtype=bool)
             case InputValue(family, _, parameters, _, weights):
                 good = bool(weights is None or self._known[id(weights)].all())
+                if isinstance(family, InputProduct):
+                    return np.full(step.shape, good and self.of_inputs(family, parameters))
                 if isinstance(family, Table):
                     return np.asarray(self._known[id(parameters[0])].all(axis=1, keepdims=True) & good)
                 return np.full(step.shape, good)
@@ -103,6 +105,11 @@ class Signs:
             return np.asarray(self._numbers.of(expression, INTERVAL)[..., 0] >= 0)
         except DanausError:
             return np.zeros(expression.shape, dtype=bool)
+
+    def of_inputs(self, family: InputProduct, parameters: tuple[Expression, ...]) -> bool:
+        """Whether no factor of a product of inputs is certainly anywhere negative: tables may be."""
+        tables = [own[0] for factor, own in family.split(parameters) if isinstance(factor, Table)]
+        return all(bool(self.of(table).all()) for table in tables)
 
     def settled(self, linear: LinearMap, rows: Booleans) -> bool:
         """Whether all entries in these rows of a map are certainly not negative; composed maps by their product."""

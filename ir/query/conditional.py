@@ -17,7 +17,9 @@ from ..diagnostic import warn
 from ..domain import FiniteDomain, Variable
 from ..evaluate import Evidence, free_elements, rows_at_once, values_of
 from ..expression import Floats
+from ..family import Indicator
 from ..numbers import Numbers
+from ..products import normalised
 from ..semirings import Array, Log, SignedLog
 from .derivative import backward
 from .likelihood import Booleans, evidence_of, log_and_sign, logarithmic
@@ -70,10 +72,7 @@ def conditional(
             one = np.where(bad[:, None], np.nan, column[:, None] == domain_values(variable))
             answers[variable] = np.where(known[:, None], one, shares.T)
         else:
-            components = tuple(
-                Component(block.family, block.width, tuple(numbers.floats(block.parameters)))
-                for block in inputs[variable]
-            )
+            components = tuple(part for block in inputs[variable] for part in _components(block, numbers))
             answers[variable] = Mixture(variable, components, shares, np.where(bad, np.nan, column), known)
     return answers
 
@@ -142,3 +141,11 @@ def warn_of_impossible(name: str, impossible: Booleans) -> None:
         f"{int(np.flatnonzero(impossible)[0])} (from 0): nothing has a distribution given what is impossible, and NaN "
         "stands there"
     )
+
+
+def _components(block: Input, numbers: Numbers) -> list[Component]:
+    """An input's functions as distributions; where an indicator stands in a product, each of its nodes for itself."""
+    family, parameters = normalised(block.family, numbers.floats(block.parameters))
+    if isinstance(family, Indicator):
+        return [Component(family, 1, ())] * block.width
+    return [Component(family, block.width, tuple(parameters))]

@@ -13,12 +13,13 @@ import numpy as np
 
 from ..block import Input
 from ..circuit import Circuit
-from ..density import domain_values, mode
+from ..density import domain_values
 from ..domain import FiniteDomain, first_value
 from ..evaluate import Evidence, rows_at_once, values_of
 from ..expression import Floats
 from ..linear import Indices
 from ..numbers import Numbers
+from ..products import mode
 from ..program.descent import Reached
 from ..semirings import SIGNED_LOG
 from .conditional import Answer

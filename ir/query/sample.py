@@ -23,6 +23,7 @@ from ..expression import Floats
 from ..family import Gaussian, Indicator, Poisson
 from ..linear import Indices
 from ..numbers import Numbers
+from ..products import normalised
 from ..program.descent import Reached
 from ..random import uniform
 from ..semirings import LOG
@@ -201,14 +202,15 @@ def _drawn(block: Input, reached: Reached, numbers: Numbers, source: Source) -> 
 
 def drawn(block: Input, reached: Reached, numbers: Numbers, source: Source) -> Floats:
     """The same on an infinite domain."""
-    match block.family:
+    family, parameters = normalised(block.family, numbers.floats(block.parameters))
+    match family:
         case Gaussian():
-            means, deviations = numbers.floats(block.parameters)
+            means, deviations = parameters
             first, second = source.uniform(reached, 0), source.uniform(reached, 1)
             normal = np.sqrt(-2 * np.log(first)) * np.cos(2 * np.pi * second)  # Box and Muller
             return np.asarray(means[reached.nodes] + deviations[reached.nodes] * normal)
         case Poisson():
-            first, table = poisson_table(numbers.floats(block.parameters)[0])
+            first, table = poisson_table(parameters[0])
             place = first_above(table, reached.nodes, source.uniform(reached, 0))
             return np.asarray(first[reached.nodes] + place)
         case Indicator(value):

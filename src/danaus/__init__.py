@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .compiler.operators import add as add
     from .compiler.operators import evidence as evidence
     from .compiler.operators import integrate as integrate
+    from .compiler.operators import multiply as multiply
     from .compiler.operators import rename as rename
     from .compiler.operators import restrict as restrict
     from .compiler.operators import scale as scale
@@ -31,6 +32,7 @@ _HOMES = {
     "add": "compiler.operators",
     "evidence": "compiler.operators",
     "integrate": "compiler.operators",
+    "multiply": "compiler.operators",
     "rename": "compiler.operators",
     "restrict": "compiler.operators",
     "scale": "compiler.operators",
@@ -44,7 +46,6 @@ _HOMES = {
 # What the language and the interface have, and a later version brings.
 _LATER = frozenset(
     [
-        "multiply",
         "power",
         "condition",
         "log",

@@ -17,9 +17,10 @@ from ....ir.density import domain_values
 from ....ir.diagnostic import DanausError
 from ....ir.domain import FiniteDomain, Variable
 from ....ir.expression import Constant, Expression, Floats, Parameter, is_learnable
-from ....ir.family import Bernoulli, Binomial, Categorical, Gaussian, Indicator, Poisson, Table
+from ....ir.family import Bernoulli, Binomial, Categorical, Gaussian, Indicator, InputProduct, Poisson, Table
 from ....ir.linear import Indices
 from ....ir.numbers import Numbers
+from ....ir.products import singles_of
 from ....ir.scope import Bits
 from ....ir.semirings import BOOLEAN, EXACT
 from ....ir.support import Booleans, Support
@@ -134,11 +135,12 @@ def _values(variable: Variable, blocks: Sequence[Input], support: Support) -> Fl
     """The values of a finite domain; of an infinite one those that indicators name, and one more."""
     if isinstance(variable.domain, FiniteDomain):
         return domain_values(variable)
-    named = sorted({block.family.value for block in blocks if isinstance(block.family, Indicator)})
-    for block in blocks:
-        if isinstance(block.family, Gaussian | Poisson):
-            (usual, *_) = Numbers(support.store).floats(block.parameters)
-            other = float(usual[0]) if isinstance(block.family, Gaussian) else float(np.floor(usual[0]))
+    singles = [single for block in blocks for single in singles_of(block)]
+    named = sorted({family.value for family, _ in singles if isinstance(family, Indicator)})
+    for family, parameters in singles:
+        if isinstance(family, Gaussian | Poisson):
+            (usual, *_) = Numbers(support.store).floats(parameters)
+            other = float(usual[0]) if isinstance(family, Gaussian) else float(np.floor(usual[0]))
             break
     else:
         other = 0.0
@@ -150,6 +152,13 @@ def _values(variable: Variable, blocks: Sequence[Input], support: Support) -> Fl
 def _table(block: Input, values: Floats, support: Support) -> Booleans | None:
     """Where the nodes of an input are not zero, [width, values]; None where they are nowhere zero."""
     match block.family:
+        case InputProduct(_, widths):
+            found = np.ones((1, len(values)), dtype=bool)
+            for (family, parameters), width in zip(block.family.split(block.parameters), widths, strict=True):
+                own = _table(Input(family, block.variable, parameters, width), values, support)
+                full = np.ones((width, len(values)), dtype=bool) if own is None else own
+                found = (found[:, None] & full[None]).reshape(-1, len(values))
+            return None if found.all() else found
         case Indicator(value):
             return np.asarray(values == float(value))[None]
         case Bernoulli() | Binomial():
