@@ -1,0 +1,56 @@
+"""The server's side: a program that runs one function when a line on its input asks for it, and says how long it took.
+
+A line is the name of a run, or `answer`, or `memory`; the reply is a line of JSON. Only the standard library is needed, so
+that each peer can run in an environment of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Run = Callable[[], object]
+
+
+@dataclass
+class Served:
+    """What a peer offers: runs by name, log-likelihoods of the rows, and what is to be known of it."""
+
+    runs: dict[str, Run]
+    answer: Callable[[], Sequence[float]]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def memory() -> dict[str, float]:
+    """The most memory that this process has held so far, in MB."""
+    return {"mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def timed(run: Run) -> dict[str, float]:
+    """Seconds of one run by the clock, and of this process's processor time."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    run()
+    return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+
+
+def serve(make: Callable[[dict[str, Any]], Served]) -> None:
+    """Makes what the first argument, in JSON, describes, and answers until the input ends."""
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints is no reply
+    served = make(json.loads(sys.argv[1]))
+    print(json.dumps(served.facts), file=replies, flush=True)
+    for line in sys.stdin:
+        match line.strip():
+            case "answer":
+                reply: Any = [float(each) for each in served.answer()]
+            case "memory":
+                reply = memory()
+            case name:
+                reply = timed(served.runs[name])
+        print(json.dumps(reply), file=replies, flush=True)
