@@ -3,14 +3,15 @@
     DANAUS_PEER_CIRKIT=…/python DANAUS_PEER_JAX=…/python python benchmarks/against_peers.py [NAME …]
         [--threads 1] [--seconds 5] [--default]
 
-Peers run in processes of their own, with interpreters that the environment names (eager torch in this one's); a peer whose
-interpreter is not named is left out. Danaus has a process of its own too. Before anything is timed, log-likelihoods of all
-rows must agree to 1e-3 of their size. All runs take turns; times are medians by the clock, in ms; `cpu` is the ratio of
-processor times, which a busy machine changes less. malloc is tuned for all (`peers/client.py`); with `--default` runs
-without that stand beside.
+Peers run in processes of their own, with interpreters that the environment names (eager torch in this one's); a peer
+whose interpreter is not named is left out. Danaus has a process of its own too. Before anything is timed,
+log-likelihoods of all rows must agree to 1e-3 of their size. All runs take turns; times are medians by the clock, in
+ms; `cpu` is the ratio of processor times, which a busy machine changes less. malloc is tuned for all (`servers.py`);
+with `--default` the last column has peer / Danaus in ms without that.
 
-Passes: `forward`; `both` is forward + backward with derivatives of all weights, as a user calls it (`alone`: the compiled
-code without the call around it); `softmax` is `both` with weights that are softmax of free logits, and derivatives of these.
+Passes: `forward`; `both` is forward + backward with derivatives of all weights, as a user calls it (`alone`: the
+compiled code without the call around it); `softmax` is `both` with weights that are softmax of free logits, and
+derivatives of these.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from peers.client import Arm, Server, in_turns
+from servers import Arm, Server, in_turns
 from workloads import WORKLOADS, Workload, lay_out
 
 INTERPRETERS = {
@@ -34,7 +35,18 @@ INTERPRETERS = {
 }
 ALONE = {"forward": "engine", "both": "reverse"}
 HEADS = (
-    ("workload", "B", "pass", "peer", "peer ms", "Danaus ms", "alone ms", "ratio", "alone", "cpu", "asked", "default malloc")
+    "workload",
+    "B",
+    "pass",
+    "peer",
+    "peer ms",
+    "Danaus ms",
+    "alone ms",
+    "ratio",
+    "alone",
+    "cpu",
+    "asked",
+    "default",
 )
 
 
@@ -102,7 +114,7 @@ def measure(name: str, workload: Workload, threads: int, seconds: float, default
             if f"{peer} {each}" not in wall:
                 continue
             theirs, own, alone = wall[f"{peer} {each}"], wall[each], ALONE.get(each)
-            beside = (
+            plainly = (
                 f"{wall[f'default {peer} {each}']:.3g} / {wall[f'default {each}']:.3g}"
                 if f"default {each}" in wall
                 else ""
@@ -119,7 +131,7 @@ def measure(name: str, workload: Workload, threads: int, seconds: float, default
                 f"{theirs / wall[alone]:.1f}" if alone else "",
                 f"{found[f'{peer} {each}']['cpu'] / found[each]['cpu']:.1f}",
                 verdict(theirs / own, workload.wanted.get((peer, each))),
-                beside,
+                plainly,
             ]
             lines.append(f"| {' | '.join(cells)} |")
     rate = 2 * 512**3 / wall["mm"]

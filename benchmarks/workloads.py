@@ -26,9 +26,7 @@ class Workload:
 def image(graph: str, layer: str, states: int, batch: int, forward: float, share: float) -> Workload:
     """A region graph of 28 × 28 pixels of 256 values, as cirkit cuts it."""
     spec = {"graph": graph, "layer": layer, "states": states, "batch": batch, "values": 256, "written": True}
-    return Workload(
-        spec, ("cirkit",), {("cirkit", "forward"): forward, ("cirkit", "softmax"): 3.0}, {"forward": share}
-    )
+    return Workload(spec, ("cirkit",), {("cirkit", "forward"): forward, ("cirkit", "softmax"): 3.0}, {"forward": share})
 
 
 def chain(states: int, peers: tuple[str, ...], **more: Any) -> Workload:
@@ -47,9 +45,7 @@ WORKLOADS: dict[str, Workload] = {
     "quad graph Tucker 32": image("quad-graph", "tucker", 32, 32, 2.2, 0.85),
     "quad tree Tucker 32": image("quad-tree-2", "tucker", 32, 32, 2.2, 0.85),
     "quad tree Tucker 64": image("quad-tree-2", "tucker", 64, 32, 2.2, 0.85),
-    "unrolled HMM 64": chain(
-        64, ("cirkit",), written=True, wanted={("cirkit", "forward"): 45, ("cirkit", "both"): 15}
-    ),
+    "unrolled HMM 64": chain(64, ("cirkit",), written=True, wanted={("cirkit", "forward"): 45, ("cirkit", "both"): 15}),
     "unrolled HMM 256": chain(
         256, ("cirkit",), written=True, wanted={("cirkit", "forward"): 10, ("cirkit", "both"): 6}
     ),
@@ -81,8 +77,9 @@ def weights(spec: Mapping[str, Any]) -> dict[str, Floats]:
     random = np.random.default_rng(0)
 
     def simplex(*shape: int) -> Floats:
-        found = np.exp(random.standard_normal(shape))
-        return found / found.sum(-1, keepdims=True)
+        found: Floats = np.exp(random.standard_normal(shape))
+        found /= found.sum(-1, keepdims=True)
+        return found
 
     states, parts = spec["states"], spec.get("parts")
     out = {"initial": simplex(1, states), "emission": simplex(states, spec["values"])}

@@ -1,7 +1,7 @@
 """cirkit's side: one of its own templates, written down as a list of layers, so that Danaus can hold the same function.
 
-Weights are random and on the simplex; with `softmax` they are the softmax of free logits, which each run computes. 0.3.1
-clamps logarithms at −708; that bound is set to float32's least, or an image's log-likelihood would be wrong.
+Weights are random and on the simplex; with `softmax` they are the softmax of free logits, which each run computes.
+0.3.1 clamps logarithms at −708; that bound is set to float32's least, or an image's log-likelihood would be wrong.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def write_down(symbolic: Any, find: Any, softmax: bool, folder: Path | None) -> 
         nodes.append(node)
     if folder is not None:
         (folder / "layers.json").write_text(json.dumps(nodes))
-        np.savez(folder / "weights.npz", **arrays)
+        np.savez(folder / "weights.npz", **arrays)  # type: ignore[arg-type]  # names are no `allow_pickle`
 
 
 def make(spec: dict[str, Any]) -> Served:
@@ -101,7 +101,8 @@ def make(spec: dict[str, Any]) -> Served:
 
     def forward() -> torch.Tensor:
         with torch.no_grad():
-            return model(x)
+            found: torch.Tensor = model(x)
+            return found
 
     def both() -> None:
         model.zero_grad(set_to_none=True)

@@ -73,7 +73,7 @@ class Free:
 
     def __init__(self, model: Executable) -> None:
         self.model = model
-        self.groups: dict[tuple[int, ...], list[torch.nn.Parameter]] = {}
+        self.groups: dict[tuple[int, ...], list[torch.Tensor]] = {}
         for tensor in model.parameters():
             self.groups.setdefault(tuple(tensor.shape), []).append(tensor)
         self.logits = [
@@ -90,7 +90,7 @@ class Free:
             for group, table in zip(self.groups.values(), weights, strict=True):
                 torch._foreach_copy_(group, list(table))
         self.model.zero_grad(set_to_none=True)
-        self.model.log_likelihood(x).sum().backward()
+        torch.autograd.backward(self.model.log_likelihood(x).sum())
         slopes = [torch.stack([each.grad for each in group]).float() for group in self.groups.values()]  # type: ignore[misc]
         torch.autograd.backward(weights, slopes)
 
@@ -132,7 +132,7 @@ def make(spec: dict[str, Any]) -> Served:
 
     def both() -> None:
         model.zero_grad(set_to_none=True)
-        model.log_likelihood(x).sum().backward()
+        torch.autograd.backward(model.log_likelihood(x).sum())
 
     free: list[Free] = []
 

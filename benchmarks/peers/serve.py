@@ -1,7 +1,7 @@
 """The server's side: a program that runs one function when a line on its input asks for it, and says how long it took.
 
-A line is the name of a run, or `answer`, or `memory`; the reply is a line of JSON. Only the standard library is needed, so
-that each peer can run in an environment of its own.
+A line is the name of a run, or `answer`, or `memory`; the reply is a line of JSON. Only the standard library is
+needed, so that each peer can run in an environment of its own.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def make(spec: dict[str, Any]) -> Served:
     def both() -> None:
         for each in weights.values():
             each.grad = None
-        run().sum().backward()
+        torch.autograd.backward(run().sum())
 
     return Served({"forward": forward, "both": both}, lambda: forward().tolist())
 

@@ -10,8 +10,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-TUNED = {"MALLOC_TOP_PAD_": "67108864", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
-"""What keeps malloc from giving memory back between runs, only to ask for it again."""
+TUNED = {"MALLOC_TOP_PAD_": "67108864", "MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_MMAP_MAX_": "0"}
+"""What keeps malloc from giving memory back between runs, only to ask for it again.
+
+The last is needed: either of the first two alone fixes the size from which glibc maps each piece anew at 128 KiB.
+"""
 
 
 class Server:
@@ -21,8 +24,10 @@ class Server:
         """`more` is further environment; of the caller's, what tunes malloc is not passed on."""
         around = {name: value for name, value in os.environ.items() if name not in TUNED}
         threads = str(spec["threads"])
-        around |= (TUNED if tuned else {}) | {"OMP_NUM_THREADS": threads, "PJRT_NPROC": threads, "NPROC": threads} | more
-        path = Path(__file__).with_name(script)
+        around |= (
+            (TUNED if tuned else {}) | {"OMP_NUM_THREADS": threads, "PJRT_NPROC": threads, "NPROC": threads} | more
+        )
+        path = Path(__file__).parent / "peers" / script
         self.process = subprocess.Popen(
             [interpreter, str(path), json.dumps(spec)],
             stdin=subprocess.PIPE,
