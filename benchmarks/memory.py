@@ -2,10 +2,11 @@
 
     [DANAUS_PEER_CIRKIT=…/python] python benchmarks/memory.py [NAME …]
 
-Each figure is the high-water mark of the resident memory of a process of its own, in MB, one thread; the pass adds
-what stands beside `+`. Chains grow in length, so that what grows with the number of layers is seen; `rows` is the rows
-themselves (int64), `parameters` are float64, as the module holds them. Eager torch and, where an interpreter is named,
-cirkit stand beside.
+Figures are resident memory in MB, one thread, malloc as it comes: what a process holds once the circuit is compiled,
+and how much more at most, over that, in its first pass of one kind (the first forward + backward also compiles its
+code). Each stands for a process of its own. Chains grow in length, so that what grows with the number of layers is
+seen; `rows` is the rows themselves (int64), `parameters` are float64, as the module holds them. Eager torch and, where
+an interpreter is named, cirkit stand beside.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ IMAGES = ("quad graph CP 32", "quad tree Tucker 32")
 
 
 def held(interpreter: str, script: str, spec: dict[str, Any], run: str, cache: str) -> tuple[float, float, Any]:
-    """The mark after the process is ready, what a run adds to it, and what the server says of itself."""
-    with Server(interpreter, script, spec, DANAUS_CACHE=cache) as server:
+    """What is held when the process is ready, how much more a run holds at most, and what the server says of itself."""
+    with Server(interpreter, script, spec, False, DANAUS_CACHE=cache) as server:
         facts = server.ready()
-        before = server.ask("memory")["mb"]
+        before = server.ask("set back")["now"]
         server.ask(run)
-        return before, server.ask("memory")["mb"] - before, facts
+        return before, server.ask("memory")["peak"] - before, facts
 
 
 def line(name: str, given: dict[str, Any], peer: str, interpreter: str | None) -> str:
@@ -42,13 +43,9 @@ def line(name: str, given: dict[str, Any], peer: str, interpreter: str | None) -
         if interpreter is not None:
             for run in theirs:
                 before, more, _ = held(interpreter, f"{peer}_server.py", spec, run, cache)
-                theirs[run] = (f"{before:.0f}", f"+ {more:.0f}")
+                theirs[run] = (f"{before:.0f}", f"+ {more:.1f}")
         ours: dict[str, float] = {}
-        for run in (
-            "mm",
-            "forward",
-            "both",
-        ):  # the first fills the cache of code, so that compiling is as cheap for all
+        for run in ("forward", "both"):
             before, ours[run], facts = held(sys.executable, "danaus_server.py", spec, run, cache)
         rows = spec["batch"] * spec.get("hmm", 784) * 8 / 2**20
         cells = [
@@ -58,7 +55,7 @@ def line(name: str, given: dict[str, Any], peer: str, interpreter: str | None) -
             f"{rows:.1f}",
             f"{before:.0f}",
             f"+ {ours['forward']:.1f}",
-            f"+ {ours['both']:.0f}",
+            f"+ {ours['both']:.1f}",
             peer if interpreter is not None else "",
             theirs["forward"][0],
             theirs["forward"][1],
@@ -80,7 +77,7 @@ def main() -> None:
             if names and not any(part in name for part in names):
                 continue
             spec = {"hmm": length, "states": 256, "batch": batch, "values": 32}
-            print(line(name, spec, "torch", sys.executable if batch * length < 1 << 20 else None), flush=True)
+            print(line(name, spec, "torch", sys.executable if batch * length < 1 << 15 else None), flush=True)
     for name in IMAGES:
         if cirkit is not None and (not names or any(part in name for part in names)):
             print(line(name, dict(WORKLOADS[name].spec), "cirkit", cirkit), flush=True)
