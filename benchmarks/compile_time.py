@@ -34,10 +34,10 @@ from danaus.ir.circuit import Circuit
 RUNS = 3
 STAGES: dict[str, list[tuple[Any, str]]] = {
     "lower": [(line, "lower")],
-    "passes": [(line, "_passes")],
+    "passes": [(line, "_folded")],
     "code": [(Vector, "__post_init__"), (Scalar, "_made")],
     "tables": [(line, "held")],
-    "packing": [(Vector, "refill"), (Scalar, "refill")],
+    "packing": [(Vector, "load"), (Vector, "refill"), (Scalar, "refill")],
 }
 LLVM = (machine, "emitted")
 

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 Type = Literal["float32", "float64"]
 Counted = tuple[Counts, Counts, list[Valued]]
 
-VERIFIED = 4096
+VERIFIED = 1024
 """Up to so many operations a Program is verified after each pass; a longer one when its loops are found."""
 
 
@@ -66,8 +66,9 @@ def program_of(circuit: Circuit) -> Program:
 def _folded(program: Program) -> Folded:
     """A Program after all passes, with what its tables are made of."""
     folded = fold(_by(common, _by(split, program)))
-    verify(folded.program)
     after = folded.program
+    if len(after.operations) < VERIFIED:
+        verify(after)
     if folded.recipe:
         after = _by(common, after)
     return replace(folded, program=_by(repeat, _by(reuse, after)))

@@ -30,8 +30,8 @@ Places = dict[tuple[str, int], tuple[int, int]]
 class AdjointPlan:
     """Records [moves, fields], kernels by number, entries of the arena and its bytes, words, and bytes of a tile.
 
-    `gradients` are, by use and table, where its sums stand and the columns that a row of it takes there; `sums` is their bytes;
-    `panel` is where a tile's buffers have room for a panel of a matrix.
+    `gradients` are, by use and table, where its sums stand and the columns that a row of it takes there; `sums` is
+    their bytes; `panel` is where a tile's buffers have room for a panel of a matrix.
     """
 
     records: NDArray[np.int64]

@@ -90,8 +90,8 @@ class AdjointVector:
         self.plan = adjoint_plan(self.adjoint, self.wanted, self.vectors)
         code = adjoint_driver(self.plan, TOLERANCE[self.size], self.vectors)
         self.library = self.make(module([code], self.vectors), self.target)
-        kinds = (POINTER, INTEGER, POINTER, POINTER, POINTER, INTEGER, POINTER, INTEGER, POINTER, INTEGER)
-        kinds += (POINTER, POINTER, POINTER, INTEGER, POINTER, INTEGER, INTEGER)
+        places = (POINTER, INTEGER, POINTER, POINTER, POINTER, INTEGER, POINTER, INTEGER, POINTER, INTEGER)
+        kinds = (*places, POINTER, POINTER, POINTER, INTEGER, POINTER, INTEGER, INTEGER)
         self.function = self.library.call("adjoint", *kinds)
         self.records, self.words = copied(self.plan.records), copied(self.plan.words)
         shapes = self.program.tables

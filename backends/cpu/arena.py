@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .adjoint_plan import AdjointPlan
 
 Bytes = NDArray[np.uint8]
+Tables = Sequence[Floats] | Mapping[int, Floats]
 
 _TOGETHER = 1 << 15
 """Numbers that are packed at once: as many as stay in a second-level cache."""
@@ -42,9 +43,7 @@ def fill(plan: Plan | AdjointPlan, tables: Sequence[Floats], vectors: Vectors, a
     fill_some(plan.entries, tables, vectors, arena)
 
 
-def fill_some(
-    entries: Sequence[Entry], tables: Sequence[Floats] | Mapping[int, Floats], vectors: Vectors, arena: Bytes
-) -> None:
+def fill_some(entries: Sequence[Entry], tables: Tables, vectors: Vectors, arena: Bytes) -> None:
     """Writes tables, by number, to places; small ones of one use and shape that lie side by side together."""
     together: list[Entry] = []
     for entry in sorted(entries, key=lambda entry: entry.offset):
@@ -61,7 +60,7 @@ def fill_some(
         _put(together, tables, vectors, arena)
 
 
-def _put(entries: Sequence[Entry], tables: Sequence[Floats], vectors: Vectors, arena: Bytes) -> None:
+def _put(entries: Sequence[Entry], tables: Tables, vectors: Vectors, arena: Bytes) -> None:
     """Writes tables of one use and shape to their places, which lie side by side."""
     kind, count = entries[0].kind, len(entries)
     first = tables[entries[0].table]

@@ -66,13 +66,13 @@ def pack(kernels: tuple[Kernel, ...], vectors: Vectors) -> Function:
         p = _Packer(f, vectors)
         match kernel.kind:
             case "rows":
-                good = p.rows(*kernel.sizes, source, out)
+                good = p.rows(source, out, *kernel.sizes)
             case "nodes":
-                good = p.nodes(*kernel.sizes, source, out)
+                good = p.nodes(source, out, *kernel.sizes)
             case "matrix":
-                good = p.matrix(*kernel.sizes, source, out)
+                good = p.matrix(source, out, *kernel.sizes)
             case _:
-                good = p.transposed(*kernel.sizes, source, out, f.at("%arena", names["other"]))
+                good = p.transposed(source, out, f.at("%arena", names["other"]), *kernel.sizes)
         flag = f.op(f"select i1 {good}, i8 0, i8 1")
         f.store(flag, f.at("%flags", i), "i8")
 
@@ -93,11 +93,11 @@ def unpack(kernels: tuple[Kernel, ...], vectors: Vectors) -> Function:
         u = _Unpacker(f, vectors)
         match kernel.kind:
             case "rows":
-                u.rows(*kernel.sizes, sums, head, out)
+                u.rows(sums, head, out, *kernel.sizes)
             case "nodes":
-                u.nodes(*kernel.sizes, sums, head, out)
+                u.nodes(sums, head, out, *kernel.sizes)
             case _:
-                u.matrix(*kernel.sizes, sums, head, out)
+                u.matrix(sums, head, out, *kernel.sizes)
 
     _dispatch(f, kernels, UNPACK_FIELDS, one)
     return f
@@ -161,7 +161,7 @@ class _Packer(_Scalars):
         inside = f.op(f"or i1 {none}, {f.op(f'and i1 {low}, {high}')}")
         return f.op(f"and i1 {good}, {inside}")
 
-    def rows(self, count: int, nodes: int, source: str, out: str) -> str:
+    def rows(self, source: str, out: str, count: int, nodes: int) -> str:
         """Rows as they come."""
         f, v = self.f, self.v
         body = f.at(out, None, offset=padded(5 * count * v.size))
@@ -174,7 +174,7 @@ class _Packer(_Scalars):
         good = f.loop(count * nodes, each, carried=[("i1", "true")])[0]
         return self._scaled(count, nodes, out, body, good)
 
-    def nodes(self, values: int, nodes: int, source: str, out: str) -> str:
+    def nodes(self, source: str, out: str, values: int, nodes: int) -> str:
         """An input's table by node: transposed, with the sums over values as its last row."""
         f, v = self.f, self.v
         body = f.at(out, None, offset=padded(5 * (values + 1) * v.size))
@@ -251,7 +251,7 @@ class _Packer(_Scalars):
     def _held(self, least: str) -> str:
         return self.f.op(f"fcmp oge double {least}, 0x{(1023 + REACH[self.v.size][2]) << 52:016X}")
 
-    def matrix(self, blocks: int, rows: int, columns: int, source: str, out: str) -> str:
+    def matrix(self, source: str, out: str, blocks: int, rows: int, columns: int) -> str:
         """Maps [blocks, rows, columns], scaled so that no row sums to more than 1, in the order of register blocks."""
         f, v = self.f, self.v
         infinite = "0x7FF0000000000000"
@@ -286,7 +286,7 @@ class _Packer(_Scalars):
         self._laid(blocks, rows, columns, (rows * columns, columns, 1), source, f.at(out, None, offset=ROW), scale)
         return f.op(f"and i1 {good}, {self._held(smallest)}")
 
-    def transposed(self, blocks: int, rows: int, columns: int, source: str, out: str, head: str) -> str:
+    def transposed(self, source: str, out: str, head: str, blocks: int, rows: int, columns: int) -> str:
         """The transposes of maps, scaled as the maps are, whose head stands there already."""
         f, v = self.f, self.v
         for position in range(2):
@@ -336,7 +336,7 @@ class _Unpacker(_Scalars):
     def _add(self, value: str, place: str) -> None:
         self.f.store(self.f.op(f"fadd double {self.f.load(place, 'double')}, {value}"), place, "double")
 
-    def rows(self, count: int, nodes: int, sums: str, head: str, out: str) -> None:
+    def rows(self, sums: str, head: str, out: str, count: int, nodes: int) -> None:
         """Rows as they are."""
         f = self.f
 
@@ -347,7 +347,7 @@ class _Unpacker(_Scalars):
 
         f.loop(count, row)
 
-    def nodes(self, values: int, nodes: int, sums: str, head: str, out: str) -> None:
+    def nodes(self, sums: str, head: str, out: str, values: int, nodes: int) -> None:
         """[values + 1, nodes] to [nodes, values]; the last row goes to all values, where it is wanted."""
         f, size = self.f, self.v.size
         wanted = f.op("uitofp i64 %whole to double")
@@ -373,7 +373,7 @@ class _Unpacker(_Scalars):
         f.loop(values, stretch, together)
         f.loop(nodes, lambda k: f.store("0.0", f.at(missing, k, size), self.kind))
 
-    def matrix(self, rows: int, columns: int, sums: str, head: str, out: str) -> None:
+    def matrix(self, sums: str, head: str, out: str, rows: int, columns: int) -> None:
         """Rows that stand in whole vectors."""
         f, size = self.f, self.v.size
         scale = self.double(f.op(f"sub i64 0, {self.exponent(head)}"))

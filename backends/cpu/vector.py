@@ -107,7 +107,8 @@ class Vector:
             )
 
         spread(call, tiles, threads)
-        return answered(out.view(arena.kind_of(self.vectors)[0]).reshape(tiles, ANSWERS, -1), rows, self.vectors)
+        answers = out.view(arena.kind_of(self.vectors)[0]).reshape(tiles, ANSWERS, self.vectors.lanes)
+        return answered(answers, rows, self.vectors)
 
 
 def answered(tiles: NDArray[Any], rows: int, v: Vectors) -> Answer:

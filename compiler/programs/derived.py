@@ -136,5 +136,5 @@ def derive(
         elif abs(held[number].power) > REACH or np.frexp(held[number].least)[1] + held[number].power < -REACH:
             raise OutOfRange
         else:
-            found.append(np.ldexp(held[number].numbers, held[number].power))
+            found.append(np.ascontiguousarray(np.ldexp(held[number].numbers, held[number].power)))
     return found

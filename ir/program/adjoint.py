@@ -84,7 +84,7 @@ def _kept(steps: Sequence[Step], sizes: dict[int, int], limit: int) -> frozenset
     best: tuple[int, frozenset[int]] | None = None
     count = 1
     while count <= max(1, len(dear)):
-        borders = [made[dear[len(dear) * part // count]] for part in range(1, count)]
+        borders = [made[dear[len(dear) * part // count - 1]] + 1 for part in range(1, count)]
         crossing = frozenset(
             buffer for buffer in dear for border in borders if made[buffer] < border <= last.get(buffer, -1)
         )
@@ -226,7 +226,7 @@ def _width(move: Move, nodes: dict[int, int], program: Program) -> tuple[int, tu
             return 1, ()
         case Clear(out):
             return nodes[out], ()
-        case Pull(step, result, shares, _):
+        case Pull(result=result, shares=shares):
             return nodes[result], tuple(nodes[share] for share in shares)
         case _:
             return nodes[move.out], tuple(nodes[source] for source in reads(move))

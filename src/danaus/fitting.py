@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .arguments import wants, wants_circuit
 from .compiler.compile import compile
 from .compiler.needs import require
 from .frontend.spec import Query
@@ -59,10 +60,8 @@ def fit(
     Raises: DanausError `nothing-to-learn`, `no-data`, `impossible-row`, `no-closed-form`, `not-normalised`,
     `wrong-value` for an option, `damaged-checkpoint`, `other-checkpoint`, and what `compile` raises.
     """
-    if not isinstance(circuit, Circuit):
-        raise error("wrong-arguments", f"{type(circuit).__name__} where a circuit is expected", caller())
-    if not (checkpoint is None or isinstance(checkpoint, str | Path)):
-        raise error("wrong-arguments", f"{type(checkpoint).__name__} where a path is expected", caller())
+    wants_circuit(circuit)
+    wants((str, Path), "a path", "" if checkpoint is None else checkpoint)
     if resume and checkpoint is None:
         raise error("wrong-arguments", "resume=True goes on from a checkpoint, and none is named", caller())
     rows = validate_array(train, circuit.variables, None, missing="nan")

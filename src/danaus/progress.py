@@ -18,22 +18,14 @@ def shown(epochs: int, wanted: bool = True) -> Iterator[Callable[[Epoch], None] 
         yield None
         return
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (
         TextColumn("epoch"),
         MofNCompleteColumn(),
-        BarColumn(20),
         TextColumn("{task.fields[means]}"),
         TimeElapsedColumn(),
-        TextColumn("to go at most"),
+        TextColumn("at most"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as display:

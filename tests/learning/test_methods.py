@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -257,3 +258,26 @@ def test_progress_is_told_of_every_epoch() -> None:
 def test_options_are_checked(option: str, value: object, message: str) -> None:
     with pytest.raises(dn.DanausError, match=message):
         dn.fit(densities(), ROWS, **{option: value})
+
+
+def test_a_deterministic_circuit_is_learnt_in_one_step(shared: Path) -> None:
+    """A PSDD's weights stand in rows that sum to 1; EM counts, and counts again the same."""
+    circuit = dn.load(shared / "psdd" / "tiny" / "simple.psdd").circuit
+    rows = dn.sample(circuit, 200, seed=1)
+    result = dn.fit(circuit, rows, epochs=3, tolerance=-1.0)
+    train = [epoch.train for epoch in result.history]
+    assert train[1] > train[0]
+    np.testing.assert_allclose(train[2:], train[1], rtol=1e-12)
+    assert dn.check(result.circuit, "normalized")["normalized"].status == "proved"
+
+
+def test_epochs_are_shown_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "100")
+    dn.fit(densities(), ROWS, ROWS, epochs=2, tolerance=-1.0, progress=True)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert re.search(r"2/2 +train -[0-9.]+ +valid -[0-9.]+", re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said.err))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False)
+    dn.fit(densities(), ROWS, epochs=2, progress=True)
+    assert capsys.readouterr().err == ""

@@ -104,10 +104,8 @@ def _summary(found: Any, test: Data | None) -> str:
     """How it ended, and the mean log-likelihoods of the parameters that were kept."""
     best, last = found.best, found.history[-1]
     reason = {"epochs": "all used", "converged": "converged", "patience": "nothing better came"}[found.ended]
-    seconds = sum(epoch.seconds for epoch in found.history)
     lines = [
-        f"{found.circuit.name}: {last.epoch} epochs of {found.method}, {reason}, {seconds:.1f} s; "
-        f"kept: epoch {best.epoch}",
+        f"{found.circuit.name}: {last.epoch} epochs of {found.method}, {reason}; kept: epoch {best.epoch}",
         "mean log-likelihood per row:",
         f"  train {best.train:.6f}",
     ]
