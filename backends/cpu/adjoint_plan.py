@@ -16,7 +16,7 @@ from ...ir.program.adjoint import Adjoint, Clear, Pull, Seed
 from ...ir.program.operation import AllPairs, Contract, Density, Fill, Gather, Join, Load, Multiply, Scale, Step
 from ...ir.program.program import Program
 from .outer import padded_columns, panel_bytes
-from .plan import Entry, Kernel, Planner, padded, table_use
+from .plan import Entry, Kernel, Planner, look_ahead, padded, table_use
 from .vectors import Vectors
 
 FIELDS = ("kernel", "out", "first", "second", "data", "column", "third", "fourth", "gradient", "words")
@@ -55,6 +55,7 @@ def adjoint_plan(adjoint: Adjoint, wanted: frozenset[int], vectors: Vectors) -> 
     arena = planner.lay(_tables(adjoint))
     gradients, sums = _gradients(adjoint, wanted, vectors)
     records = [_record(planner, adjoint, wanted, gradients, position) for position in range(len(adjoint.moves))]
+    look_ahead(records, tuple(planner.kernels), FIELDS)
     return AdjointPlan(
         np.array(records, dtype=np.int64).reshape(-1, len(FIELDS)),
         tuple(planner.kernels),

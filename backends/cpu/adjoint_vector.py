@@ -25,7 +25,7 @@ from .builder import module
 from .machine import Library, Target, compiled, host
 from .packed import Exactly, Packing, Unpacking
 from .pulls import ANSWERS
-from .state import STATE
+from .state import HEAD, STATE
 from .vector import TOLERANCE, answered, laid_densities
 from .vectors import ROW, Vectors
 
@@ -257,5 +257,5 @@ def _exponents(kind: str, shape: tuple[int, ...], place: Bytes, offset: int, vec
     """The exponents, negative, of a table's numbers in the arena; of a loaded one, row by row."""
     _, integers = arena.kind_of(vectors)
     count = shape[0] if kind == "load" else 1
-    found = -place[offset : offset + count * vectors.size].view(integers).astype(np.int64)
+    found = -place[offset : offset + count * HEAD * vectors.size].view(integers)[::HEAD].astype(np.int64)
     return found[:, None] if kind == "load" else found[0]

@@ -78,7 +78,8 @@ def forward(f: Function, kernel: Kernel, names: dict[str, str], data: str, codes
     sizes = kernel.sizes
     match kernel.kind:
         case "load":
-            loads.load(f, sizes[0], sizes[1], out, f.at("%arena", data), codes)
+            ahead = (f.at("%arena", names["first"]), f.at(codes, names["second"])) if sizes[2] else None
+            loads.load(f, sizes[0], sizes[1], out, f.at("%arena", data), codes, ahead)
         case "fill":
             loads.fill(f, sizes[0], out, f.at("%arena", data))
         case "copy":
