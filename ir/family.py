@@ -13,7 +13,6 @@ from .diagnostic import error
 from .domain import Bool, Cat, Count, Domain, Int, Real, Variable
 from .expression import Constraint, Shape
 
-
 _Parameter = TypeVar("_Parameter")
 
 

@@ -1,8 +1,9 @@
 """Which pairs of nodes of two circuits their product has: planned from the roots down, before anything is built.
 
 What enters are two compatible circuits; what leaves is a step for each pair of blocks that meets, those that others
-stand on last. A pair is asked for as a whole, all pairs of nodes, or by the pairs of nodes that are needed, i · width of
-the second + j. Pairs are taken up in the order of their blocks, so that all that ask for one come before it.
+stand on last. A pair is asked for as a whole, all pairs of nodes, or by the pairs of nodes that are needed, each as
+i · width of the second + j. Pairs are taken up in the order of their blocks, so that all that ask for one come before
+it.
 """
 
 from __future__ import annotations
@@ -158,16 +159,18 @@ class Plan:
         """The step for all pairs of nodes at once; None where the nodes of a block differ."""
         first, second = _parts(a), _parts(b)
         scopes = [self.left.uniform(each) for each in first], [self.right.uniform(each) for each in second]
-        if isinstance(a, Product) and not self.left.is_even(a) or isinstance(b, Product) and not self.right.is_even(b):
+        if (isinstance(a, Product) and not self.left.is_even(a)) or (
+            isinstance(b, Product) and not self.right.is_even(b)
+        ):
             return None
         known = tuple(tuple(each for each in side if each is not None) for side in scopes)
         found = self.grouping(known[0], known[1])
         if not (found.is_whole(len(first), len(second)) and 1 in (len(first), len(second))):
             return self._grouped(a, b, found)
-        if isinstance(a, Product) and len(first) == 1 or isinstance(b, Product) and len(second) == 1:
+        if (isinstance(a, Product) and len(first) == 1) or (isinstance(b, Product) and len(second) == 1):
             return self._grouped(a, b, found)
         left, right = self._distributed(a, b, known[0][0], known[1][0])
-        if left and not self.left.is_even(a) or right and not self.right.is_even(b):
+        if (left and not self.left.is_even(a)) or (right and not self.right.is_even(b)):
             return None
         for u in self.left.children(a, left):
             for v in self.right.children(b, right):
@@ -227,7 +230,7 @@ class Plan:
             one = tuple(each for each in kinds[kind, :split].tolist() if each >= 0)
             other = tuple(each for each in kinds[kind, split:].tolist() if each >= 0)
             found = self.grouping(one, other)
-            single = not (isinstance(a, Product) and len(one) == 1 or isinstance(b, Product) and len(other) == 1)
+            single = not ((isinstance(a, Product) and len(one) == 1) or (isinstance(b, Product) and len(other) == 1))
             if single and found.is_whole(len(one), len(other)) and 1 in (len(one), len(other)):
                 left, right = self._distributed(a, b, one[0], other[0])
                 sums.setdefault((left, right), []).append(rows)

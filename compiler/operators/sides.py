@@ -15,7 +15,7 @@ from ...ir.block import MAX_NUMBERS, Block, Indexed, Input, Product, Sum
 from ...ir.circuit import Circuit
 from ...ir.diagnostic import error
 from ...ir.domain import Variable
-from ...ir.expression import Expression, reshape, times, total
+from ...ir.expression import Expression, constant, reshape, times, total
 from ...ir.linear import (
     BlockDiagonal,
     Compose,
@@ -26,11 +26,11 @@ from ...ir.linear import (
     LinearMap,
     Selection,
     Sparse,
-    expressions,
 )
 from ...ir.scope import Scopes, scopes
 from ...ir.semirings import BOOLEAN
-from ..properties.factors import factors, starts_of
+from ...ir.support import Booleans
+from ..properties.factors import factors
 from .demands import entries_of
 
 
@@ -158,7 +158,7 @@ class Side:
                 marked = self.circuit.support.mark(linear, np.eye(linear.inputs, dtype=bool))
                 return self._dense(marked, nodes, written_out(linear))
 
-    def _dense(self, pattern: Indices, nodes: Indices, weights: Expression) -> Terms:
+    def _dense(self, pattern: Booleans, nodes: Indices, weights: Expression) -> Terms:
         row, column = np.nonzero(pattern[nodes])
         return _terms(row, len(nodes), column, nodes[row] * pattern.shape[1] + column, weights)
 
@@ -175,8 +175,6 @@ def _terms(row: Indices, count: int, positions: Indices, places: Indices, weight
 
 def written_out(linear: LinearMap) -> Expression:
     """A map of several others as one matrix, an expression [outputs, inputs]: for small ones."""
-    from ...ir.expression import constant
-
     match linear:
         case Dense(weights):
             return weights
@@ -200,9 +198,9 @@ def written_out(linear: LinearMap) -> Expression:
             whole = written_out(parts[0])
             for part in parts[1:]:
                 (m, n), next_ = whole.shape, written_out(part)
-                k, l = next_.shape
-                spread = times(reshape(whole, (m, 1, n, 1)), reshape(next_, (1, k, 1, l)))
-                whole = reshape(spread, (m * k, n * l))
+                k, j = next_.shape
+                spread = times(reshape(whole, (m, 1, n, 1)), reshape(next_, (1, k, 1, j)))
+                whole = reshape(spread, (m * k, n * j))
             return whole
         case Compose(parts):
             whole = written_out(parts[0])
