@@ -1,7 +1,7 @@
 """The three starts for a model made as a product of others: unnormalised, exactly normalised, and the reference's.
 
-What enters is a circuit whose numbers are not negative; what leaves is one with parameters of its own. Exact
-normalisation pushes masses up: with s the masses below a map W, row r of the new one is W[r, c]·s[c] / Σ W[r, c′]·s[c′],
+What enters is a circuit whose numbers are not negative; what leaves is one with parameters of its own. To normalise
+exactly, masses are pushed up: with s the masses below a map W, row r of the new one is W[r, c]·s[c] / Σ W[r, c′]·s[c′],
 map by map, so that every factor of a Monarch layer has rows on the simplex and the mass that is left over is Z. Of a
 chain that is the Doob transform diag(1/b_t) A diag(c ⊙ b_{t+1}), which unties it in time.
 """
@@ -14,14 +14,14 @@ from typing import Literal, get_args
 import numpy as np
 
 from ...ir.apply import apply
-from ...ir.block import Block, Input, Product, Sum, input_block, select, weighted
+from ...ir.block import Block, Input, Product, Sum, hadamard, input_block, select, weighted
 from ...ir.circuit import Circuit
 from ...ir.density import domain_values
 from ...ir.diagnostic import error
 from ...ir.domain import FiniteDomain
 from ...ir.evaluate import multiply
-from ...ir.expression import Constraint, Expression, Floats, Value
-from ...ir.family import Categorical, Indicator, InputProduct
+from ...ir.expression import Constraint, Expression, Floats, Value, constant, is_learnable
+from ...ir.family import Categorical, Indicator, InputProduct, One
 from ...ir.linear import BlockDiagonal, Compose, Dense, Diagonal, Indices, LinearMap, Selection, Sparse, compose
 from ...ir.products import normalised
 from ...ir.semirings import LINEAR, SIGNED_LOG
@@ -38,8 +38,9 @@ def initialise(circuit: Circuit, start: Start = "exact") -> Circuit:
     """A circuit with parameters of its own to train from, such as a product of trained models.
 
     "unnormalised": `untie(circuit)`, the same function, whose mass is `integrate` of it. "exact": the same function
-    divided by its mass, all weights and inputs locally normalised; each step of a chain has its own. "reference": untied
-    with each product of inputs normalised for itself, as the reference code for Monarch HMMs does: another function.
+    divided by its mass, all weights and inputs locally normalised; each step of a chain has its own. "reference":
+    untied, with each product of inputs normalised for itself, as reference code for Monarch HMMs does: not the same
+    function.
 
     Raises: Refused with a witness where it is not smooth, decomposable and nonnegative; DanausError `no-mass`,
     `wrong-arguments`, or `no-closed-integral`.
@@ -51,9 +52,17 @@ def initialise(circuit: Circuit, start: Start = "exact") -> Circuit:
         case "reference":
             return untie(_locally(circuit))
         case "exact":
-            return _Normalising(monarch_layers(circuit)).run()
+            return _Normalising(monarch_layers(_mentioning(circuit))).run()
         case _:
             raise error("wrong-arguments", f"there is no start {start!r}", hint=f"there are {', '.join(STARTS)}")
+
+
+def _mentioning(circuit: Circuit) -> Circuit:
+    """The circuit with its free variables in inputs, so that they count in its mass."""
+    if not circuit.free:
+        return circuit
+    ones = [input_block(One(), variable) for variable in circuit.free]
+    return replace(circuit, root=hadamard([circuit.root, *ones]), free=(), origin=None)
 
 
 def _locally(circuit: Circuit) -> Circuit:
@@ -169,16 +178,20 @@ class _Normalising:
                 return self._map(Dense(written_out(linear)), below)
 
     def _rows(self, weights: Expression, above: Floats, below: Floats, constraint: Constraint | None) -> Expression:
-        """exp(log w + log s below − log s above), and uniform rows where there is no mass."""
+        """exp(log w + log s below − log s above); where there is no mass, even rows."""
         logs = np.asarray(self.untying.numbers.of(weights, SIGNED_LOG))[..., 0]
+        there = np.ones(logs.shape, dtype=bool) if is_learnable(weights) else ~np.isneginf(logs)
+        even = there / np.maximum(there.sum(axis=-1, keepdims=True), 1) if constraint == "simplex" else 1.0
         safe = np.where(np.isneginf(above), 0.0, above)
-        with np.errstate(invalid="ignore"):
-            found = np.exp(logs + below - safe)
-        even = 1.0 / weights.shape[-1] if constraint == "simplex" else 1.0
-        found = np.where(np.isneginf(above), even, np.nan_to_num(found))
+        found = np.where(np.isneginf(above), even, np.exp(logs + below - safe))
         if constraint == "simplex":  # what rounding left
-            found = found / found.sum(axis=-1, keepdims=True)
-        return self.untying.fresh(Value.of(found), constraint)
+            found = found / np.maximum(found.sum(axis=-1, keepdims=True), np.finfo(float).tiny)
+        return self._number(weights, found, constraint)
+
+    def _number(self, weights: Expression, found: Floats, constraint: Constraint | None) -> Expression:
+        """A parameter in the place of learnable numbers, a constant in that of others: a zero there is no edge."""
+        value = Value.of(found)
+        return self.untying.fresh(value, constraint) if is_learnable(weights) else constant(value)
 
     def _sparse(
         self, weights: Expression, above: Floats, below: Floats, rows: Indices, columns: Indices, size: Indices
@@ -186,7 +199,7 @@ class _Normalising:
         logs = np.asarray(self.untying.numbers.of(weights, SIGNED_LOG))[:, 0]
         safe = np.where(np.isneginf(above), 0.0, above)
         found = np.where(np.isneginf(above)[rows], 1.0 / size[rows], np.exp(logs + below[columns] - safe[rows]))
-        return self.untying.fresh(Value.of(found), None)
+        return self._number(weights, found, None)
 
 
 def _elements(logs: Floats) -> Floats:
