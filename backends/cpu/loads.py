@@ -14,7 +14,7 @@ LINE = 64
 
 
 def load(f: Function, nodes: int, count: int, out: str, data: str, codes: str, ahead: tuple[str, str] | None) -> None:
-    """Rows of a table [count, nodes] by code, brought into columns of lanes; their statistics [count, HEAD] stand before.
+    """Rows of a table [count, nodes] by code, brought into columns of lanes; before them their statistics [count, HEAD].
 
     `ahead` are the table and the codes of the next load of this size, whose lines are asked for.
     """

@@ -15,7 +15,7 @@ import numpy as np
 from ...ir.block import Block, Hadamard, Indexed, Input, Pairs, Product, Sum
 from ...ir.circuit import Circuit
 from ...ir.domain import FiniteDomain, Variable
-from ...ir.expression import Expression
+from ...ir.expression import Expression, broadcast, reshape
 from ...ir.linear import (
     BlockDiagonal,
     Compose,
@@ -26,6 +26,7 @@ from ...ir.linear import (
     LinearMap,
     Selection,
     rotation,
+    selection,
 )
 from ...ir.program.descent import Sites
 from ...ir.program.operation import (
@@ -87,6 +88,10 @@ def lower(circuit: Circuit) -> Lowered:
 
 def _size(variable: Variable) -> int:
     return variable.domain.size if isinstance(variable.domain, FiniteDomain) else 0
+
+
+INNER = 1 << 20
+"""Numbers of choices from here on are those inside of a factor of a Kronecker product."""
 
 
 @dataclass(slots=True)
@@ -196,35 +201,96 @@ class _Line:
             case Selection(index, _):
                 if part.is_identity:
                     return source
-                self.indices.append(index)
-                out = self._buffer(part.outputs)
-                self.operations.append(Gather(out, source, len(self.indices) - 1))
-                return out
+                return self._gather(source, index)
             case _:
                 raise AssertionError(f"{type(part).__name__} maps are networks")
 
     def _kronecker(self, factors: tuple[LinearMap, ...], source: int, after: int) -> int:
         """A₁ ⊗ … ⊗ A_M: each factor on the last digit of the index, which then becomes the first."""
+        match factors:
+            case [Dense(weights), Selection() as same] if same.is_identity:
+                source = self._contract(source, weights, (1, *weights.shape), same.inputs, across=True)
+                self._counted(after)
+                return source
+            case [Selection() as same, other] if same.is_identity:
+                source = self._on_digit(other, source, same.inputs)
+                self._counted(after + 1)
+                return source
+            case _:
+                pass
         size = prod(factor.inputs for factor in factors)
         for position in reversed(range(len(factors))):
             factor = factors[position]
-            assert isinstance(factor, Dense)
             blocks = size // factor.inputs
-            source = self._contract(source, factor.weights, (1, *factor.weights.shape), blocks, turned=True)
+            if isinstance(factor, Dense):
+                shape = (1, *factor.weights.shape)
+                source = self._contract(source, factor.weights, shape, blocks, turned=True)
+            elif isinstance(factor, Selection):
+                index = np.arange(blocks) * factor.inputs + factor.index[:, None]
+                source = self._gather(source, index.ravel())
+            else:
+                source = self._on_digit(factor, source, blocks)
+                self._counted(after + position)
+                source = self._gather(source, rotation((blocks, factor.outputs)).index)
             self._counted(after + position)
             size = blocks * factor.outputs
         return source
 
+    def _on_digit(self, factor: LinearMap, source: int, blocks: int) -> int:
+        """A map on the last digit of the index, of which there are so many blocks."""
+        match factor:
+            case Dense(weights):
+                return self._contract(source, weights, (1, *weights.shape), blocks)
+            case BlockDiagonal(weights):
+                b, m, n = weights.shape
+                spread = reshape(broadcast(weights, (blocks, b, m, n)), (blocks * b, m, n))
+                return self._contract(source, spread, spread.shape)
+            case Diagonal(weights):
+                spread = reshape(broadcast(weights, (blocks, factor.inputs)), (blocks * factor.inputs,))
+                return self._part(Diagonal(spread), source)
+            case Selection(index, inputs):
+                every = np.arange(blocks)[:, None] * inputs + index
+                return source if factor.is_identity else self._gather(source, every.ravel())
+            case Compose(maps):
+                for part in reversed(maps):
+                    source = self._on_digit(part, source, blocks)
+                    self._counted(INNER + len(self.operations))
+                return source
+            case Kronecker(parts):
+                # Three factors at least, so that it is not this case again.
+                return self._kronecker((*_identities(blocks), *parts), source, INNER + len(self.operations))
+            case _:
+                raise AssertionError(f"{type(factor).__name__} maps are networks")
+
+    def _gather(self, source: int, index: Indices) -> int:
+        self.indices.append(index)
+        out = self._buffer(len(index))
+        self.operations.append(Gather(out, source, len(self.indices) - 1))
+        return out
+
     def _contract(
-        self, source: int, weights: Expression, shape: tuple[int, ...], blocks: int | None = None, turned: bool = False
+        self,
+        source: int,
+        weights: Expression,
+        shape: tuple[int, ...],
+        blocks: int | None = None,
+        turned: bool = False,
+        across: bool = False,
     ) -> int:
+        """A matrix per block of the source; `turned` puts the index of the block last, `across` finds it there, too."""
         blocks = shape[0] if blocks is None else blocks
         rows, columns = shape[1], shape[2]
         out = self._buffer(blocks * rows)
         table = self.tables.of(Weights(weights, shape))
-        write = Strides(1, blocks) if turned else Strides(rows, 1)
-        self.operations.append(Contract(out, source, table, blocks, rows, columns, Strides(columns, 1), write))
+        read = Strides(1, blocks) if across else Strides(columns, 1)
+        write = Strides(1, blocks) if turned or across else Strides(rows, 1)
+        self.operations.append(Contract(out, source, table, blocks, rows, columns, read, write))
         return out
+
+
+def _identities(size: int) -> tuple[LinearMap, LinearMap]:
+    """The identity as a Kronecker product of two."""
+    return selection(np.arange(size), size), selection(np.arange(1), 1)
 
 
 def _turns(selection: Selection, before: BlockDiagonal) -> bool:
