@@ -30,7 +30,7 @@ from ..ir.store import Store
 from .folding import Folding, tables_of
 from .lowering.counting import Counts, Valued, counts
 from .lowering.lower import Lowered, lower
-from .lowering.tables import depends, exactly, fed, feeds, held, parameter_derivatives, values
+from .lowering.tables import depending, depends, exactly, fed, feeds, held, parameter_derivatives, values
 from .needs import require
 from .programs.common import common
 from .programs.derived import OutOfRange
@@ -93,6 +93,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     Raises: DanausError `missing-package` without torch and llvmlite, `unsupported-cpu`.
     """
     with _packages():
+        from ..backends.cpu.adjoint_scalar import AdjointScalar
         from ..backends.cpu.adjoint_vector import AdjointVector
         from ..backends.cpu.machine import compiled_meanwhile
         from ..backends.cpu.scalar import Scalar
@@ -131,11 +132,18 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         return [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)]
 
     @cache
-    def reverse() -> Reverse | None:
-        if program.layouts:
-            return None
+    def reverse_of_vectors() -> Reverse:
         wanted = frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
         return AdjointVector(split(lowered.program), size, wanted, feeding.by_node)
+
+    @cache
+    def reverse_of_scalars(size: int, numeric: Numeric) -> Reverse:
+        leaves, weights = map(depending, lowered.tables)
+        # differences of logarithms say how a sum is shared out: float32 has not the digits
+        return AdjointScalar(lowered.program, 8 if numeric == "log" else size, numeric, (leaves, weights))
+
+    def reverse(circuit: Circuit) -> Reverse:
+        return reverse_of_scalars(*_numbers(circuit, size)) if program.layouts else reverse_of_vectors()
 
     def present(of: Callable[[Parameter], Floats], store: Callable[[], Store]) -> list[Floats]:
         return fed(lowered.tables, feeding, of, store)

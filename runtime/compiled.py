@@ -85,7 +85,7 @@ class Reverse(Protocol):
     """Code for the adjoint of a Program."""
 
     def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
-        """As an engine does."""
+        """As an engine does; those of networks as `Compiled.tables` gives them."""
         ...
 
     def run(
@@ -112,7 +112,7 @@ class Compiled:
     `fed` gives tables as they lie in parameters, from these and from a store of them, for engines that `load` such;
     `exactly` gives some by number. `bundle` gives what is saved of the circuit, with code for targets by name.
     `lowered` is the Program before its passes, whose buffers are filled once: its reverse is derived from it, and
-    `reverse` gives code for that, where there is any, made when first asked for. From derivatives with respect to
+    `reverse` gives code for that over a circuit's present parameters, made when first asked for. From derivatives with respect to
     tables, `derivatives` gives those of parameters. `counts` gives the expected counts of entries of weights and
     tables, [ones, zeros] of probabilities, and counts of each value for inputs without a closed-form step; its flag
     says whether missing values count. `sites` say where the circuit chooses in `lowered`.
@@ -128,7 +128,7 @@ class Compiled:
     bundle: Callable[[Circuit, Sequence[str]], Bundle]
     lowered: Program
     linear: Callable[[Store], Sequence[Floats]]
-    reverse: Callable[[], Reverse | None]
+    reverse: Callable[[Circuit], Reverse | None]
     derivatives: Callable[[Callable[[], Store], Sequence[Floats]], dict[Parameter, Floats]]
     counts: Callable[
         [Store, Sequence[Floats], bool], tuple[dict[Parameter, Floats], dict[Parameter, Floats], list[Valued]]

@@ -69,7 +69,7 @@ class Executable(Asking):
         self._seen: tuple[int, ...] | None = None
         self._changed = self._late = False
         self._hidden = any(_out_of_reach(circuit.store[parameter]) for parameter in circuit.parameters)
-        self._reversed: tuple[int, ...] | None = None
+        self._reversed: tuple[tuple[int, ...] | None, Reverse | None] | None = None
         self._engine: Engine | None = None
         self._asked: Answers | None = None
         self._tabled: Tabled | None = None
@@ -265,16 +265,16 @@ class Executable(Asking):
 
     def _reverse(self, compiled: Compiled) -> Reverse | None:
         """Compiled code for derivatives, with the present numbers; None where there is none for them."""
-        reverse = None if self._engine is None else compiled.reverse()
-        if reverse is None:
+        if self._engine is None:
             return None
         with self._lock:
-            if self._reversed != self._seen:
-                tables = self._tables(compiled)
-                if tables is None or not reverse.load(tables, self._exactly):
-                    return None
-                self._reversed = self._seen
-        return reverse
+            if self._reversed is None or self._reversed[0] != self._seen:
+                networks = compiled.fed is None
+                tables = compiled.tables(self._present().store) if networks else self._tables(compiled)
+                reverse = None if tables is None else compiled.reverse(self._circuit)
+                fits = tables is not None and reverse is not None and reverse.load(tables, self._exactly)
+                self._reversed = self._seen, reverse if fits else None
+            return self._reversed[1]
 
     def _beyond(self) -> DanausError:
         return error("not-differentiable", f'"{self._circuit.name}" has numbers beyond the range of float64')
