@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -153,7 +154,7 @@ def _weights(variable: Variable, over: Modular, random: np.random.Generator, fix
     size = variable.size or 0
     if fixed is None:
         return np.asarray(random.integers(over.prime, size=size))
-    return (np.arange(size) + first_value(variable.domain) == fixed).astype(np.int64)
+    return np.asarray(np.arange(size) + first_value(variable.domain) == fixed, dtype=np.int64)
 
 
 def _at_indicators(circuit: Circuit, over: Modular, weights: dict[Variable, Array]) -> int:
