@@ -31,7 +31,7 @@ class AdjointPlan:
     """Records [moves, fields], kernels by number, entries of the arena and its bytes, words, and bytes of a tile.
 
     `gradients` are, by use and table, where its sums stand and the columns that a row of it takes there; `sums` is
-    their bytes; `panel` is where a tile's buffers have room for a panel of a matrix.
+    their bytes; `panel` is those of a panel of a matrix.
     """
 
     records: NDArray[np.int64]
@@ -62,8 +62,8 @@ def adjoint_plan(adjoint: Adjoint, wanted: frozenset[int], vectors: Vectors) -> 
         tuple(Entry(kind, table, offset) for (kind, table), offset in planner.places.items()),
         arena,
         np.frombuffer(bytes(planner.words) or bytes(8), dtype=np.uint8),
-        planner.slots[-1] + padded(panel_bytes(vectors)),
         planner.slots[-1],
+        padded(panel_bytes(vectors)),
         planner.softness,
         tuple(planner.soft[source] for source in sorted(planner.soft)),
         gradients,

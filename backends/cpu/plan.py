@@ -103,11 +103,13 @@ class Planner:
         program = self.program
         arena = self.lay(_uses(program))
         found = iter(widths(program))
+        line: list[tuple[Step, Width]] = []
         for operation in program.operations:
             if isinstance(operation, Repeat):
                 self._loop(operation, found)
             else:
-                self.records.append(self.record(operation, next(found)))
+                line.append((operation, next(found)))
+                self.records.append(self.record(*line[-1]))
         look_ahead(self.records, tuple(self.kernels), FIELDS)
         entries = tuple(Entry(kind, table, offset) for (kind, table), offset in self.places.items())
         return Plan(
@@ -192,7 +194,7 @@ class Planner:
         lanes = self.vectors.lanes * 4
         match operation:
             case Load(_, table, column):
-                record = self._empty("load", nodes, self.program.tables[table][0], int(self._far()))
+                record = self._empty("load", nodes, self.program.tables[table][0], int(self._far()), 0)
                 record[5] = column * lanes
             case Fill():
                 record = self._empty("fill", nodes)
@@ -236,15 +238,15 @@ class Planner:
 def look_ahead(records: Sequence[list[int]], kernels: Sequence[Kernel], fields: Sequence[str]) -> None:
     """Tells each load that is far from its numbers where the next one has its own, so that it can ask for them.
 
-    `first` becomes the place of that table, `second` how much further on its column is.
+    `second` becomes the place of that table, `words` how much further on its column is.
     """
     data, column = fields.index("data"), fields.index("column")
     loads = [record for record in records if kernels[record[0]].kind == "load" and kernels[record[0]].sizes[2]]
     for record, following in pairwise(loads):
-        record[fields.index("first")] = following[data]
-        record[fields.index("second")] = following[column] - record[column]
+        record[fields.index("second")] = following[data]
+        record[fields.index("words")] = following[column] - record[column]
     if loads:
-        loads[-1][fields.index("first")] = loads[-1][data]
+        loads[-1][fields.index("second")] = loads[-1][data]
 
 
 def _uses(program: Program) -> Iterator[tuple[str, int]]:

@@ -44,7 +44,7 @@ def multiply(f: Function, first: int, second: int, out: str, a: str, b: str, pai
                 return found.parts
 
             found = Range(*f.loop(nodes, each, step, Range.carried(f)))
-        _close_product(f, out, c, found, left, right)
+        close_product(f, out, c, found, left, right)
 
 
 def _all_pairs(
@@ -90,7 +90,8 @@ def _all_pairs(
     return Range(ranges[0], ranges[1], f.integer("add", nonzero, f.whole(-1)))
 
 
-def _close_product(f: Function, out: str, c: int, found: Range, left: State, right: State) -> None:
+def close_product(f: Function, out: str, c: int, found: Range, left: State, right: State) -> None:
+    """The state after a product, whose range is found."""
     v = f.vectors
     least = f.multiply(f.multiply(left.nonzero, left.scale), f.multiply(right.nonzero, right.scale))
     lost_left, lost_right = f.multiply(left.lost, left.scale), f.multiply(right.lost, right.scale)
