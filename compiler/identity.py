@@ -143,7 +143,9 @@ def _together(p: Circuit, q: Circuit) -> list[Variable]:
         if names.setdefault(variable.name, variable) != variable:
             raise error("two-domains", f'"{variable.name}" has one domain in "{p.name}" and another in "{q.name}"')
         if not isinstance(variable.domain, FiniteDomain):
-            raise error("infinite-domain", f'"{variable.name}" is {variable.domain}; equality is tested on finite domains')
+            raise error(
+                "infinite-domain", f'"{variable.name}" is {variable.domain}; equality is tested on finite domains'
+            )
     return list(names.values())
 
 
@@ -151,7 +153,7 @@ def _weights(variable: Variable, over: Modular, random: np.random.Generator, fix
     size = variable.size or 0
     if fixed is None:
         return random.integers(over.prime, size=size)
-    return (np.arange(size) + first_value(variable.domain) == fixed).astype(np.int64)
+    return np.asarray(np.arange(size) + first_value(variable.domain) == fixed, dtype=np.int64)
 
 
 def _at_indicators(circuit: Circuit, over: Modular, weights: dict[Variable, Array]) -> int:
@@ -201,7 +203,9 @@ def _tested(agree: Callable[[Modular, np.random.Generator], bool], degree: int, 
     # A coefficient that is not zero has at most bits / 30 prime divisors above 2³⁰.
     each = degree / _LOW + bits / 30 / _PRIMES
     if each >= 1 or (points := max(1, math.ceil(math.log(WANTED) / math.log(each)))) > _MOST_POINTS:
-        raise error("untested", f"polynomials of degree {degree} with coefficients of {bits} bits are too large to test")
+        raise error(
+            "untested", f"polynomials of degree {degree} with coefficients of {bits} bits are too large to test"
+        )
     random = np.random.default_rng(seed)
     for _ in range(points):
         while True:
@@ -260,7 +264,10 @@ def _size_of(circuit: Circuit, leaf: Callable[[Input], tuple[int, int]]) -> tupl
             case Input():
                 known[block] = leaf(block)
             case Product(children, Indexed(offsets, members)):
-                laid = [np.concatenate([np.full(c.width, float(known[c][i])) for c in children] or [np.zeros(0)]) for i in (0, 1)]
+                laid = [
+                    np.concatenate([np.full(c.width, float(known[c][i])) for c in children] or [np.zeros(0)])
+                    for i in (0, 1)
+                ]
                 running = [np.concatenate([[0.0], np.cumsum(each[members])]) for each in laid]
                 most = [int((each[offsets[1:]] - each[offsets[:-1]]).max(initial=0)) for each in running]
                 known[block] = (most[0], most[1])
@@ -298,7 +305,9 @@ class _Bits:
             case Total(operand, axis):
                 return self.known[id(operand)] + operand.shape[axis].bit_length()
             case InputValue(family, _, parameters, _, weights):
-                return _bits_of_input(self.store, family, parameters) + (0 if weights is None else self.of(weights)) + 64
+                return (
+                    _bits_of_input(self.store, family, parameters) + (0 if weights is None else self.of(weights)) + 64
+                )
             case _:
                 return self.known[id(step.operand)]
 
