@@ -1,15 +1,16 @@
 """The back half of the line: from a circuit to an executable.
 
-    Circuit ─ lower ─► Program ─ split, reuse, repeat ─► Program ─ emit ─► engine ─► Executable (a torch module)
+    Circuit ─ lower ─► Program ─ split, common, fold, reuse, repeat ─► Program ─ emit ─► engine ─► Executable, a module
 
 Each arrow is one call below, in that order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -23,46 +24,67 @@ from ..ir.expression import Floats
 from ..ir.numbers import Numbers
 from ..ir.program.program import Program
 from ..ir.program.verify import verify
-from ..ir.query import MostProbable
-from ..ir.query.likelihood import Booleans
+from ..ir.query.exactness import one_path
 from ..ir.span import caller
 from ..ir.store import Store
-from .lowering.counting import Counts, counts
-from .lowering.lower import lower
-from .lowering.tables import exactly, held, parameter_derivatives
+from .folding import Folding, tables_of
+from .lowering.counting import Counts, Valued, counts
+from .lowering.lower import Lowered, lower
+from .lowering.tables import depends, exactly, fed, feeds, held, parameter_derivatives, values
 from .needs import require
+from .programs.common import common
+from .programs.derived import OutOfRange
+from .programs.fold import Folded, fold
 from .programs.ranges import bounds
 from .programs.repeat import repeat
 from .programs.reuse import reuse
 from .programs.split import split
-from .queries import most_probable
+from .properties import check
+from .queries import order_of
 
 if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
     from ..backends.cpu.network import Numeric
     from ..ir.expression import Parameter
-    from ..runtime.bundle import Bundle
+    from ..runtime.bundle import Bundle, Walks
     from ..runtime.collection import Collection
+    from ..runtime.compiled import Reverse
     from ..runtime.executable import Executable
 
 Type = Literal["float32", "float64"]
-Both = tuple[Counts, Counts]
+Counted = tuple[Counts, Counts, list[Valued]]
 
-VERIFIED = 4096
+VERIFIED = 1024
 """Up to so many operations a Program is verified after each pass; a longer one when its loops are found."""
 
 
 def program_of(circuit: Circuit) -> Program:
     """The Program of a circuit after all passes, as it is compiled."""
-    return _passes(lower(circuit).program)
+    return _folded(lower(circuit).program).program
+
+
+def _folded(program: Program) -> Folded:
+    """A Program after all passes, with what its tables are made of."""
+    folded = fold(_by(common, _by(split, program)))
+    after = folded.program
+    if len(after.operations) < VERIFIED:
+        verify(after)
+    if folded.recipe:
+        after = _by(common, after)
+    return replace(folded, program=_by(repeat, _by(reuse, after)))
 
 
 def _passes(program: Program) -> Program:
-    for step in (split, reuse, repeat):
-        program = step(program)
-        if step is repeat or len(program.operations) < VERIFIED:
-            verify(program)
-    return program
+    """A Program after the passes that leave its tables as they are."""
+    return _by(repeat, _by(reuse, _by(common, _by(split, program))))
+
+
+def _by(step: Callable[[Program], Program], program: Program) -> Program:
+    """A Program after a pass."""
+    after = step(program)
+    if after is not program and (step is repeat or len(after.operations) < VERIFIED):
+        verify(after)
+    return after
 
 
 def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
@@ -71,6 +93,8 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     Raises: DanausError `missing-package` without torch and llvmlite, `unsupported-cpu`.
     """
     with _packages():
+        from ..backends.cpu.adjoint_vector import AdjointVector
+        from ..backends.cpu.machine import compiled_meanwhile
         from ..backends.cpu.scalar import Scalar
         from ..backends.cpu.vector import Vector
         from ..runtime.compiled import Compiled
@@ -78,14 +102,23 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     if not _runs_compiled(circuit):
         return Executable(circuit, None, _Compiler())
     lowered = lower(circuit)
-    program = _passes(lowered.program)
+    folded = _folded(lowered.program)
+    program = folded.program
     size = 4 if dtype == "float32" else 8
     made: dict[tuple[int, Numeric], Engine] = {}
-    vector = None if program.layouts else Vector(program, size)
+    feeding = feeds(lowered.tables)
+    by_node = frozenset(i for i, number in enumerate(folded.wanted) if number in feeding.by_node)
+    vector = None if program.layouts else Vector(program, size, make=compiled_meanwhile, by_node=by_node)
 
-    def engine(circuit: Circuit) -> Engine:
-        if vector is not None:
-            return vector
+    @cache
+    def plain() -> Engine:
+        return Vector(_passes(lowered.program), size, by_node=feeding.by_node)
+
+    folding = Folding(folded, vector, plain, size, feeding.by_node) if vector is not None else None
+
+    def engine(circuit: Circuit) -> Engine | Folding:
+        if folding is not None:
+            return folding
         numbers = _numbers(circuit, size)
         if numbers not in made:
             made[numbers] = Scalar(program, *numbers)
@@ -94,13 +127,29 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     def tables(store: Store) -> list[Floats]:
         return held(lowered.tables, store)
 
+    def linear(store: Store) -> list[Floats]:
+        return [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)]
+
+    @cache
+    def reverse() -> Reverse | None:
+        if program.layouts:
+            return None
+        wanted = frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
+        return AdjointVector(split(lowered.program), size, wanted, feeding.by_node)
+
+    def present(of: Callable[[Parameter], Floats], store: Callable[[], Store]) -> list[Floats]:
+        return fed(lowered.tables, feeding, of, store)
+
+    def exactly_held(store: Store, numbers: Sequence[int]) -> list[Floats]:
+        return held([lowered.tables[number] for number in numbers], store)
+
     def bundle(circuit: Circuit, targets: Sequence[str]) -> Bundle:
         return bundle_of(circuit, dtype, targets)
 
-    def of_parameters(store: Store, given: Sequence[Floats]) -> dict[Parameter, Floats]:
-        return parameter_derivatives(lowered.tables, store, given)
+    def of_parameters(store: Callable[[], Store], given: Sequence[Floats]) -> dict[Parameter, Floats]:
+        return parameter_derivatives(lowered.tables, feeding, store, given)
 
-    def counted(store: Store, given: Sequence[Floats], missing: bool) -> Both:
+    def counted(store: Store, given: Sequence[Floats], missing: bool) -> Counted:
         return counts(lowered.tables, store, given, missing)
 
     compiled = Compiled(
@@ -109,12 +158,20 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         lowered.variables,
         lowered.densities,
         tables,
+        None if vector is None else present,
+        exactly_held,
         bundle,
         lowered.program,
+        linear,
+        reverse,
         of_parameters,
         counted,
+        lowered.sites,
     )
-    return Executable(circuit, compiled, _Compiler())
+    executable = Executable(circuit, compiled, _Compiler())
+    if vector is not None:
+        vector.library.wait()
+    return executable
 
 
 def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu") -> str:
@@ -143,13 +200,21 @@ def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] 
     if not _runs_compiled(circuit):
         raise not_compiled(circuit.name)
     lowered = lower(circuit)
-    program = _passes(lowered.program)
+    folded = _folded(lowered.program)
+    program = folded.program
     size, form = _form(circuit, program, dtype)
     numbers = Numbers(circuit.store)
     tables, exact = exactly(lowered.tables, circuit.store)
+    walks = None if exact else _walks(circuit, lowered, tables)
+    try:
+        if exact:
+            raise OutOfRange
+        tables = tables_of(folded, tables, size)
+    except OutOfRange:
+        program = _passes(lowered.program)
     return Bundle(
         circuit.name,
-        _answered(circuit),
+        _answered(circuit, lowered, walks is not None),
         circuit.variables,
         lowered.variables,
         tuple(circuit.variables.index(variable) for variable in circuit.free),
@@ -163,16 +228,47 @@ def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] 
         tuple(tuple(numbers.floats(block.parameters)) for block in lowered.densities),
         compiler(),
         codes_of(program, size, form, targets),
+        walks,
     )
 
 
-def _answered(circuit: Circuit) -> tuple[str, ...]:
-    """The queries of a bundle: a likelihood always, what sums something out where it is proved to do so."""
+def _answered(circuit: Circuit, lowered: Lowered, walks: bool) -> tuple[str, ...]:
+    """The queries of a bundle: a likelihood always, what sums something out where it is proved to do so.
+
+    Those that walk back from the root need numbers that are not negative and are within float64.
+    """
+    from ..runtime.queries.latents import latents_of
+
+    found = ["likelihood"]
+    if _is_met("marginal", circuit):
+        found += ["marginal", "partition"]
+        if walks:
+            found += ["conditional", "moment"]
+            found += [kind for kind in ("map", "sample", "hamming") if _is_met(kind, circuit)]
+            if latents_of(lowered.program, len(circuit.variables)) is not None:
+                found += ["decode", "posterior"]
+    return tuple(found)
+
+
+def _is_met(kind: str, circuit: Circuit) -> bool:
+    """Whether what a query needs of a circuit is proved."""
     try:
-        require(Query("marginal", "marginal", (circuit,)))
+        require(Query(kind, kind, (circuit,)))
     except DanausError:
-        return ("likelihood",)
-    return ("likelihood", "marginal", "partition")
+        return False
+    return True
+
+
+def _walks(circuit: Circuit, lowered: Lowered, tables: Sequence[Floats]) -> Walks | None:
+    """What walks back from a bundle's root take of the circuit; None where its numbers are not for them."""
+    from ..runtime.bundle import Walks
+
+    if any(bool((table < 0).any()) or not np.isfinite(table).all() for table in tables):
+        return None
+    program = _by(repeat, _by(reuse, lowered.program))
+    deterministic = check(circuit, "deterministic")["deterministic"].status == "proved"
+    single = one_path(circuit)[0].root is circuit.root
+    return Walks(program, tuple(tables), lowered.sites, circuit.nodes, deterministic, single)
 
 
 @contextmanager
@@ -204,7 +300,8 @@ def compile_spec(spec: Spec, dtype: Type = "float32") -> Collection:
         if circuit not in names:  # one that stands in the query alone, such as an operator's
             names[circuit] = query.name
             executables[query.name] = compile(circuit, dtype)
-        asked[query.name] = Asked(query.kind, names[circuit])
+        of = (query.variables[0][0].name, order_of(query)) if query.kind == "moment" else ("", 0)
+        asked[query.name] = Asked(query.kind, names[circuit], *of)
     return Collection(executables, asked)
 
 
@@ -216,9 +313,9 @@ class _Compiler:
         """Proves what a query needs of the circuit."""
         require(Query(kind, kind, (circuit,), span=caller()))
 
-    def most_probable(self, circuit: Circuit, values: Floats, observed: Booleans) -> MostProbable:
-        """The most probable completion of each row, with proof where there is one."""
-        return most_probable(circuit, values, observed)
+    def deterministic(self, circuit: Circuit) -> bool:
+        """Whether the circuit is proved deterministic."""
+        return check(circuit, "deterministic")["deterministic"].status == "proved"
 
 
 def _runs_compiled(circuit: Circuit) -> bool:

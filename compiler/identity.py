@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -99,7 +100,7 @@ def equal_functions(p: Circuit, q: Circuit, seed: int = 0) -> Identity:
     variables = _together(p, q)
     for circuit in (p, q):
         needs(circuit, "equal", "smooth", "decomposable")
-    sizes = [_size_of(circuit, lambda block: _tabled(circuit.store, block)) for circuit in (p, q)]
+    sizes = [_size_of(circuit, partial(_tabled, circuit.store)) for circuit in (p, q)]
     bits = max(bits for _, bits in sizes) + sum((variable.size or 0).bit_length() for variable in variables)
 
     def difference(over: Modular, random: np.random.Generator, known: dict[Variable, float]) -> bool:

@@ -84,29 +84,29 @@ def answer(query: Query, data: Data | None = None, seed: int = 0, count: int = 1
         case "marginal" if data is not None:
             return _logs(ask.log_likelihood(circuit, data.values, data.observed))
         case "conditional" if data is not None:
-            return Answer(tuple(_conditional(circuit, data)))
+            posteriors = ask.conditional(circuit, data.values, data.observed)
+            return Answer(tuple(conditional_columns(circuit.variables, posteriors, data.observed)))
         case "map" if data is not None:
-            return Answer(tuple(_map(circuit, most_probable(circuit, data.values, data.observed), circuit.variables)))
+            return Answer(tuple(map_columns(circuit.variables, most_probable(circuit, data.values, data.observed))))
         case "marginal_map" if data is not None:
             chosen = query.variables[0]
             best = most_probable_marginal(circuit, chosen, data.values, data.observed)
-            return Answer(tuple(_map(circuit, best, chosen)))
+            return Answer(tuple(map_columns(circuit.variables, best, chosen)))
         case "sample" if data is None:
             values = ask.sample(circuit, count, seed)
-            return Answer(tuple(_values(circuit, values)))
+            return Answer(tuple(value_columns(circuit.variables, values)))
         case "sample":
             assert data is not None
-            return Answer(tuple(_values(circuit, ask.sample_given(circuit, data.values, data.observed, seed))))
+            values = ask.sample_given(circuit, data.values, data.observed, seed)
+            return Answer(tuple(value_columns(circuit.variables, values)))
         case "partition":
             return Answer(number=ask.partition(circuit))
         case "count":
             return Answer(number=model_count(circuit))
         case "moment":
-            return Answer(number=ask.moment(circuit, query.variables[0][0], _order(query)))
+            return Answer(number=ask.moment(circuit, query.variables[0][0], order_of(query)))
         case "hamming":
-            logs = ask.hamming(circuit)
-            ones = Column("ones", np.arange(len(logs)))
-            return Answer((ones, Column("log_mass", logs)))
+            return Answer(ones_columns(ask.hamming(circuit)))
         case _:
             raise error("needs-data", f"the query {query.kind} needs rows of data", hint="give them with --data FILE")
 
@@ -130,7 +130,11 @@ def model_count(circuit: Circuit, weights: Mapping[Variable, Value] | None = Non
     return ask.count(smooth(circuit), weights)
 
 
-def _order(query: Query) -> int:
+def order_of(query: Query) -> int:
+    """The order of a moment.
+
+    Raises: DanausError `wrong-number`.
+    """
     order = query.numbers[0]
     if order != int(order) or order < 0:
         raise error("wrong-number", f"the moment {order:g} is no natural number", query.span)
@@ -141,20 +145,25 @@ def _logs(values: Floats) -> Answer:
     return Answer((Column("log_probability", values),))
 
 
-def _values(circuit: Circuit, values: Floats) -> list[Column]:
-    return [
-        Column(variable.name, values[:, position], variable.domain)
-        for position, variable in enumerate(circuit.variables)
-    ]
+def ones_columns(logs: Floats) -> tuple[Column, ...]:
+    """The masses of the numbers of ones as columns."""
+    return (Column("ones", np.arange(len(logs))), Column("log_mass", logs))
 
 
-def _conditional(circuit: Circuit, data: Data) -> list[Column]:
-    found = ask.conditional(circuit, data.values, data.observed)
+def value_columns(variables: Sequence[Variable], values: Floats) -> list[Column]:
+    """Rows of values as columns."""
+    return [Column(variable.name, values[:, position], variable.domain) for position, variable in enumerate(variables)]
+
+
+def conditional_columns(
+    variables: Sequence[Variable], found: Mapping[Variable, ask.Answer], observed: Booleans
+) -> list[Column]:
+    """Distributions of missing variables as columns: of each value its probability, else mean and deviation."""
     columns: list[Column] = []
-    for position, variable in enumerate(circuit.variables):
+    for position, variable in enumerate(variables):
         if variable not in found:
             continue
-        missing = ~data.observed[:, position]
+        missing = ~observed[:, position]
         posterior = found[variable]
         if isinstance(posterior, np.ndarray):
             assert isinstance(variable.domain, FiniteDomain)
@@ -180,13 +189,13 @@ def value_names(variable: Variable) -> list[str]:
     return [str(low + code) for code in range(domain.size)]
 
 
-def _map(circuit: Circuit, best: ask.MostProbable, chosen: Sequence[Variable]) -> list[Column]:
+def map_columns(
+    variables: Sequence[Variable], best: ask.MostProbable, chosen: Sequence[Variable] | None = None
+) -> list[Column]:
+    """The most probable values of variables, or of the chosen ones, as columns, with their probability and proof."""
+    values = zip(value_columns(variables, best.values), variables, strict=True)
     return [
-        *(
-            column
-            for column, variable in zip(_values(circuit, best.values), circuit.variables, strict=True)
-            if variable in chosen
-        ),
+        *(column for column, variable in values if chosen is None or variable in chosen),
         Column("log_probability", best.log_probability),
         Column("exact", best.certain),
     ]

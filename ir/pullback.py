@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from .density import domain_values
+from .density import domain_values, float_values
 from .diagnostic import error
 from .domain import FiniteDomain, Variable
 from .expression import (
@@ -29,12 +29,14 @@ from .expression import (
     Times,
     Total,
     in_order,
+    is_learnable,
     operands,
 )
 from .family import (
     Bernoulli,
     Binomial,
     Categorical,
+    DiscretizedLogistic,
     Family,
     Gaussian,
     Indicator,
@@ -149,10 +151,7 @@ def _input(
 def table_shares(
     family: Family, variable: Variable, parameters: tuple[Expression, ...], g: Floats, numbers: Numbers
 ) -> list[Floats]:
-    """For an input on a finite domain, from derivatives of its values [width, n] those of its parameters.
-
-    Raises: DanausError `not-differentiable` for discretized_logistic.
-    """
+    """For an input on a finite domain, from derivatives of its values [width, n] those of its parameters."""
     values = domain_values(variable)
     match family:
         case Categorical() | Table():
@@ -164,6 +163,10 @@ def table_shares(
             f = _binomial(n - 1, p) * n if n else np.zeros((len(p), 0))
             none = np.zeros((len(p), 1))
             return [(g * (np.hstack([none, f]) - np.hstack([f, none]))).sum(axis=1)]
+        case DiscretizedLogistic():
+            f = float_values(family, variable, numbers.floats(parameters), values)
+            means, deviations = logistic_slopes(variable, *numbers.floats(parameters))
+            return [(g * f * means).sum(axis=1), (g * f * deviations).sum(axis=1)]
         case Indicator() | One():
             return []
         case InputProduct(_, widths):
@@ -176,6 +179,24 @@ def table_shares(
             return out
         case _:
             raise _without_rule(family, variable)
+
+
+def logistic_slopes(variable: Variable, means: Floats, deviations: Floats) -> tuple[Floats, Floats]:
+    """∂ log f / ∂m and ∂ log f / ∂s of `discretized_logistic` at every value of a domain, [width, n] each.
+
+    With a = (v + ½ − m)/s and b = (v − ½ − m)/s, f = σ(a) − σ(b) = σ(a) σ(−b) (1 − e^(b−a)), so that
+    (σ′(a) − σ′(b)) / f = σ(−a) − σ(b) and (a σ′(a) − b σ′(b)) / f = b (σ(−a) − σ(b)) + σ(−a) / (s σ(−b) (1 − e^(b−a))):
+    nothing is a difference of numbers that underflow. At the ends of the domain a or b is infinite.
+    """
+    values = domain_values(variable)
+    s = deviations[:, None]
+    a, b = (values + 0.5 - means[:, None]) / s, (values - 0.5 - means[:, None]) / s
+    first, last = values == values[0], values == values[-1]
+    above, below = np.exp(-np.logaddexp(0.0, a)), np.exp(-np.logaddexp(0.0, -b))
+    slope = np.where(last, 0.0, above) - np.where(first, 0.0, below)
+    inner = b * slope - np.exp(np.logaddexp(0.0, b) - np.logaddexp(0.0, a)) / np.expm1(-1 / s) / s
+    ends = np.where(first, np.where(last, 0.0, a * above), -b * below)
+    return -slope / s, -np.where(first | last, ends, inner) / s
 
 
 def _share(g: Floats, widths: Sequence[int], place: int, values: Sequence[Floats] = ()) -> Floats:
@@ -193,7 +214,6 @@ def _share(g: Floats, widths: Sequence[int], place: int, values: Sequence[Floats
 
 
 def _binomial(n: int, p: Floats) -> Floats:
-    from .density import float_values
     from .domain import Int
 
     return float_values(Binomial(n), Variable("", Int(0, n)), [p], np.arange(n + 1, dtype=np.float64))
@@ -270,3 +290,28 @@ def copied_back(given: Iterable[tuple[Expression, Floats]]) -> dict[Parameter, F
             about = f'"{names[0]}"' if names else "a number"
             raise error("no-closed-form", f"EM has no closed-form step for {about}", hint='method="adam" learns it')
     return pullback(shares, Numbers(Store()))
+
+
+def polynomial_in(expression: Expression) -> set[Parameter] | None:
+    """The learnable parameters that an expression is a polynomial of; None where it is none in all that it hangs on.
+
+    An input that was summed out over its whole domain is 1 whatever its parameters are, so these do not count.
+    """
+    found: set[Parameter] = set()
+    seen: set[int] = set()
+    stack = [expression]
+    while stack:
+        step = stack.pop()
+        if id(step) in seen:
+            continue
+        seen.add(id(step))
+        match step:
+            case Parameter(learnable=True):
+                found.add(step)
+            case InputValue(family, value=None, weights=None) if not isinstance(family, Table | One):
+                continue
+            case Divide() | Exp() | Log() | InputValue() if is_learnable(step):
+                return None
+            case _:
+                stack.extend(operands(step))
+    return found

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from .diagnostic import error
 
 Words = NDArray[np.uint32]
+Longs = NDArray[np.uint64]
 Integers = NDArray[np.int64]
 
 _WORD = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
-_MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
-_WEYL = (0x9E3779B9, 0xBB67AE85)
+_MULTIPLIERS = np.array([[0xD2511F53], [0xCD9E8D57]], dtype=np.uint64)
+_WEYL = np.array([[0x9E3779B9], [0xBB67AE85]], dtype=np.uint64)
 _ROUNDS = 10
 # Counters worked on at once. Measured on 4 million numbers: 29 ns each at 2^14 (the temporaries stay in the cache), 35
 # at 2^15, 43 at 2^12, 200 in one piece.
@@ -29,18 +30,26 @@ _PIECE = 1 << 14
 
 def philox4x32(counter: Words, key: Words) -> Words:
     """Four random words for each counter and key: [..., 4] and [..., 2] → [..., 4], broadcast against each other."""
-    c0, c1, c2, c3 = (counter[..., i].astype(np.uint64) for i in range(4))
-    k0, k1 = (key[..., i].astype(np.uint64) for i in range(2))
+    shape = np.broadcast_shapes(counter.shape[:-1], key.shape[:-1])
+    words = [np.broadcast_to(counter[..., i], shape).reshape(-1).astype(np.uint64) for i in range(4)]
+    keys = np.stack([np.broadcast_to(key[..., i], shape).reshape(-1).astype(np.uint64) for i in range(2)])
+    even, odd = _rounds(np.stack(words[::2]), np.stack(words[1::2]), keys)
+    return np.stack([even[0], odd[0], even[1], odd[1]], axis=-1).astype(np.uint32).reshape(*shape, 4)
+
+
+def _rounds(even: Longs, odd: Longs, keys: Longs) -> tuple[Longs, Longs]:
+    """The rounds of the generator on words 0 and 2, [2, count], and words 1 and 3, both pairs in one call each.
+
+    Keys are [2, count] or [2, 1].
+    """
     for turn in range(_ROUNDS):
-        left, right = _MULTIPLIERS[0] * c0, _MULTIPLIERS[1] * c2
-        turn_key = ((k0 + np.uint64(turn * _WEYL[0])) & _WORD, (k1 + np.uint64(turn * _WEYL[1])) & _WORD)
-        c0, c1, c2, c3 = (
-            (right >> _SHIFT) ^ c1 ^ turn_key[0],
-            right & _WORD,
-            (left >> _SHIFT) ^ c3 ^ turn_key[1],
-            left & _WORD,
-        )
-    return np.stack(np.broadcast_arrays(c0, c1, c2, c3), axis=-1).astype(np.uint32)
+        even = (even * _MULTIPLIERS)[::-1]
+        high = even >> _SHIFT
+        high ^= odd
+        high ^= (keys + np.uint64(turn) * _WEYL) & _WORD
+        even &= _WORD
+        even, odd = high, even
+    return even, odd
 
 
 def uniform(seed: int, rows: Integers, nodes: Integers, stage: int) -> NDArray[np.float64]:
@@ -55,18 +64,18 @@ def uniform(seed: int, rows: Integers, nodes: Integers, stage: int) -> NDArray[n
 
     Raises: DanausError `wrong-value` for a seed outside 0 … 2^64-1; ValueError for a node or stage outside its word.
     """
-    key = _seed_words(seed)
+    key = _seed_words(seed).astype(np.uint64)[:, None]
     if not 0 <= stage <= int(_WORD) or (nodes.size and not 0 <= nodes.min() <= nodes.max() <= int(_WORD)):
         raise ValueError("nodes and stages are 32-bit words of the counter")
     shape = np.broadcast_shapes(rows.shape, nodes.shape)
-    row, node = (np.broadcast_to(index, shape).reshape(-1) for index in (rows, nodes))
+    row, node = (np.broadcast_to(index, shape).reshape(-1).astype(np.uint64) for index in (rows, nodes))
     numbers = np.empty(row.size)
     for start in range(0, row.size, _PIECE):
         piece = slice(start, start + _PIECE)
-        low, high = row[piece].astype(np.uint64) & _WORD, row[piece].astype(np.uint64) >> _SHIFT
-        counter = np.stack([low, high, node[piece].astype(np.uint64), np.full_like(low, stage)], axis=-1)
-        words = philox4x32(counter.astype(np.uint32), key)
-        numbers[piece] = open_uniform(words[:, 0], words[:, 1])
+        even = np.stack([row[piece] & _WORD, node[piece]])
+        odd = np.stack([row[piece] >> _SHIFT, np.full_like(node[piece], stage)])
+        even, odd = _rounds(even, odd, key)
+        numbers[piece] = open_uniform(even[0], odd[0])
     return numbers.reshape(shape)
 
 
@@ -94,13 +103,13 @@ def stream(seed: int, name: str, count: int) -> NDArray[np.float64]:
     return numbers[:count]
 
 
-def open_uniform(high: Words, low: Words) -> NDArray[np.float64]:
+def open_uniform(high: Words | Longs, low: Words | Longs) -> NDArray[np.float64]:
     """A number in (0, 1) from two words: (2k + 1) / 2^53, exactly, where the 52 bits of k are the first of both.
 
     An odd numerator of 53 bits is never 0 and never rounds to 1, so quantile functions stay finite, and the numbers lie
     symmetrically about 1/2.
     """
-    bits = (high.astype(np.uint64) << np.uint64(20)) | (low.astype(np.uint64) >> np.uint64(12))
+    bits = (high.astype(np.uint64, copy=False) << np.uint64(20)) | (low.astype(np.uint64, copy=False) >> np.uint64(12))
     odd: NDArray[np.float64] = ((bits << np.uint64(1)) | np.uint64(1)).astype(np.float64)
     return odd * 2.0**-53
 

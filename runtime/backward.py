@@ -6,7 +6,7 @@ on infinite domains how much each node is responsible for each row. Impossible r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from ..ir.linear import Indices
 from ..ir.program.program import Program
 from ..ir.program.reverse import recorded, reverse
 from ..ir.semirings import LOG, SIGNED_LOG, Array
+from .compiled import Reverse
 
 HELD = 1 << 28
 """Bytes that the kept buffers of a stretch of the batch may take, values and derivatives."""
@@ -77,6 +78,32 @@ def flows(
             for source, share in found.densities.items():
                 out.densities[source][:, own] = sign * lowered(semiring.multiply(share, inner[source]))
     return out
+
+
+def compiled_flows(
+    reverse: Reverse,
+    again: Callable[[Indices], Flows],
+    codes: Indices,
+    densities: Mapping[int, Floats],
+    weights: Floats,
+    threads: int,
+    whole: bool,
+) -> Flows:
+    """As `flows`, by compiled code; what its numbers do not hold is taken by `again`, of rows by number.
+
+    Derivatives of tables that came by node come so; with what the sums over their values add, if `whole`.
+    """
+    found = reverse.run(codes, densities, weights, threads, whole)
+    if found.unsure.any():
+        rows = np.flatnonzero(found.unsure)
+        more = again(rows)
+        found.log[rows] = more.log
+        for table, share in zip(found.tables, more.tables, strict=True):
+            by_node = table.shape != share.shape
+            table += share[:-1].T + (share[-1][:, None] if whole else 0.0) if by_node else share
+        for source, part in more.densities.items():
+            found.densities[source][:, rows] = part
+    return Flows(found.log, found.tables, found.densities)
 
 
 def _seed(root: Array, weights: Array, signed: bool) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,6 +25,7 @@ from ..ir.domain import Bool, Cat, Count, Domain, Int, Real, Variable
 from ..ir.expression import Floats, constant
 from ..ir.family import Family, Gaussian, Indicator, One, Poisson, name_of
 from ..ir.program import serial
+from ..ir.program.descent import Sites
 from ..ir.program.operation import Density, unrolled
 from ..ir.program.program import Program
 from ..ir.program.verify import verify
@@ -33,7 +34,9 @@ from .package import MANIFEST, Package, write
 
 FORMAT = 1
 _FAMILIES: dict[str, Family] = {name_of(family): family for family in (Gaussian(), Poisson(), One())}
+_SITES = ("places", "numbers", "node_places", "node_numbers")
 PROGRAM = "programs/likelihood.json"
+WALKS = "programs/walks.json"
 PARAMETERS = "parameters.safetensors"
 
 
@@ -49,15 +52,31 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Bundle:
-    """A circuit's likelihood: Program, numbers, code.
+class Walks:
+    """What walks back from the root take of a circuit: its Program before anything in it was folded, with its tables.
 
-    `queries` are what it may be asked: a likelihood, and "marginal" and "partition" where the circuit is proved smooth
-    and decomposable. `columns` are the Program's variables, those of the circuit first; `free` are positions of
-    variables that multiply a row by their number of values where they are missing. `tables` are float64; `exact` has
-    logarithms and signs, [..., 2], of those whose entries float64 cannot hold. `size` and `form` are the bytes of a
-    number in the code, and whether it stands for itself ("linear", with a power of two per buffer in a Program of
-    vectors) or for its logarithm.
+    `sites` say where the circuit chooses, operation by operation with loops spelt out; `nodes` is its number of nodes,
+    `deterministic` whether it is proved so, `single` whether each assignment, with its latents, is one path.
+    """
+
+    program: Program
+    tables: tuple[Floats, ...]
+    sites: Sites
+    nodes: int
+    deterministic: bool
+    single: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bundle:
+    """A circuit: Program, numbers, code.
+
+    `queries` are what it may be asked: a likelihood, and others where the circuit is proved to have what they need;
+    those beyond marginals take `walks`. `columns` are the Program's variables, those of the circuit first; `free` are
+    positions of variables that multiply a row by their number of values where they are missing. `tables` are float64;
+    `exact` has logarithms and signs, [..., 2], of those whose entries float64 cannot hold. `size` and `form` are the
+    bytes of a number in the code, and whether it stands for itself ("linear", with a power of two per buffer in a
+    Program of vectors) or for its logarithm.
     """
 
     name: str
@@ -75,6 +94,7 @@ class Bundle:
     parameters: tuple[tuple[Floats, ...], ...]
     compiler: Mapping[str, str]
     codes: tuple[Code, ...]
+    walks: Walks | None = None
 
 
 def save_bundle(bundle: Bundle, path: Path) -> None:
@@ -93,8 +113,11 @@ def files_of(bundle: Bundle) -> dict[str, bytes]:
     arrays |= {f"exact.{i}": table for i, table in bundle.exact.items()}
     for source, values in enumerate(bundle.parameters):
         arrays |= {f"density.{source}.{i}": value for i, value in enumerate(values)}
+    walks, more = _written_walks(bundle)
+    arrays |= more
     files = {
         PROGRAM: _text(program),
+        **({} if walks is None or bundle.walks is None else {WALKS: _text(serial.written(bundle.walks.program)[0])}),
         PARAMETERS: save({name: np.ascontiguousarray(array) for name, array in arrays.items()}),
     }
     kernels: list[dict[str, Any]] = []
@@ -119,6 +142,7 @@ def files_of(bundle: Bundle) -> dict[str, bytes]:
         "numbers": {"bytes": bundle.size, "form": bundle.form},
         "densities": [_density(block, bundle.columns) for block in bundle.densities],
         "exact": sorted(bundle.exact),
+        "walks": walks,
         "program": PROGRAM,
         "parameters": PARAMETERS,
         "kernels": kernels,
@@ -204,6 +228,7 @@ def _bundle(package: Package, manifest: Mapping[str, Any]) -> Bundle:
             )
             for each in manifest["kernels"]
         ),
+        _read_walks(manifest.get("walks"), arrays, content),
     )
     assert bundle.size in (4, 8) and bundle.form in ("linear", "log") and len(columns) == len(program.columns)
     assert all(column.size == (size or None) for column, size in zip(columns, program.columns, strict=True))
@@ -213,6 +238,42 @@ def _bundle(package: Package, manifest: Mapping[str, Any]) -> Bundle:
             assert (columns[step.column], step.nodes) == (block.variable, block.width)
     assert all(0 <= position < len(own) for position in bundle.free)
     return bundle
+
+
+def _written_walks(bundle: Bundle) -> tuple[dict[str, Any] | None, dict[str, Array]]:
+    """What the manifest says of walks, and their arrays; tables and layouts that the bundle has are there once."""
+    walks = bundle.walks
+    if walks is None:
+        return None, {}
+    arrays: dict[str, Array] = {f"sites.{name}": getattr(walks.sites, name) for name in _SITES}
+    known = {(table.shape, table.tobytes()): f"table.{i}" for i, table in enumerate(bundle.tables)}
+    names: list[str] = []
+    for i, table in enumerate(walks.tables):
+        names.append(known.setdefault((table.shape, table.tobytes()), f"walks.table.{i}"))
+        if names[-1] == f"walks.table.{i}":
+            arrays[names[-1]] = table
+    if not walks.program.layouts:
+        arrays |= {f"walks.{name}": array for name, array in serial.written(walks.program)[1].items()}
+    about = {"nodes": walks.nodes, "deterministic": walks.deterministic, "single": walks.single}
+    return {**about, "program": WALKS, "tables": names}, arrays
+
+
+def _read_walks(
+    data: Mapping[str, Any] | None, arrays: Mapping[str, Array], content: Callable[[str], bytes]
+) -> Walks | None:
+    if data is None:
+        return None
+    own = {name.removeprefix("walks."): array for name, array in arrays.items() if name.startswith("walks.")}
+    program = serial.read(json.loads(content(data["program"])), {**arrays, **own})
+    verify(program)
+    sites = Sites(*(arrays[f"sites.{name}"] for name in _SITES))
+    count = sum(1 for _ in unrolled(program.operations))
+    inner = program.layouts[0].nodes if program.layouts else 0
+    for array, length in zip((getattr(sites, name) for name in _SITES), (count, count, inner, inner), strict=True):
+        assert array.dtype == np.int64 and array.shape == (length,) and array.min(initial=0) >= -1
+    assert len(data["tables"]) == len(program.tables)
+    tables = tuple(_floats(arrays[name], shape) for name, shape in zip(data["tables"], program.tables, strict=True))
+    return Walks(program, tables, sites, int(data["nodes"]), bool(data["deterministic"]), bool(data["single"]))
 
 
 def _floats(array: Array, shape: tuple[int, ...]) -> Floats:

@@ -1,12 +1,12 @@
 """A loaded bundle as a `torch.nn.Module`: what `danaus.load_bundle` gives.
 
-What enters are rows, as numpy or torch arrays; what leaves are log-likelihoods and marginals per row. There is no
-circuit here: where the fast numbers cannot vouch for a row, the Program itself is run in float64 logarithms.
+What enters are rows, as numpy or torch arrays; what leaves are answers per row. There is
+no circuit here: where the fast numbers cannot vouch for a row, the Program itself is run in float64 logarithms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,25 +14,30 @@ import numpy as np
 import torch
 
 from ..ir.data import validate_array
-from ..ir.diagnostic import error
+from ..ir.diagnostic import DanausError, error
 from ..ir.domain import FiniteDomain, Variable
 from ..ir.expression import Floats, Value
 from ..ir.linear import Indices
 from ..ir.numbers import Numbers
 from ..ir.program.execute import execute
+from ..ir.program.single import single
+from ..ir.program.tabled import Tabled
 from ..ir.query.likelihood import log_and_sign, logarithm
 from ..ir.semirings import LOG, SIGNED_LOG, Array, Log, SignedLog
 from ..ir.store import Store
 from .bundle import Bundle, save_bundle
 from .compiled import Bools, Engine, codes_of, density_logs, free_logs, with_first_values
-from .executable import as_array
+from .queries.answers import Answers, ByProgram
+from .queries.asking import Asking
+from .queries.evidence import as_array
+from .queries.questions import Questions
 
 _ELEMENTS = 1 << 23
 """How many numbers the buffers of a Program that runs in logarithms may hold at once."""
 
 
-class Bundled(torch.nn.Module):
-    """A compiled circuit without the circuit: `log_likelihood`, `marginal` and `partition` for batches of any size.
+class Bundled(Asking):
+    """A compiled circuit without the circuit, for batches of any size: it answers what its `queries` say.
 
     `recomputed` counts the rows that were taken again in float64 logarithms, `origin` says where the code is from:
     "bundle"; "recompiled" where the bundle has none for this processor, or none that this Danaus would make; "none"
@@ -47,6 +52,7 @@ class Bundled(torch.nn.Module):
         self._numbers = Numbers(Store())
         self._over: Log | SignedLog = SIGNED_LOG if negative(bundle) else LOG
         self._tables: list[Array] | None = None
+        self._asked: Answers | None = None
         self.recomputed = 0
         if engine is not None:
             engine.refill(bundle.tables)
@@ -60,6 +66,11 @@ class Bundled(torch.nn.Module):
     def variables(self) -> tuple[Variable, ...]:
         """The variables, in the order of the columns."""
         return self._bundle.variables
+
+    @property
+    def queries(self) -> tuple[str, ...]:
+        """What it answers."""
+        return self._bundle.queries
 
     @property
     def origin(self) -> str:
@@ -83,9 +94,14 @@ class Bundled(torch.nn.Module):
             self._require("marginal")
         return torch.from_numpy(self._log_likelihood(values, mask))
 
-    def marginal(self, x: Any, observed: Any = None) -> torch.Tensor:
-        """log of the mass of what is observed, [batch]: as `log_likelihood`, but NaN without a mask is missing."""
+    def marginal(self, x: Any, observed: Any = None, evidence: Mapping[str, Any] | None = None) -> torch.Tensor:
+        """log of the mass of what is observed, [batch]: as `log_likelihood`, but NaN without a mask is missing.
+
+        `evidence` is virtual: for variables by name nonnegative weights on their values, [batch, n] or [n].
+        """
         self._require("marginal")
+        if evidence:
+            return self._weighted(x, observed, evidence)
         given = None if observed is None else as_array(observed)
         values, mask = validate_array(as_array(x), self.variables, given, missing="nan")
         return torch.from_numpy(self._log_likelihood(values, mask))
@@ -100,41 +116,49 @@ class Bundled(torch.nn.Module):
         """Writes the bundle again, as it was read: a folder, or a zip where `path` ends in .zip."""
         save_bundle(self._bundle, Path(path))
 
-    def conditional(self, *_: object, **__: object) -> NoReturn:
-        """Not in a bundle: raises DanausError `not-in-bundle`."""
-        self._refuse("conditional")
-
-    def map(self, *_: object, **__: object) -> NoReturn:
-        """Not in a bundle: raises DanausError `not-in-bundle`."""
-        self._refuse("map")
-
-    def sample(self, *_: object, **__: object) -> NoReturn:
-        """Not in a bundle: raises DanausError `not-in-bundle`."""
-        self._refuse("sample")
-
     def run(self, *_: object, **__: object) -> NoReturn:
         """Not in a bundle: raises DanausError `not-in-bundle`."""
-        self._refuse("run")
+        raise self._refused("run")
 
     @property
     def circuit(self) -> NoReturn:
         """Not in a bundle: raises DanausError `not-in-bundle`."""
-        self._refuse("the circuit")
+        raise self._refused("the circuit")
 
     def _require(self, kind: str) -> None:
-        """Whether what the query sums out was proved to come out right when the bundle was made."""
+        """Whether what the query needs was proved when the bundle was made."""
         if kind not in self._bundle.queries:
             raise error(
                 "not-in-bundle",
-                f'"{self.name}" is not proved smooth and decomposable: its bundle does not answer {kind}',
-                hint="danaus check says where it is not",
+                f'the bundle of "{self.name}" does not answer {kind}: it answers {", ".join(self._bundle.queries)}',
+                hint="what a query needs is proved when the bundle is made; danaus check says what is not",
             )
 
-    def _refuse(self, what: str) -> NoReturn:
-        raise error(
+    def _answers(self) -> Answers:
+        if self._asked is None:
+            bundle = self._bundle
+            if bundle.walks is None:
+                raise self._refused("virtual evidence")
+            questions = Questions(
+                bundle.name,
+                bundle.variables,
+                bundle.columns,
+                bundle.free,
+                Tabled(single(bundle.walks.program), bundle.walks.tables),
+                bundle.densities,
+                self._numbers,
+                bundle.walks.sites,
+                bundle.walks.nodes,
+            )
+            deterministic = bundle.walks.deterministic
+            self._asked = ByProgram(questions, bundle.walks.single, lambda: deterministic)
+        return self._asked
+
+    def _refused(self, what: str) -> DanausError:
+        return error(
             "not-in-bundle",
-            f'{what} of "{self.name}" is not in its bundle, which answers likelihood, marginal and partition',
-            hint="compile the circuit itself for the other queries",
+            f'{what} of "{self.name}" is not in its bundle, which answers {", ".join(self._bundle.queries)}',
+            hint="compile the circuit itself for all else",
         )
 
     def _log_likelihood(self, values: Floats, observed: Bools) -> Floats:

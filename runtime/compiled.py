@@ -15,19 +15,25 @@ from numpy.typing import NDArray
 from ..ir.block import Input
 from ..ir.circuit import Circuit
 from ..ir.domain import FiniteDomain, Variable, first_value
-from ..ir.expression import Floats, Parameter
+from ..ir.expression import Expression, Floats, Parameter
 from ..ir.linear import Indices
 from ..ir.numbers import Numbers
+from ..ir.program.descent import Sites
 from ..ir.program.program import Program
-from ..ir.query.maximum import MostProbable
 from ..ir.semirings import SIGNED_LOG
 from ..ir.store import Store
 from .bundle import Bundle
 
 Bools = NDArray[np.bool_]
 Codes = NDArray[np.int32]
+Valued = tuple[tuple[Expression, ...], Variable, Floats]
+"""The parameters of an input on a finite domain, its variable, and numbers per node and value, [width, n]."""
 
 _FAR = 2**30
+
+
+Exactly = Callable[[Sequence[int]], Sequence[Floats]]
+"""Tables by number, with a row for sums over values; NaN throughout where no float64 holds an entry."""
 
 
 class Answer(Protocol):
@@ -47,8 +53,53 @@ class Engine(Protocol):
         """Takes other values for the tables."""
         ...
 
+    def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
+        """Takes tables as `Compiled.fed` gives them; False where they are not this engine's to hold."""
+        ...
+
     def run(self, codes: Indices | Codes, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
         """Answers codes [columns, batch] and logarithms of densities [nodes, batch], by source."""
+        ...
+
+
+class Derived(Protocol):
+    """Log-likelihoods, and derivatives of their weighted sum: by table, and flows by density.
+
+    Rows that are `unsure` are in neither.
+    """
+
+    @property
+    def log(self) -> Floats: ...
+
+    @property
+    def unsure(self) -> Bools: ...
+
+    @property
+    def tables(self) -> list[Floats]: ...
+
+    @property
+    def densities(self) -> dict[int, Floats]: ...
+
+
+class Reverse(Protocol):
+    """Code for the adjoint of a Program."""
+
+    def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
+        """As an engine does."""
+        ...
+
+    def run(
+        self,
+        codes: Indices | Codes,
+        densities: Mapping[int, Floats],
+        weights: Floats,
+        threads: int = 1,
+        whole: bool = True,
+    ) -> Derived:
+        """Derivatives of Σ weight · log p over codes [columns, batch], as `Engine.run` takes them.
+
+        Those of tables that came by node come so; with what sums over their values add, if `whole`.
+        """
         ...
 
 
@@ -56,11 +107,15 @@ class Engine(Protocol):
 class Compiled:
     """A Program, its inputs on infinite domains, and how an engine and its tables follow from parameters.
 
+    `tables` gives NaN for tables with entries out of the range of float64, `linear` 0 for what underflows there.
     `engine` gives the one whose numbers hold the circuit over its present parameters: the same one, as a rule.
-    `bundle` gives what is saved of the circuit, with code for targets by name. `lowered` is the Program before its
-    passes, whose buffers are filled once: its reverse is derived from it. From derivatives with respect to tables,
-    `derivatives` gives those of parameters, and `counts` the expected counts of simplex entries, and [ones, zeros] of
-    probabilities; its flag says whether missing values count.
+    `fed` gives tables as they lie in parameters, from these and from a store of them, for engines that `load` such;
+    `exactly` gives some by number. `bundle` gives what is saved of the circuit, with code for targets by name.
+    `lowered` is the Program before its passes, whose buffers are filled once: its reverse is derived from it, and
+    `reverse` gives code for that, where there is any, made when first asked for. From derivatives with respect to
+    tables, `derivatives` gives those of parameters. `counts` gives the expected counts of entries of weights and
+    tables, [ones, zeros] of probabilities, and counts of each value for inputs without a closed-form step; its flag
+    says whether missing values count. `sites` say where the circuit chooses in `lowered`.
     """
 
     engine: Callable[[Circuit], Engine]
@@ -68,10 +123,17 @@ class Compiled:
     variables: tuple[Variable, ...]
     densities: tuple[Input, ...]
     tables: Callable[[Store], Sequence[Floats]]
+    fed: Callable[[Callable[[Parameter], Floats], Callable[[], Store]], list[Floats]] | None
+    exactly: Callable[[Store, Sequence[int]], Sequence[Floats]]
     bundle: Callable[[Circuit, Sequence[str]], Bundle]
     lowered: Program
-    derivatives: Callable[[Store, Sequence[Floats]], dict[Parameter, Floats]]
-    counts: Callable[[Store, Sequence[Floats], bool], tuple[dict[Parameter, Floats], dict[Parameter, Floats]]]
+    linear: Callable[[Store], Sequence[Floats]]
+    reverse: Callable[[], Reverse | None]
+    derivatives: Callable[[Callable[[], Store], Sequence[Floats]], dict[Parameter, Floats]]
+    counts: Callable[
+        [Store, Sequence[Floats], bool], tuple[dict[Parameter, Floats], dict[Parameter, Floats], list[Valued]]
+    ]
+    sites: Sites
 
 
 class Compiler(Protocol):
@@ -84,8 +146,8 @@ class Compiler(Protocol):
         """
         ...
 
-    def most_probable(self, circuit: Circuit, values: Floats, observed: Bools) -> MostProbable:
-        """The most probable completion of each row, exact with proof where the circuit is deterministic."""
+    def deterministic(self, circuit: Circuit) -> bool:
+        """Whether the circuit is proved deterministic."""
         ...
 
 

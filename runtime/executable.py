@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from functools import cache
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,16 @@ import torch
 
 from ..ir.circuit import Circuit
 from ..ir.data import validate_array
-from ..ir.diagnostic import error
+from ..ir.diagnostic import DanausError, error
 from ..ir.expression import Expression, Floats, Parameter, Value
+from ..ir.linear import Indices
 from ..ir.numbers import Numbers
+from ..ir.program.tabled import Tabled
 from ..ir.pullback import log_density_shares, log_density_slope, pullback
-from ..ir.query.conditional import conditional
+from ..ir.query.exactness import one_path
 from ..ir.query.likelihood import log_likelihood
-from ..ir.query.maximum import MostProbable
-from ..ir.query.sample import sample, sample_given
 from ..ir.store import Store
-from .backward import Flows, flows
+from .backward import Flows, compiled_flows, flows
 from .bundle import not_compiled, save_bundle
 from .compiled import (
     Bools,
@@ -36,14 +37,19 @@ from .compiled import (
     Compiled,
     Compiler,
     Engine,
+    Reverse,
     codes_of,
     density_logs,
     free_logs,
     with_first_values,
 )
+from .queries.answers import Answers, ByEvaluator, ByProgram
+from .queries.asking import Asking
+from .queries.evidence import as_array
+from .queries.questions import Questions
 
 
-class Executable(torch.nn.Module):
+class Executable(Asking):
     """A circuit whose likelihoods run compiled, for batches of any size and on as many threads as torch uses.
 
     Its parameters are the circuit's, in float64 and under their names (`.` written `/`); a change in place is seen by
@@ -61,7 +67,12 @@ class Executable(torch.nn.Module):
         self._lock = threading.Lock()
         self._names: dict[str, Parameter] = {}
         self._seen: tuple[int, ...] | None = None
+        self._changed = self._late = False
+        self._hidden = any(_out_of_reach(circuit.store[parameter]) for parameter in circuit.parameters)
+        self._reversed: tuple[int, ...] | None = None
         self._engine: Engine | None = None
+        self._asked: Answers | None = None
+        self._tabled: Tabled | None = None
         self._columns: Columns | None = None
         if compiled is not None and not compiled.densities and len(compiled.variables) == len(circuit.variables):
             self._columns = Columns.of(compiled)
@@ -78,6 +89,20 @@ class Executable(torch.nn.Module):
     def circuit(self) -> Circuit:
         """The circuit over the module's present parameters."""
         self._refresh()
+        with self._lock:
+            return self._present()
+
+    def _tensors(self) -> dict[str, torch.nn.Parameter]:
+        """The parameters by name, as `named_parameters` gives them, a hundred times sooner."""
+        return {name: tensor for name, tensor in self._parameters.items() if tensor is not None}
+
+    def _present(self) -> Circuit:
+        """The circuit, its store made anew where parameters were changed since."""
+        if self._late:
+            values, tensors = dict(self._circuit.store), self._tensors()
+            for name, parameter in self._names.items():
+                values[parameter] = Value.of(tensors[name].detach().double().cpu().numpy())
+            self._circuit, self._late = self._circuit.over(Store(values)), False
         return self._circuit
 
     @property
@@ -87,28 +112,44 @@ class Executable(torch.nn.Module):
 
     def _refresh(self) -> None:
         """Takes over what was changed in the parameters."""
-        tensors = [tensor for tensor in self._parameters.values() if tensor is not None]
+        tensors = self._tensors().values()
         seen = (*map(_VERSION, tensors), *map(_ADDRESS, tensors))
         with self._lock:
             if self._seen == seen:
                 return
-            if self._seen is not None:
-                named = dict(self.named_parameters())
-                store = self._circuit.store
-                values = dict(store)
-                for name, parameter in self._names.items():
-                    values[parameter] = Value.of(named[name].detach().double().cpu().numpy())
-                self._circuit = self._circuit.over(Store(values))
-            engine: Engine | None = None
-            if self._compiled is not None:
-                with np.errstate(over="ignore"):
-                    tables = self._compiled.tables(self._circuit.store)
-                # numbers of both signs are the evaluator's, and sums of the largest numbers, which may be none
-                if all(table.min(initial=0.0) >= 0 and np.isfinite(table).all() for table in tables):
-                    engine = self._compiled.engine(self._circuit)
-                    engine.refill(tables)
-            self._engine, self._seen = engine, seen
+            self._changed = self._late = self._seen is not None
+            self._engine = None if self._compiled is None else self._loaded(self._compiled)
+            self._seen = seen
             self._required.clear()
+            self._asked = None
+
+    def _loaded(self, compiled: Compiled) -> Engine | None:
+        """The engine with the present numbers; None where these are the evaluator's."""
+        with np.errstate(over="ignore"):
+            tables = self._tables(compiled)
+            if tables is not None:
+                engine = compiled.engine(self._circuit)
+                return engine if engine.load(tables, self._exactly) else None
+            tables = list(compiled.tables(self._present().store))
+            # numbers of both signs are the evaluator's, and sums of the largest numbers, which may be none
+            if not all(table.min(initial=0.0) >= 0 and table.max(initial=0.0) < np.inf for table in tables):
+                return None
+            engine = compiled.engine(self._circuit)
+            engine.refill(tables)
+            return engine
+
+    def _tables(self, compiled: Compiled) -> list[Floats] | None:
+        """The tables as they lie in the parameters, without a copy; None where something stands in the way of that."""
+        tensors = self._tensors()
+        plain = all(each.dtype == torch.float64 and each.is_contiguous() and each.is_cpu for each in tensors.values())
+        if compiled.fed is None or not plain or (self._hidden and not self._changed):
+            return None
+        arrays = {self._names[name]: tensor.detach().numpy() for name, tensor in tensors.items()}
+        return compiled.fed(arrays.__getitem__, lambda: self._present().store)
+
+    def _exactly(self, numbers: Sequence[int]) -> Sequence[Floats]:
+        assert self._compiled is not None
+        return self._compiled.exactly(self._present().store, numbers)
 
     def forward(self, x: Any) -> torch.Tensor:
         """The log-likelihood."""
@@ -133,9 +174,17 @@ class Executable(torch.nn.Module):
             self._require("marginal")
         return torch.from_numpy(self._log_likelihood_of_codes(codes))
 
-    def marginal(self, x: Any, observed: Any = None) -> torch.Tensor:
-        """log of the mass of what is observed, [batch]: as `log_likelihood`, but NaN without a mask is missing."""
+    def marginal(self, x: Any, observed: Any = None, evidence: Mapping[str, Any] | None = None) -> torch.Tensor:
+        """log of the mass of what is observed, [batch]: as `log_likelihood`, but NaN without a mask is missing.
+
+        `evidence` is virtual: for variables by name nonnegative weights on their values in domain order, [batch, n] or
+        [n]; each value counts with its weight, and the variable's column is ignored.
+
+        Raises: DanausError `wrong-shape`, `wrong-value`, `infinite-domain` for weights that do not fit.
+        """
         self._require("marginal")
+        if evidence:
+            return self._weighted(x, observed, evidence)
         rows, known = as_array(x), None if observed is None else as_array(observed)
         if known is None and isinstance(rows, np.ndarray) and rows.dtype.kind == "f":
             known = ~np.isnan(rows)
@@ -154,7 +203,7 @@ class Executable(torch.nn.Module):
         if not mask.all():
             self._require("marginal")
         found, _, _ = self._derivatives(values, mask, np.ones(len(values)), False)
-        store = self._circuit.store
+        store = self.circuit.store
         return {name: store[parameter].floats * found[name] for name, parameter in self._names.items()}
 
     def _differentiable(self, x: Any, values: Floats, observed: Bools) -> torch.Tensor:
@@ -171,24 +220,64 @@ class Executable(torch.nn.Module):
         data = isinstance(x, torch.Tensor) and x.requires_grad
         return torch.is_grad_enabled() and (data or any(each.requires_grad for each in self.parameters()))
 
-    def flows_of_tables(self, values: Floats, observed: Bools, weights: Floats) -> Flows:
-        """The reverse of the Program on rows, over the present parameters."""
+    def flows_of_tables(self, values: Floats, observed: Bools, weights: Floats, whole: bool = True) -> Flows:
+        """The reverse of the Program on rows, over the present parameters.
+
+        Derivatives of an input's table may come by node, [width, n]: then with those of the row of sums if `whole`.
+        """
         self._refresh()
-        if self._compiled is None:
+        compiled = self._compiled
+        if compiled is None:
             raise error("not-differentiable", f'"{self._circuit.name}" has scalar nodes on infinite domains')
-        columns = self._compiled.variables
+        columns = compiled.variables
         values, observed = with_first_values(columns, values, observed)
-        numbers = Numbers(self._circuit.store)
-        densities = {
-            source: density_logs(block, columns.index(block.variable), values, observed, numbers)
-            for source, block in enumerate(self._compiled.densities)
+        densities = self._densities(compiled, values, observed)
+        codes = codes_of(compiled.program.columns, columns, values, observed)
+
+        def interpreted(rows: Indices) -> Flows:
+            circuit = self.circuit
+            with np.errstate(over="ignore"):
+                tables = list(compiled.linear(circuit.store))
+            if not all(np.isfinite(table).all() for table in tables):
+                raise self._beyond()
+            signed = any(table.min(initial=0.0) < 0 for table in tables)
+            inner = {source: logs[:, rows] for source, logs in densities.items()}
+            found = flows(compiled.lowered, tables, codes[:, rows], inner, weights[rows], signed)
+            # an entry that underflows may pass for 0, unless a row hangs on it alone
+            if np.isneginf(found.log).any() and any(np.isnan(table).any() for table in compiled.tables(circuit.store)):
+                raise self._beyond()
+            return found
+
+        reverse = self._reverse(compiled)
+        if reverse is None:
+            return interpreted(np.arange(len(values)))
+        return compiled_flows(reverse, interpreted, codes, densities, weights, torch.get_num_threads(), whole)
+
+    def _densities(self, compiled: Compiled, values: Floats, observed: Bools) -> dict[int, Floats]:
+        """The logarithms of inputs on infinite domains, [nodes, batch], by source."""
+        if not compiled.densities:
+            return {}
+        numbers = Numbers(self.circuit.store)
+        return {
+            source: density_logs(block, compiled.variables.index(block.variable), values, observed, numbers)
+            for source, block in enumerate(compiled.densities)
         }
-        tables = list(self._compiled.tables(self._circuit.store))
-        if not all(np.isfinite(table).all() for table in tables):
-            raise error("not-differentiable", f'"{self._circuit.name}" has numbers beyond the range of float64')
-        codes = codes_of(self._compiled.program.columns, columns, values, observed)
-        signed = any(table.min(initial=0.0) < 0 for table in tables)
-        return flows(self._compiled.lowered, tables, codes, densities, weights, signed)
+
+    def _reverse(self, compiled: Compiled) -> Reverse | None:
+        """Compiled code for derivatives, with the present numbers; None where there is none for them."""
+        reverse = None if self._engine is None else compiled.reverse()
+        if reverse is None:
+            return None
+        with self._lock:
+            if self._reversed != self._seen:
+                tables = self._tables(compiled)
+                if tables is None or not reverse.load(tables, self._exactly):
+                    return None
+                self._reversed = self._seen
+        return reverse
+
+    def _beyond(self) -> DanausError:
+        return error("not-differentiable", f'"{self._circuit.name}" has numbers beyond the range of float64')
 
     @property
     def compiled(self) -> Compiled | None:
@@ -205,7 +294,7 @@ class Executable(torch.nn.Module):
 
     def assign(self, values: Mapping[str, torch.Tensor]) -> None:
         """Gives parameters other values, in place."""
-        tensors = dict(self.named_parameters())
+        tensors = self._tensors()
         with torch.no_grad():
             for name, value in values.items():
                 tensors[name].copy_(value)
@@ -226,11 +315,10 @@ class Executable(torch.nn.Module):
         """Derivatives of Σ weight · log p, of parameters by name and of the data where asked; and log p."""
         found = self.flows_of_tables(values, observed, weights)
         assert self._compiled is not None
-        store = self._circuit.store
-        numbers = Numbers(store)
-        shares = self._compiled.derivatives(store, found.tables)
+        shares = self._compiled.derivatives(lambda: self.circuit.store, found.tables)
         inner: list[tuple[Expression, Floats]] = []
         slopes = np.zeros(values.shape)
+        numbers = Numbers(self.circuit.store if self._compiled.densities else Store())
         for source, block in enumerate(self._compiled.densities):
             column = self._compiled.variables.index(block.variable)
             if column >= values.shape[1]:
@@ -243,34 +331,17 @@ class Executable(torch.nn.Module):
                 slopes[known, column] += (part * log_density_slope(block.family, block.parameters, x, numbers)).sum(0)
         for parameter, share in pullback(inner, numbers).items():
             shares[parameter] = shares[parameter] + share if parameter in shares else share
-        none = {name: np.zeros(parameter.shape) for name, parameter in self._names.items()}
-        return {name: shares.get(parameter, none[name]) for name, parameter in self._names.items()}, slopes, found.log
+        named = {
+            name: shares[parameter] if parameter in shares else np.zeros(parameter.shape)
+            for name, parameter in self._names.items()
+        }
+        return named, slopes, found.log
 
     def partition(self) -> float:
         """The natural logarithm of the total mass."""
         self._require("partition")
         count = len(self.variables)
         return float(self._log_likelihood(np.zeros((1, count)), np.zeros((1, count), dtype=bool))[0])
-
-    def conditional(self, x: Any, observed: Any = None) -> dict[str, Any]:
-        """The distribution of each missing variable given the observed ones, by name, as `danaus.conditional`."""
-        self._require("conditional")
-        values, mask = self._rows(x, observed)
-        return {variable.name: found for variable, found in conditional(self.circuit, values, mask).items()}
-
-    def map(self, x: Any, observed: Any = None) -> MostProbable:
-        """The most probable completion of each row, as `danaus.map`."""
-        self._require("map")
-        values, mask = self._rows(x, observed)
-        return self._compiler.most_probable(self.circuit, values, mask)
-
-    def sample(self, x: Any = 1, observed: Any = None, *, seed: int = 0) -> torch.Tensor:
-        """Samples [batch, variables], as `danaus.sample`: so many, or the rest of each row given what is observed."""
-        self._require("sample")
-        if isinstance(x, int):
-            return torch.from_numpy(sample(self.circuit, x, seed))
-        values, mask = self._rows(x, observed)
-        return torch.from_numpy(sample_given(self.circuit, values, mask, seed))
 
     def save(self, path: str | Path, targets: Sequence[str] = ("cpu",)) -> None:
         """Writes a bundle, to run without the compiler and the circuit: a folder, or a zip where `path` ends in .zip.
@@ -291,32 +362,54 @@ class Executable(torch.nn.Module):
             self._compiler.require(kind, circuit)
             self._required.add(kind)
 
-    def _rows(self, x: Any, observed: Any) -> tuple[Floats, Bools]:
-        return validate_array(
-            as_array(x), self.variables, None if observed is None else as_array(observed), missing="nan"
+    def _answers(self) -> Answers:
+        circuit, found = self.circuit, self._asked
+        if found is None:
+            found = self._asked = self._answers_of(circuit)
+        return found
+
+    def _answers_of(self, circuit: Circuit) -> Answers:
+        """The Program answers where the engine runs it; else the evaluator."""
+        evaluator = ByEvaluator(circuit, cache(lambda: self._compiler.deterministic(circuit)))
+        compiled = self._compiled
+        if compiled is None or self._engine is None:
+            return evaluator
+        tables = compiled.tables(circuit.store)
+        if not all(table.min(initial=0.0) >= 0 and np.isfinite(table).all() for table in tables):
+            return evaluator
+        self._tabled = Tabled(compiled.lowered, tables, None if self._tabled is None else self._tabled.ranked)
+        questions = Questions(
+            circuit.name,
+            circuit.variables,
+            compiled.variables,
+            tuple(circuit.variables.index(variable) for variable in circuit.free),
+            self._tabled,
+            compiled.densities,
+            Numbers(circuit.store),
+            compiled.sites,
+            circuit.nodes,
         )
+        single = one_path(circuit)[0].root is circuit.root
+        return ByProgram(questions, single, evaluator.deterministic, evaluator)
 
     def _log_likelihood(self, values: Floats, observed: Bools) -> Floats:
-        circuit, engine = self.circuit, self._engine
-        endless = [i for i, each in enumerate(self.variables) if each in circuit.free and not each.size]
+        self._refresh()
+        engine, unused = self._engine, self._circuit.free
+        endless = [i for i, each in enumerate(self.variables) if each in unused and not each.size]
         if self._compiled is None or engine is None or not observed[:, endless].all():
-            return log_likelihood(circuit, values, observed)
+            return log_likelihood(self.circuit, values, observed)
         columns = self._compiled.variables
         values, observed = with_first_values(columns, values, observed)
-        numbers = Numbers(circuit.store)
-        densities = {
-            source: density_logs(block, columns.index(block.variable), values, observed, numbers)
-            for source, block in enumerate(self._compiled.densities)
-        }
+        densities = self._densities(self._compiled, values, observed)
         codes = codes_of(self._compiled.program.columns, columns, values, observed)
         answer = engine.run(codes, densities, torch.get_num_threads())
-        free = [self.variables.index(variable) for variable in circuit.free]
+        free = [self.variables.index(variable) for variable in unused]
         log = answer.log + free_logs(columns, free, observed)
         if answer.unsure.any():
             rows = np.flatnonzero(answer.unsure)
             self.recomputed += len(rows)
             own = slice(len(self.variables))
-            log[rows] = log_likelihood(circuit, values[rows][:, own], observed[rows][:, own])
+            log[rows] = log_likelihood(self.circuit, values[rows][:, own], observed[rows][:, own])
         return log
 
     def _codes(self, x: Any, observed: Any) -> Codes | None:
@@ -325,18 +418,28 @@ class Executable(torch.nn.Module):
         return self._columns.plain(x, observed) if plain and self._columns is not None else None
 
     def _log_likelihood_of_codes(self, codes: Codes) -> Floats:
-        circuit, engine = self.circuit, self._engine
+        self._refresh()
+        engine = self._engine
         assert self._columns is not None
         if engine is None:
-            return log_likelihood(circuit, *self._columns.rows(codes))
+            return log_likelihood(self.circuit, *self._columns.rows(codes))
         answer = engine.run(codes.T, {}, torch.get_num_threads())
         if answer.unsure.any():
             self.recomputed += int(answer.unsure.sum())
-            answer.log[answer.unsure] = log_likelihood(circuit, *self._columns.rows(codes[answer.unsure]))
+            rows = self._columns.rows(codes[answer.unsure])
+            answer.log[answer.unsure] = log_likelihood(self.circuit, *rows)
         return answer.log
 
     def extra_repr(self) -> str:
         return f"{self._circuit.name}: {len(self.variables)} variables, {self._circuit.nodes} nodes"
+
+
+def _out_of_reach(value: Value) -> bool:
+    """Whether an exact number is not zero, but too small for float64."""
+    if value.rationals is None:
+        return False
+    small = np.abs(value.floats) < np.finfo(np.float64).tiny
+    return bool(small.any()) and any(number != 0 for number in value.rationals[small].ravel())
 
 
 _VERSION, _ADDRESS = attrgetter("_version"), torch.Tensor.data_ptr
@@ -359,7 +462,7 @@ class LogLikelihood(torch.autograd.Function):
     def backward(ctx: Any, *given: torch.Tensor) -> tuple[Any, ...]:
         """Derivatives of the data and of each parameter."""
         model: Executable = ctx.model
-        tensors = dict(model.named_parameters())
+        tensors = model._tensors()
         if tuple(tensor._version for tensor in tensors.values()) != ctx.versions:
             raise RuntimeError("a parameter was changed in place between log_likelihood and backward")
         weights = given[0].detach().double().cpu().numpy()
@@ -370,8 +473,3 @@ class LogLikelihood(torch.autograd.Function):
             for name, tensor in tensors.items()
         ]
         return (None, None, None, data, *shares)
-
-
-def as_array(x: Any) -> Any:
-    """Rows as numpy sees them: a tensor without a copy where it is in memory of the processor."""
-    return x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x

@@ -6,20 +6,30 @@ and what the bound on underflow needs to know of it (state.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...ir.expression import Floats
 from .maps import row_blocks
-from .plan import Entry, Plan, padded
+from .plan import Entry, Plan, padded, size_of
+from .state import HEAD
 from .vectors import ROW, Vectors
 
-Bytes = NDArray[np.uint8]
+if TYPE_CHECKING:
+    from .adjoint_plan import AdjointPlan
 
-_TOGETHER = 1 << 20  # numbers that are packed at once
+Bytes = NDArray[np.uint8]
+Tables = Sequence[Floats] | Mapping[int, Floats]
+
+_TOGETHER = 1 << 15
+"""Numbers that are packed at once: as many as stay in a second-level cache."""
+
+_PLAIN = 2.0**500
+"""Up to here, and down to its inverse, powers of two scale numbers and sums of them without a thought."""
 
 
 def aligned(size: int) -> Bytes:
@@ -29,34 +39,68 @@ def aligned(size: int) -> Bytes:
     return raw[first : first + size]
 
 
-def fill(plan: Plan, tables: Sequence[Floats], vectors: Vectors, arena: Bytes) -> None:
-    """Writes every table to its place, those of one use and shape together."""
-    alike: dict[tuple[str, tuple[int, ...]], list[Entry]] = {}
-    for entry in plan.entries:
-        alike.setdefault((entry.kind, tables[entry.table].shape), []).append(entry)
-    for (kind, _), entries in alike.items():
-        step = max(1, _TOGETHER // max(1, tables[entries[0].table].size))
-        for start in range(0, len(entries), step):
-            part = entries[start : start + step]
-            _put(kind, part, np.stack([tables[entry.table] for entry in part]), vectors, arena)
+def fill(plan: Plan | AdjointPlan, tables: Sequence[Floats], vectors: Vectors, arena: Bytes) -> None:
+    """Writes every table to its place."""
+    fill_some(plan.entries, tables, vectors, arena)
 
 
-def _put(kind: str, entries: Sequence[Entry], stacked: Floats, vectors: Vectors, arena: Bytes) -> None:
-    """Writes tables of one use, [tables, …], to their places."""
+def fill_some(entries: Sequence[Entry], tables: Tables, vectors: Vectors, arena: Bytes) -> None:
+    """Writes tables, by number, to places; small ones of one use and shape that lie side by side together."""
+    together: list[Entry] = []
+    for entry in sorted(entries, key=lambda entry: entry.offset):
+        shape = tables[entry.table].shape
+        if together:
+            first, last = together[0], together[-1]
+            alike = first.kind == entry.kind and tables[first.table].shape == shape
+            beside = entry.offset - last.offset == size_of(entry.kind, shape, vectors)
+            if not alike or not beside or (len(together) + 1) * prod(shape) > _TOGETHER:
+                _put(together, tables, vectors, arena)
+                together = []
+        together.append(entry)
+    if together:
+        _put(together, tables, vectors, arena)
+
+
+def _put(entries: Sequence[Entry], tables: Tables, vectors: Vectors, arena: Bytes) -> None:
+    """Writes tables of one use and shape to their places, which lie side by side."""
+    kind, count = entries[0].kind, len(entries)
+    first = tables[entries[0].table]
+    stacked = first[None] if count == 1 else np.stack([tables[entry.table] for entry in entries])
     match kind:
         case "load":
-            parts = _loaded(stacked, vectors)
+            head, body = _loaded(stacked, vectors)
         case "fill":
-            parts = _loaded(stacked[:, None], vectors)
+            head, body = _loaded(stacked[:, None], vectors)
         case "scale":
-            parts = _mapped(stacked[:, None, :, None], vectors, packed=False)
+            head, body = _mapped(stacked[:, None, :, None], vectors)
         case _:
-            parts = _mapped(stacked, vectors, packed=True)
-    head, body = (np.ascontiguousarray(part).reshape(len(entries), -1).view(np.uint8) for part in parts)
-    after = padded(head.shape[1])
-    for entry, first, rest in zip(entries, head, body, strict=True):
-        arena[entry.offset : entry.offset + len(first)] = first
-        arena[entry.offset + after : entry.offset + after + len(rest)] = rest
+            head, body = _mapped(stacked, vectors)
+    numbers, _ = kind_of(vectors)
+    size, offset = size_of(kind, first.shape, vectors) // vectors.size, entries[0].offset
+    place = arena[offset : offset + count * size * vectors.size].view(numbers).reshape(count, size)
+    flat = head.reshape(count, -1)
+    place[:, : flat.shape[1]] = flat
+    after = padded(flat.shape[1] * vectors.size) // vectors.size
+    rest = place[:, after : after + first.size]
+    match kind:
+        case "contract":
+            _pack(body, rest, vectors)
+        case "transposed":
+            _pack(body.swapaxes(2, 3), rest, vectors)
+        case _:
+            rest.reshape(body.shape)[...] = body
+
+
+def _pack(maps: NDArray[Any], place: NDArray[Any], vectors: Vectors) -> None:
+    """Writes maps [tables, blocks, rows, columns] in the order in which register blocks read them."""
+    count, blocks, rows, columns = maps.shape
+    place = place.reshape(count, blocks, rows * columns)
+    row = 0
+    for size, number in row_blocks(rows, vectors):
+        part = place[:, :, row * columns : (row + size * number) * columns]
+        from_rows = maps[:, :, row : row + size * number].reshape(count, blocks, number, size, columns)
+        part.reshape(count, blocks, number, columns, size)[...] = from_rows.swapaxes(3, 4)
+        row += size * number
 
 
 def kind_of(vectors: Vectors) -> tuple[type[Any], type[Any]]:
@@ -65,19 +109,28 @@ def kind_of(vectors: Vectors) -> tuple[type[Any], type[Any]]:
 
 
 def _loaded(tables: Floats, vectors: Vectors) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Rows [tables, count, nodes] scaled to a largest number in [1, 2), and their statistics [tables, 5, count]."""
+    """Rows [tables, count, nodes] scaled to a largest number in [1, 2), and their statistics [tables, count, HEAD]."""
     numbers, integers = kind_of(vectors)
     count, rows, nodes = tables.shape
     scaled, exponent, statistics = scaled_rows(tables.reshape(-1, nodes), vectors)
-    head = np.concatenate([exponent.astype(integers).view(numbers)[None], statistics])
-    return head.reshape(5, count, rows).transpose(1, 0, 2), scaled
+    head = np.zeros((count * rows, HEAD), dtype=numbers)
+    head[:, 0] = exponent.astype(integers).view(numbers)
+    head[:, 1:5] = statistics.T
+    return head.reshape(count, rows, HEAD), scaled.reshape(count, rows, nodes)
 
 
 def scaled_rows(table: Floats, vectors: Vectors) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[Any]]:
     """Rows [count, nodes] scaled by powers of two, their exponents, and largest, least, least non-zero and lost."""
     numbers, _ = kind_of(vectors)
-    top = table.max(axis=1)
+    top, bottom = table.max(axis=1), table.min(axis=1)
     exponent = np.where(top > 0, np.frexp(np.where(top > 0, top, 1))[1] - 1, 0)
+    if _plain(bottom, top):
+        factor = np.ldexp(1.0, -exponent)
+        least = (bottom * factor).astype(numbers)
+        if (least >= vectors.tiny).all():  # nothing underflows, and the order of numbers stays what it was
+            largest = (top * factor).astype(numbers)
+            statistics = np.stack([largest, least, least, np.zeros_like(least)])
+            return table * factor[:, None], exponent.astype(np.int64), statistics
     with np.errstate(under="ignore"):
         exact = np.ldexp(table, -exponent[:, None])
         scaled = exact.astype(numbers)
@@ -88,12 +141,29 @@ def scaled_rows(table: Floats, vectors: Vectors) -> tuple[NDArray[Any], NDArray[
     return scaled, exponent.astype(np.int64), statistics
 
 
-def _mapped(tables: Floats, vectors: Vectors, packed: bool) -> tuple[NDArray[Any], NDArray[Any]]:
+def _plain(bottom: Floats, top: Floats) -> bool:
+    """Whether all numbers between these are positive and within easy reach of a power of two."""
+    return bool(len(top) > 0 and bottom.min() >= 1 / _PLAIN and top.max() <= _PLAIN)
+
+
+def _mapped(tables: Floats, vectors: Vectors) -> tuple[NDArray[Any], NDArray[Any]]:
     """Maps [tables, blocks, rows, columns], each scaled so that no row sums to more than 1, with its exponent and its
     least non-zero number before it, [tables, a row]."""
     numbers, integers = kind_of(vectors)
-    count, blocks, rows, _ = tables.shape
+    count = len(tables)
     axes = (1, 2, 3)
+    head = np.zeros((count, ROW // vectors.size), dtype=numbers)
+    bottom = tables.min(axis=axes, initial=np.inf)
+    with np.errstate(over="ignore"):
+        top = tables.sum(axis=3).max(axis=(1, 2), initial=0.0)
+    if _plain(bottom, top):
+        exponent = np.frexp(top)[1]
+        factor = np.ldexp(1.0, -exponent)
+        least = (bottom * factor).astype(numbers)
+        if (least >= vectors.tiny).all():
+            head[:, 0] = exponent.astype(integers).view(numbers)
+            head[:, 1] = least
+            return head, tables * factor[:, None, None, None]
     # rows are summed below their largest number: their sums may be beyond all numbers
     largest = np.frexp(tables.max(axis=axes, initial=0.0))[1]
     top = np.ldexp(tables, -largest[:, None, None, None]).sum(axis=3).max(axis=(1, 2), initial=0.0)
@@ -103,15 +173,6 @@ def _mapped(tables: Floats, vectors: Vectors, packed: bool) -> tuple[NDArray[Any
         scaled = exact.astype(numbers)
     dropped = ((exact > 0) & (scaled < vectors.tiny)).any(axis=axes) | ((tables > 0) & (exact == 0)).any(axis=axes)
     least = np.where(scaled > 0, scaled, np.inf).min(axis=axes, initial=np.inf)
-    head = np.zeros((count, ROW // vectors.size), dtype=numbers)
     head[:, 0] = exponent.astype(integers).view(numbers)
     head[:, 1] = np.where(dropped, 0.0, least)
-    if not packed:
-        return head, scaled.reshape(count, -1)
-    parts: list[NDArray[Any]] = []
-    row = 0
-    for size, number in row_blocks(rows, vectors):
-        part = scaled[:, :, row : row + size * number].reshape(count, blocks, number, size, -1)
-        parts.append(part.transpose(0, 1, 2, 4, 3).reshape(count, blocks, -1))
-        row += size * number
-    return head, np.concatenate(parts, axis=2)
+    return head, scaled

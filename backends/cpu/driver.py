@@ -44,7 +44,7 @@ def driver(plan: Plan, vectors: Vectors) -> Function:
             else:
                 data = f.op(f"add i64 {names['data']}, {f.op(f'mul i64 {turn}, ' + names['data_step'])}")
                 column = f.op(f"add i64 {names['column']}, {f.op(f'mul i64 {turn}, ' + names['column_step'])}")
-                _emit(f, kernel, names, data, f.at(codes, column), soft)
+                forward(f, kernel, names, data, f.at(codes, column), soft)
                 ends.append((f.at(pc, 1, RECORD), turn, f.block))
             f.do(f"br label %{joined}")
         f.label(joined)
@@ -72,12 +72,14 @@ def _turned(f: Function, pc: str, turn: str, names: dict[str, str]) -> tuple[str
     return to, f.op(f"select i1 {again}, i64 {following}, i64 0"), f.block
 
 
-def _emit(f: Function, kernel: Kernel, names: dict[str, str], data: str, codes: str, soft: str) -> None:
+def forward(f: Function, kernel: Kernel, names: dict[str, str], data: str, codes: str, soft: str) -> None:
+    """The code of a kernel that fills a buffer, from the fields of its record."""
     out, first, second = (f.at("%slots", names[name]) for name in ("out", "first", "second"))
     sizes = kernel.sizes
     match kernel.kind:
         case "load":
-            loads.load(f, sizes[0], sizes[1], out, f.at("%arena", data), codes)
+            ahead = (f.at("%arena", names["first"]), f.at(codes, names["second"])) if sizes[2] else None
+            loads.load(f, sizes[0], sizes[1], out, f.at("%arena", data), codes, ahead)
         case "fill":
             loads.fill(f, sizes[0], out, f.at("%arena", data))
         case "copy":

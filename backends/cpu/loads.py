@@ -6,23 +6,30 @@ Rows of a table are brought into columns of lanes by transposing squares of them
 from __future__ import annotations
 
 from .builder import Function
-from .state import ERROR, EXPONENT, LARGEST, LEAST, LOST, NONZERO, STATE, put, values
+from .state import ERROR, EXPONENT, HEAD, LARGEST, LEAST, LOST, NONZERO, STATE, put, values
 from .vectors import ROW
 
-STATISTICS = 5
-"""Rows of numbers beside a loaded table: exponent, largest, least, least non-zero, lost; one per value."""
+LINE = 64
+"""Bytes of a line of cache."""
 
 
-def load(f: Function, nodes: int, count: int, out: str, data: str, codes: str) -> None:
-    """Rows of a table [count, nodes] by code, brought into columns of lanes; its statistics [5, count] stand before."""
+def load(f: Function, nodes: int, count: int, out: str, data: str, codes: str, ahead: tuple[str, str] | None) -> None:
+    """Rows of a table [count, nodes] by code, brought into columns of lanes; their statistics [count, HEAD] stand before.
+
+    `ahead` are the table and the codes of the next load of this size, whose lines are asked for.
+    """
     v = f.vectors
-    table = f.at(data, None, offset=_padded(STATISTICS * count * v.size))
+    start = _padded(HEAD * count * v.size)
+    table = f.at(data, None, offset=start)
+    if ahead is not None:
+        _ask(f, nodes, start, *ahead)
     target = values(f, out)
     full = nodes - nodes % v.width
     for c in range(v.columns):
         index = _codes(f, codes, c)
+        beside = f.integer("mul", index, f.whole(HEAD))
         for row, kept in enumerate((EXPONENT, LARGEST, LEAST, NONZERO, LOST)):
-            found = f.gather(f.at(data, None, offset=row * count * v.size), index)
+            found = f.gather(f.at(data, None, offset=row * v.size), beside)
             put(f, out, kept, c, f.bits(found) if kept == EXPONENT else found)
         put(f, out, ERROR, c, "zeroinitializer")
         if full:
@@ -43,6 +50,22 @@ def load(f: Function, nodes: int, count: int, out: str, data: str, codes: str) -
                 f.store(value, f.at(f.at(target, k, ROW), c, v.bytes))
 
             f.loop(nodes, single, start=full)
+
+
+def _ask(f: Function, nodes: int, start: int, data: str, codes: str) -> None:
+    """Asks for the lines of what another load will read."""
+    v = f.vectors
+    before = min(start // LINE, -(-nodes * v.size // LINE))
+
+    def lane(b: str) -> None:
+        code = f.word(f.at(codes, b, 4))
+        places = [f.at(data, code, HEAD * v.size)]
+        row = f.at(data, code, nodes * v.size, start)
+        places += [f.at(row, None, offset=line * LINE) for line in range(before)]
+        for place in places:
+            f.do(f"call void @llvm.prefetch.p0(ptr {place}, i32 0, i32 3, i32 1)")
+
+    f.loop(v.lanes, lane)
 
 
 def _padded(size: int) -> int:
@@ -82,7 +105,7 @@ def _shuffled(f: Function, a: str, b: str, index: list[int]) -> str:
 def fill(f: Function, nodes: int, out: str, data: str) -> None:
     """The numbers of a table of one row in every lane."""
     v = f.vectors
-    table = f.at(data, None, offset=_padded(STATISTICS * v.size))
+    table = f.at(data, None, offset=_padded(HEAD * v.size))
     for row, kept in enumerate((EXPONENT, LARGEST, LEAST, NONZERO, LOST)):
         one = f.splat(f.load(f.at(data, row, v.size), v.number))
         for c in range(v.columns):

@@ -11,7 +11,9 @@ import hashlib
 import os
 import platform
 import tempfile
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,28 +99,61 @@ def named(name: str) -> Target:
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """Compiled functions; they live as long as this does."""
+    """Compiled functions; they live as long as this does. `engine` waits for their code where it is being made."""
 
-    engine: Any
+    engine: Callable[[], Any]
     functions: dict[str, Callable[..., Any]] = field(default_factory=dict[str, Callable[..., Any]])
 
     def call(self, name: str, *kinds: type[Any]) -> Callable[..., Any]:
-        """The function of a name, which takes arguments of these ctypes."""
-        if name not in self.functions:
-            address = self.engine.get_function_address(name)
-            self.functions[name] = ctypes.CFUNCTYPE(None, *kinds)(address)
-        return self.functions[name]
+        """The function of a name, which takes arguments of these ctypes; looked up when it is first called."""
+
+        def function(*given: Any) -> Any:
+            if name not in self.functions:
+                address = self.engine().get_function_address(name)
+                self.functions[name] = ctypes.CFUNCTYPE(None, *kinds)(address)
+            return self.functions[name](*given)
+
+        return function
+
+    def wait(self) -> None:
+        """Returns when the code is there; raises what its making has raised."""
+        self.engine()
 
 
-def compiled(text: str, target: Target | None = None) -> Library:
-    """The code of a module for this machine, from the cache where it stands there."""
+def compiled(text: str, target: Target | None = None, passes: bool = False) -> Library:
+    """The code of a module for this machine, from the cache where it stands there; `passes` vectorises its loops."""
     target = target or host()
-    place = _folder() / f"{_digest(text, target)}.o"
+    place = _place(text, target, passes)
     code = _kept(place)
-    if code is None:
-        code = emitted(text, target)
-        _keep(place, code)
-    return loaded(code, target)
+    return loaded(_made(text, target, place, passes) if code is None else code, target)
+
+
+def compiled_meanwhile(text: str, target: Target, passes: bool = False) -> Library:
+    """As `compiled`, but what is not in the cache is made in a thread, while whoever asked does something else."""
+    place = _place(text, target, passes)
+    code = _kept(place)
+    if code is not None:
+        return loaded(code, target)
+    coming: Future[Library] = Future()
+
+    def work() -> None:
+        try:
+            coming.set_result(loaded(_made(text, target, place, passes), target))
+        except Exception as failure:  # raised where the code is waited for
+            coming.set_exception(failure)
+
+    threading.Thread(target=work, name="danaus-compiler").start()
+    return Library(lambda: coming.result().engine())
+
+
+def _place(text: str, target: Target, passes: bool) -> Path:
+    return _folder() / f"{_digest(text, target, passes)}.o"
+
+
+def _made(text: str, target: Target, place: Path, passes: bool) -> bytes:
+    code = emitted(text, target, passes=passes)
+    _keep(place, code)
+    return code
 
 
 def _kept(place: Path) -> bytes | None:
@@ -141,12 +176,18 @@ def loaded(code: bytes, target: Target | None = None) -> Library:
     engine = llvm.create_mcjit_compiler(empty, machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    return Library(engine)
+    return Library(lambda: engine)
 
 
-def emitted(text: str, target: Target, jit: bool = True) -> bytes:
-    """The object file of a module for a target."""
-    code: bytes = _machine(target, jit).emit_object(_parsed(text, target, jit))
+def emitted(text: str, target: Target, jit: bool = True, passes: bool = False) -> bytes:
+    """The object file of a module for a target; `passes` runs LLVM's, where loops are plain."""
+    machine, parsed = _machine(target, jit), _parsed(text, target, jit)
+    if passes:
+        options = llvm.create_pipeline_tuning_options(speed_level=3)
+        options.loop_vectorization = options.slp_vectorization = True
+        builder = llvm.create_pass_builder(machine, options)
+        builder.getModulePassManager().run(parsed, builder)
+    code: bytes = machine.emit_object(parsed)
     return code
 
 
@@ -178,8 +219,16 @@ def _machine(target: Target, jit: bool) -> Any:
     )
 
 
-def _digest(text: str, target: Target) -> str:
-    parts = (text, target.triple, target.cpu, target.features, llvmlite.__version__, str(llvm.llvm_version_info))
+def _digest(text: str, target: Target, passes: bool) -> str:
+    parts = (
+        text,
+        str(passes),
+        target.triple,
+        target.cpu,
+        target.features,
+        llvmlite.__version__,
+        str(llvm.llvm_version_info),
+    )
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

@@ -7,8 +7,10 @@ run again with other parameters, only the arena is filled anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,12 +34,15 @@ from ...ir.program.operation import (
 )
 from ...ir.program.program import Program
 from ...ir.program.widths import Width, widths
-from .state import STATE
+from .state import HEAD, STATE
 from .vectors import ROW, Vectors
 
 FIELDS = ("kernel", "out", "first", "second", "data", "column", "data_step", "column_step", "words")
 LAST = len(FIELDS)
 RECORD = 8 * LAST
+
+FAR = 1 << 21
+"""Bytes of loaded tables beyond which the next one is asked for ahead of time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +82,13 @@ class Plan:
 
 def plan(program: Program, vectors: Vectors) -> Plan:
     """The records of a Program."""
-    return _Planner(program, vectors).plan()
+    return Planner(program, vectors).plan()
 
 
 @dataclass(slots=True)
-class _Planner:
+class Planner:
+    """Places and records while they are made; `slots` are the offsets of the buffers of a tile."""
+
     program: Program
     vectors: Vectors
     kernels: dict[Kernel, int] = field(default_factory=dict[Kernel, int])
@@ -89,20 +96,19 @@ class _Planner:
     records: list[list[int]] = field(default_factory=list[list[int]])
     places: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
     soft: dict[int, int] = field(default_factory=dict[int, int])
+    softness: int = 0
     slots: list[int] = field(default_factory=list[int])
 
     def plan(self) -> Plan:
         program = self.program
-        sizes = [(STATE + nodes) * ROW for nodes in program.buffers]
-        self.slots = [int(offset) for offset in np.cumsum([0, *sizes])]
-        arena = self._lay_tables()
-        soft = self._lay_densities()
+        arena = self.lay(_uses(program))
         found = iter(widths(program))
         for operation in program.operations:
             if isinstance(operation, Repeat):
                 self._loop(operation, found)
             else:
-                self.records.append(self._record(operation, next(found)))
+                self.records.append(self.record(operation, next(found)))
+        look_ahead(self.records, tuple(self.kernels), FIELDS)
         entries = tuple(Entry(kind, table, offset) for (kind, table), offset in self.places.items())
         return Plan(
             np.array(self.records, dtype=np.int64).reshape(-1, LAST),
@@ -112,14 +118,20 @@ class _Planner:
             np.frombuffer(bytes(self.words) or bytes(8), dtype=np.uint8),
             self.slots[-1],
             self.slots[program.root],
-            soft,
+            self.softness,
             tuple(self.soft[source] for source in sorted(self.soft)),
         )
 
-    def _lay_tables(self) -> int:
-        """Places for every use of a table, those of one kind in the order of their numbers, so that loops can step."""
+    def lay(self, uses: Iterable[tuple[str, int]]) -> int:
+        """Places for buffers, densities and every use of a table; the bytes that tables take.
+
+        The tables of one kind lie in the order of their numbers, so that loops can step.
+        """
+        sizes = [(STATE + nodes) * ROW for nodes in self.program.buffers]
+        self.slots = [int(offset) for offset in np.cumsum([0, *sizes])]
+        self.softness = self._lay_densities()
         offset = 0
-        for kind, table in sorted(set(_uses(self.program))):
+        for kind, table in sorted(set(uses)):
             if kind != "density":
                 self.places[kind, table] = offset
                 offset += size_of(kind, self.program.tables[table], self.vectors)
@@ -141,11 +153,11 @@ class _Planner:
         if not all(self._even(step, jump, loop.count) for (step, _), _, jump in moves):
             for turn in range(loop.count):
                 for (step, width), column, jump in moves:
-                    self.records.append(self._record(shifted(step, turn * column, turn * jump), width))
+                    self.records.append(self.record(shifted(step, turn * column, turn * jump), width))
             return
         data, column_field = FIELDS.index("data"), FIELDS.index("column")
         for (step, width), column, jump in moves:
-            record, following = self._record(step, width), self._record(shifted(step, column, jump), width)
+            record, following = self.record(step, width), self.record(shifted(step, column, jump), width)
             record[FIELDS.index("data_step")] = following[data] - record[data]
             record[FIELDS.index("column_step")] = following[column_field] - record[column_field]
             self.records.append(record)
@@ -164,17 +176,23 @@ class _Planner:
             offsets = [self.places[place[0], place[1] + turn * jump] for turn in range(count)]
         return len(set(np.diff(offsets).tolist())) <= 1
 
+    def _far(self) -> bool:
+        """Whether the tables that are loaded are more than a cache holds."""
+        places = [key for key in self.places if key[0] == "load"]
+        return sum(size_of("load", self.program.tables[table], self.vectors) for _, table in places) > FAR
+
     def _empty(self, kind: str, *sizes: int) -> list[int]:
         record = [0] * LAST
         record[0] = self.kernels.setdefault(Kernel(kind, sizes), len(self.kernels))
         return record
 
-    def _record(self, operation: Step, width: Width) -> list[int]:
+    def record(self, operation: Step, width: Width) -> list[int]:
+        """The record of an operation that writes and reads so many nodes."""
         nodes, below = width
         lanes = self.vectors.lanes * 4
         match operation:
             case Load(_, table, column):
-                record = self._empty("load", nodes, self.program.tables[table][0])
+                record = self._empty("load", nodes, self.program.tables[table][0], int(self._far()))
                 record[5] = column * lanes
             case Fill():
                 record = self._empty("fill", nodes)
@@ -188,10 +206,10 @@ class _Planner:
             case Join(_, parts):
                 record = self._empty("join")
                 pairs = [value for part, size in zip(parts, below, strict=True) for value in (self.slots[part], size)]
-                record[8] = self._word(np.array([len(parts), *pairs], dtype=np.int64))
+                record[8] = self.word(np.array([len(parts), *pairs], dtype=np.int64))
             case Gather(_, _, index):
                 record = self._empty("gather", nodes)
-                record[8] = self._word(self.program.indices[index].astype(np.int32))
+                record[8] = self.word(self.program.indices[index].astype(np.int32))
             case Scale():
                 record = self._empty("scale", nodes)
             case Contract(_, _, table, blocks, rows, columns, read, write):
@@ -208,10 +226,25 @@ class _Planner:
             record[4] = self.places[place]
         return record
 
-    def _word(self, array: NDArray[np.int32] | NDArray[np.int64]) -> int:
+    def word(self, array: NDArray[np.int32] | NDArray[np.int64]) -> int:
+        """Keeps integers, and says where."""
         offset = len(self.words)
         self.words += array.tobytes() + bytes(-array.nbytes % 8)
         return offset
+
+
+def look_ahead(records: Sequence[list[int]], kernels: Sequence[Kernel], fields: Sequence[str]) -> None:
+    """Tells each load that is far from its numbers where the next one has its own, so that it can ask for them.
+
+    `first` becomes the place of that table, `second` how much further on its column is.
+    """
+    data, column = fields.index("data"), fields.index("column")
+    loads = [record for record in records if kernels[record[0]].kind == "load" and kernels[record[0]].sizes[2]]
+    for record, following in pairwise(loads):
+        record[fields.index("first")] = following[data]
+        record[fields.index("second")] = following[column] - record[column]
+    if loads:
+        loads[-1][fields.index("first")] = loads[-1][data]
 
 
 def _uses(program: Program) -> Iterator[tuple[str, int]]:
@@ -245,12 +278,12 @@ def table_use(operation: Step) -> tuple[str, int] | None:
 
 def size_of(kind: str, shape: tuple[int, ...], vectors: Vectors) -> int:
     """The bytes that a use of a table takes in the arena, with what stands before its numbers."""
-    numbers = int(np.prod(shape)) * vectors.size
+    numbers = prod(shape) * vectors.size
     match kind:
         case "load":
-            return padded(5 * shape[0] * vectors.size) + padded(numbers)
+            return padded(HEAD * shape[0] * vectors.size) + padded(numbers)
         case "fill":
-            return padded(5 * vectors.size) + padded(numbers)
+            return padded(HEAD * vectors.size) + padded(numbers)
         case _:
             return ROW + padded(numbers)
 

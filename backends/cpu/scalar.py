@@ -19,6 +19,7 @@ from .batch import INTEGER, POINTER, Answer, Bytes, Codes, Make, buffers, copied
 from .builder import module
 from .machine import Library, Target, compiled, host
 from .network import Numeric, instructions, kernel
+from .packed import Exactly
 from .vectors import ROW, Vectors
 
 ROWS = (512, 256, ROW)
@@ -102,6 +103,10 @@ class Scalar:
             with np.errstate(divide="ignore"):
                 leaves, weights = np.log(leaves), np.log(weights)
         self.leaves, self.weights = copied(leaves.astype(floats)), copied(weights.astype(floats))
+
+    def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
+        """Networks have their tables computed: `refill` takes them."""
+        return False
 
     def run(self, codes: Indices | Codes, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
         """The answer for codes [columns, batch]; every row is certain."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...ir.expression import Floats
 from ...ir.linear import Indices
@@ -19,9 +20,13 @@ from .batch import INTEGER, POINTER, Answer, Bytes, Codes, Make, buffers, copied
 from .builder import module
 from .driver import ANSWERS, driver
 from .machine import Library, Target, compiled, host
+from .packed import Exactly, Packing
 from .plan import Plan, plan
 from .state import STATE
 from .vectors import ROW, Vectors
+
+if TYPE_CHECKING:
+    from .adjoint_plan import AdjointPlan
 
 TOLERANCE = {4: 5e-7, 8: 5e-13}
 """The relative error from underflow up to which a row is right."""
@@ -39,7 +44,9 @@ class Vector:
     size: int
     target: Target = field(default_factory=host)
     make: Make = compiled
+    by_node: frozenset[int] = frozenset()
     vectors: Vectors = field(init=False)
+    packing: Packing | None = field(init=False, default=None)
     plan: Plan = field(init=False)
     arena: Bytes = field(init=False)
     library: Library = field(init=False)  # the code dies with it
@@ -63,11 +70,21 @@ class Vector:
         arena.fill(self.plan, tables, self.vectors, fresh)
         self.arena = fresh
 
+    def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
+        """Tables as they lie in parameters, those `by_node` without the row of sums; False where some are negative."""
+        if self.packing is None:
+            self.packing = Packing(self.plan, self.program.tables, self.by_node, self.vectors, self.target)
+        fresh = self.packing.fill(tables, exactly)
+        if fresh is None:
+            return False
+        self.arena, _ = fresh
+        return True
+
     def run(self, codes: Indices | Codes, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
         """The answer for codes [columns, batch] and logarithms of densities [nodes, batch] by source."""
         rows = codes.shape[1]
         laid, tiles = tiled(codes, self.vectors)
-        soft = self._soft(densities, tiles)
+        soft = laid_densities(densities, self.plan, self.vectors, tiles)
         out = arena.aligned(tiles * ANSWERS * ROW)
         numbers = self.arena
 
@@ -90,39 +107,44 @@ class Vector:
             )
 
         spread(call, tiles, threads)
-        floats, integers = arena.kind_of(self.vectors)
-        answer = out.view(floats).reshape(tiles, ANSWERS, self.vectors.lanes)
-        value, lost, error = (answer[:, row].reshape(-1)[:rows].astype(np.float64) for row in (0, 2, 3))
-        exponent = answer[:, 1].reshape(-1)[:rows].view(integers).astype(np.float64)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            log = np.where(value == 0, -np.inf, np.log(value) + exponent * np.log(2.0))
-            unsure = ~(error + np.where(lost == 0, 0.0, lost / value) <= TOLERANCE[self.size])
-        return Answer(log, unsure)
+        answers = out.view(arena.kind_of(self.vectors)[0]).reshape(tiles, ANSWERS, self.vectors.lanes)
+        return answered(answers, rows, self.vectors)
 
-    def _soft(self, densities: Mapping[int, Floats], tiles: int) -> Bytes:
-        """The values of inputs on infinite domains as buffers with their states, tile by tile."""
-        v = self.vectors
-        laid = arena.aligned(max(self.plan.soft * tiles, ROW))
-        if not self.plan.soft:
-            return laid
-        floats, integers = arena.kind_of(v)
-        rows = laid.view(floats).reshape(tiles, self.plan.soft // ROW, v.lanes)
-        for source, offset in enumerate(self.plan.densities):
-            logs = padded_to(densities[source], tiles * v.lanes).T
-            top = logs.max(axis=1)
-            power = np.where(np.isfinite(top), np.floor(top / np.log(2.0)), 0.0)
-            with np.errstate(under="ignore"):
-                exact = np.exp(logs - power[:, None] * np.log(2.0))
-            scaled, exponent, statistics = arena.scaled_rows(exact, v)
-            gone = (np.isfinite(logs) & (exact == 0)).any(axis=1)
-            statistics[3] = np.where(gone, 2 * v.tiny, statistics[3])
-            out_of_reach = np.abs(power) > _REACH[v.size] // len(self.plan.densities)
-            statistics[3] = np.where(out_of_reach, np.inf, statistics[3])
-            power = np.where(out_of_reach, 0.0, power)
-            first = offset // ROW
-            place = rows[:, first : first + STATE + scaled.shape[1]]
-            place[:, 0] = (exponent + power).astype(integers).view(floats).reshape(tiles, v.lanes)
-            place[:, 1:5] = statistics.reshape(4, tiles, v.lanes).transpose(1, 0, 2)
-            place[:, 5] = 0
-            place[:, STATE:] = scaled.reshape(tiles, v.lanes, -1).transpose(0, 2, 1)
+
+def answered(tiles: NDArray[Any], rows: int, v: Vectors) -> Answer:
+    """The answers of tiles [tiles, value, exponent, lost, error, …; lanes]."""
+    _, integers = arena.kind_of(v)
+    value, lost, error = (tiles[:, row].reshape(-1)[:rows].astype(np.float64) for row in (0, 2, 3))
+    exponent = tiles[:, 1].reshape(-1)[:rows].view(integers).astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log = np.where(value == 0, -np.inf, np.log(value) + exponent * np.log(2.0))
+        unsure = ~(error + np.where(lost == 0, 0.0, lost / value) <= TOLERANCE[v.size])
+    return Answer(log, unsure)
+
+
+def laid_densities(densities: Mapping[int, Floats], plan: Plan | AdjointPlan, v: Vectors, tiles: int) -> Bytes:
+    """The values of inputs on infinite domains as buffers with their states, tile by tile."""
+    laid = arena.aligned(max(plan.soft * tiles, ROW))
+    if not plan.soft:
         return laid
+    floats, integers = arena.kind_of(v)
+    rows = laid.view(floats).reshape(tiles, plan.soft // ROW, v.lanes)
+    for source, offset in enumerate(plan.densities):
+        logs = padded_to(densities[source], tiles * v.lanes).T
+        top = logs.max(axis=1)
+        power = np.where(np.isfinite(top), np.floor(top / np.log(2.0)), 0.0)
+        with np.errstate(under="ignore"):
+            exact = np.exp(logs - power[:, None] * np.log(2.0))
+        scaled, exponent, statistics = arena.scaled_rows(exact, v)
+        gone = (np.isfinite(logs) & (exact == 0)).any(axis=1)
+        statistics[3] = np.where(gone, 2 * v.tiny, statistics[3])
+        out_of_reach = np.abs(power) > _REACH[v.size] // len(plan.densities)
+        statistics[3] = np.where(out_of_reach, np.inf, statistics[3])
+        power = np.where(out_of_reach, 0.0, power)
+        first = offset // ROW
+        place = rows[:, first : first + STATE + scaled.shape[1]]
+        place[:, 0] = (exponent + power).astype(integers).view(floats).reshape(tiles, v.lanes)
+        place[:, 1:5] = statistics.reshape(4, tiles, v.lanes).transpose(1, 0, 2)
+        place[:, 5] = 0
+        place[:, STATE:] = scaled.reshape(tiles, v.lanes, -1).transpose(0, 2, 1)
+    return laid

@@ -1,8 +1,8 @@
 """From derivatives of tables to expected counts of parameters, for closed-form steps of EM.
 
-A parameter on the simplex that stands in the circuit's numbers through sums and products alone has the expected counts
-θ · ∂ log p / ∂θ (Baum and Eagon, "An inequality with applications", 1967); a probability of bernoulli or binomial
-inputs has counts of ones and of zeros. What is missing counts nothing.
+A parameter that stands in the circuit's numbers through sums and products alone has expected counts θ · ∂ log p / ∂θ
+(Baum and Eagon, "An inequality with applications", 1967); a probability of bernoulli or binomial inputs has counts of
+ones and of zeros, and the nodes of a discretised logistic one of each value. What is missing counts nothing.
 """
 
 from __future__ import annotations
@@ -13,23 +13,27 @@ import numpy as np
 
 from ...ir.density import domain_values
 from ...ir.diagnostic import DanausError, error
-from ...ir.expression import Divide, Exp, Expression, Floats, InputValue, Log, Parameter, in_order, is_learnable
-from ...ir.family import Bernoulli, Binomial, Categorical
+from ...ir.domain import Variable
+from ...ir.expression import Expression, Floats, Parameter, in_order, is_learnable
+from ...ir.family import Bernoulli, Binomial, Categorical, DiscretizedLogistic
+from ...ir.family import Table as TableFamily
 from ...ir.numbers import Numbers
-from ...ir.pullback import copied_back, pullback
+from ...ir.pullback import copied_back, polynomial_in, pullback
 from ...ir.semirings import LINEAR
 from ...ir.store import Store
-from .tables import Table, Weights, parts_of
+from .tables import Table, Weights, of_values, parts_of
 
 Counts = dict[Parameter, Floats]
+Valued = tuple[tuple[Expression, ...], Variable, Floats]
 
 
 def counts(
     sources: Sequence[Table], store: Store, given: Sequence[Floats], missing: bool = False
-) -> tuple[Counts, Counts]:
-    """From derivatives of log-likelihood with respect to tables: counts of simplex entries, [ones, zeros] of others.
+) -> tuple[Counts, Counts, list[Valued]]:
+    """From derivatives of log-likelihood with respect to tables: counts of entries, [ones, zeros] of probabilities.
 
-    With `missing`, values that are not observed count as what they are expected to be.
+    And, for inputs that have no closed-form step, the counts of each value, [width, n]. With `missing`, values that are
+    not observed count as what they are expected to be.
 
     Raises: DanausError `no-closed-form` for learnable parameters that these steps cannot move.
     """
@@ -37,45 +41,48 @@ def counts(
     rows: list[tuple[Expression, Floats]] = []
     ones: list[tuple[Expression, Floats]] = []
     zeros: list[tuple[Expression, Floats]] = []
+    valued: list[Valued] = []
     for source, derivative in zip(sources, given, strict=True):
         for part, own in parts_of(source, derivative):
             if isinstance(part, Weights):
-                if is_learnable(part.expression):
-                    _require_polynomial(part.expression)
+                if _standing_in(part.expression):
                     rows.append((part.expression, own))
                 continue
             if not any(map(is_learnable, part.parameters)):
                 continue
-            table = own[:-1].T + (own[-1][:, None] if missing else 0.0)
+            table = of_values(part, own, missing)
+            values = domain_values(part.variable)
             match part.family:
-                case Categorical():
-                    _require_polynomial(part.parameters[0])
+                case Categorical() | TableFamily():
+                    _standing_in(part.parameters[0])
                     rows.append((part.parameters[0], table))
                 case Bernoulli() | Binomial():
-                    values = domain_values(part.variable)
                     found = numbers.inputs(part.family, part.variable, part.parameters, values, LINEAR) * table
                     size = part.family.n if isinstance(part.family, Binomial) else 1
                     ones.append((part.parameters[0], (found * values).sum(axis=1)))
                     zeros.append((part.parameters[0], (found * (size - values)).sum(axis=1)))
+                case DiscretizedLogistic():
+                    found = numbers.inputs(part.family, part.variable, part.parameters, values, LINEAR) * table
+                    valued.append((part.parameters, part.variable, found))
                 case _:
                     raise _refused(part.parameters)
-    simplex = {
+    standing = {parameter for expression, _ in rows for parameter in _standing_in(expression)}
+    entries = {
         parameter: np.maximum(store[parameter].floats * derivative, 0.0)
         for parameter, derivative in pullback(rows, numbers).items()
-        if parameter.learnable
+        if parameter in standing
     }
-    for parameter in simplex:
-        if parameter.constraint != "simplex":
-            raise _refused((parameter,))
     up, down = copied_back(ones), copied_back(zeros)
     both = {each: np.stack([up[each], down[each]]) for each in up if each.learnable}
-    return simplex, both
+    return entries, both, valued
 
 
-def _require_polynomial(expression: Expression) -> None:
-    for step in in_order([expression]):
-        if isinstance(step, Divide | Exp | Log | InputValue) and is_learnable(step):
-            raise _refused((expression,))
+def _standing_in(expression: Expression) -> set[Parameter]:
+    """The learnable parameters that an expression is a polynomial of."""
+    found = polynomial_in(expression)
+    if found is None:
+        raise _refused((expression,))
+    return found
 
 
 def _refused(parameters: Sequence[Expression]) -> DanausError:

@@ -28,6 +28,7 @@ from ...ir.linear import (
     rotation,
     selection,
 )
+from ...ir.program.descent import Sites
 from ...ir.program.operation import (
     AllPairs,
     Contract,
@@ -53,13 +54,14 @@ class Lowered:
     """A Program with what stands behind its numbers: tables, inputs on infinite domains, and its columns of data.
 
     `variables` are the circuit's, in the order of the columns, then those that stand under zero weights alone: these
-    are no columns of data, and have their first value in every row.
+    are no columns of data, and have their first value in every row. `sites` say where the circuit chooses.
     """
 
     program: Program
     variables: tuple[Variable, ...]
     tables: tuple[Table, ...]
     densities: tuple[Input, ...]
+    sites: Sites
 
 
 def lower(circuit: Circuit) -> Lowered:
@@ -69,15 +71,19 @@ def lower(circuit: Circuit) -> Lowered:
     columns = {variable: position for position, variable in enumerate(variables)}
     sizes = tuple(_size(variable) for variable in variables)
     if any(is_scalar(block) for block in circuit.blocks):
-        layout, leaves, weights = layout_of(circuit, columns)
+        layout, leaves, weights, (places, numbers) = layout_of(circuit, columns)
         program = Program((Network(0, 0, 0, 1),), 0, (1,), (leaves.shape, weights.shape), sizes, (), (layout,))
-        return Lowered(program, variables, (leaves, weights), ())
-    line = _Line(columns)
+        sites = Sites(np.array([-1]), np.array([0]), places, numbers)
+        return Lowered(program, variables, (leaves, weights), (), sites)
+    places = np.cumsum([0, *(block.width for block in circuit.blocks)]).tolist()
+    line = _Line(columns, dict(zip(circuit.blocks, places, strict=False)))
     for block in schedule(circuit.root):
         line.block(block)
     root = line.buffer_of[circuit.root]
     program = Program(tuple(line.operations), root, tuple(line.sizes), line.tables.shapes, sizes, tuple(line.indices))
-    return Lowered(program, variables, tuple(line.tables.sources), tuple(line.densities))
+    none = np.empty(0, dtype=np.int64)
+    sites = Sites(np.array(line.places, dtype=np.int64), np.array(line.numbers, dtype=np.int64), none, none)
+    return Lowered(program, variables, tuple(line.tables.sources), tuple(line.densities), sites)
 
 
 def _size(variable: Variable) -> int:
@@ -89,15 +95,31 @@ class _Line:
     """The Program while it is made."""
 
     columns: Mapping[Variable, int]
+    place_of: Mapping[Block, int]
     operations: list[Operation] = field(default_factory=list[Operation])
     sizes: list[int] = field(default_factory=list[int])
     buffer_of: dict[Block, int] = field(default_factory=dict[Block, int])
     tables: Tables = field(default_factory=Tables)
     indices: list[Indices] = field(default_factory=list[Indices])
     densities: list[Input] = field(default_factory=list[Input])
+    places: list[int] = field(default_factory=list[int])
+    numbers: list[int] = field(default_factory=list[int])
 
     def block(self, block: Block) -> None:
         """Appends the operations of a block whose children are there."""
+        before = len(self.operations)
+        self._operations(block)
+        self._counted(0)
+        if len(self.operations) > before:  # the last fills the block's own buffer
+            self.places[-1] = self.place_of[block]
+
+    def _counted(self, number: int) -> None:
+        """Says of new operations which choice of their map they make, and that they are inside of it."""
+        more = len(self.operations) - len(self.places)
+        self.places += [-1] * more
+        self.numbers += [number] * more
+
+    def _operations(self, block: Block) -> None:
         match block:
             case Input():
                 self.buffer_of[block] = self._input(block)
@@ -145,15 +167,21 @@ class _Line:
         """The buffer that holds a map of a buffer."""
         parts = linear.maps[::-1] if isinstance(linear, Compose) else (linear,)
         position = 0
+        self._counted(0)
+        steps = [_leaves(part) for part in parts]
         while position < len(parts):
             part = parts[position]
             after = parts[position + 1] if position + 1 < len(parts) else None
             position += 1
             if isinstance(part, BlockDiagonal) and isinstance(after, Selection) and _turns(after, part):
                 source = self._contract(source, part.weights, part.weights.shape, turned=True)
+                self._counted(sum(steps[position:]))
                 position += 1
+            elif isinstance(part, Kronecker):
+                source = self._kronecker(part.factors, source, sum(steps[position:]))
             else:
                 source = self._part(part, source)
+                self._counted(sum(steps[position:]))
         return source
 
     def _part(self, part: LinearMap, source: int) -> int:
@@ -170,59 +198,66 @@ class _Line:
                 if part.is_identity:
                     return source
                 return self._gather(source, index)
-            case Kronecker(factors):
-                return self._kronecker(factors, source)
             case _:
                 raise AssertionError(f"{type(part).__name__} maps are networks")
 
-    def _kronecker(self, factors: tuple[LinearMap, ...], source: int) -> int:
-        """A₁ ⊗ … ⊗ A_M: each factor on the last digit of the index, which then becomes the first."""
+    def _kronecker(self, factors: tuple[LinearMap, ...], source: int, after: int) -> int:
+        """A₁ ⊗ … ⊗ A_M: each factor on the last digit of the index, which then becomes the first.
+
+        `after` is the number of the first choice that it makes, that of the factor applied last.
+        """
+        numbers = [after + sum(map(_leaves, factors[:position])) for position in range(len(factors))]
         match factors:
             case [Dense(weights), Selection() as same] if same.is_identity:
-                return self._contract(source, weights, (1, *weights.shape), same.inputs, across=True)
+                source = self._contract(source, weights, (1, *weights.shape), same.inputs, across=True)
+                self._counted(numbers[0])
+                return source
             case [Selection() as same, other] if same.is_identity:
-                return self._on_digit(other, source, same.inputs)
+                return self._on_digit(other, source, same.inputs, numbers[1])
             case _:
                 pass
         size = prod(factor.inputs for factor in factors)
-        for factor in reversed(factors):
+        for factor, number in zip(reversed(factors), reversed(numbers), strict=True):
             blocks = size // factor.inputs
-            if isinstance(factor, Dense):
-                shape = (1, *factor.weights.shape)
-                source = self._contract(source, factor.weights, shape, blocks, turned=True)
-            elif isinstance(factor, Selection):
-                index = np.arange(blocks) * factor.inputs + factor.index[:, None]
-                source = self._gather(source, index.ravel())
-            else:
-                source = self._on_digit(factor, source, blocks)
-                source = self._gather(source, rotation((blocks, factor.outputs)).index)
+            match factor:
+                case Dense(weights):
+                    source = self._contract(source, weights, (1, *weights.shape), blocks, turned=True)
+                case Selection(index, inputs):
+                    source = self._gather(source, (np.arange(blocks) * inputs + index[:, None]).ravel())
+                case _:
+                    source = self._on_digit(factor, source, blocks, number)
+                    source = self._gather(source, rotation((blocks, factor.outputs)).index)
+            self._counted(number)
             size = blocks * factor.outputs
         return source
 
-    def _on_digit(self, factor: LinearMap, source: int, blocks: int) -> int:
+    def _on_digit(self, factor: LinearMap, source: int, blocks: int, after: int) -> int:
         """A map on the last digit of the index, of which there are so many blocks."""
         match factor:
             case Dense(weights):
-                return self._contract(source, weights, (1, *weights.shape), blocks)
+                source = self._contract(source, weights, (1, *weights.shape), blocks)
             case BlockDiagonal(weights):
                 b, m, n = weights.shape
                 spread = reshape(broadcast(weights, (blocks, b, m, n)), (blocks * b, m, n))
-                return self._contract(source, spread, spread.shape)
+                source = self._contract(source, spread, spread.shape)
             case Diagonal(weights):
                 spread = reshape(broadcast(weights, (blocks, factor.inputs)), (blocks * factor.inputs,))
-                return self._part(Diagonal(spread), source)
+                source = self._part(Diagonal(spread), source)
             case Selection(index, inputs):
-                every = np.arange(blocks)[:, None] * inputs + index
-                return source if factor.is_identity else self._gather(source, every.ravel())
+                if not factor.is_identity:
+                    source = self._gather(source, (np.arange(blocks)[:, None] * inputs + index).ravel())
             case Compose(maps):
-                for part in reversed(maps):
-                    source = self._on_digit(part, source, blocks)
-                return source
+                for position in reversed(range(len(maps))):
+                    number = after + sum(map(_leaves, maps[:position]))
+                    source = self._on_digit(maps[position], source, blocks, number)
             case Kronecker(parts):
-                # Three factors at least, so that it is not this case again.
-                return self._kronecker((*_identities(blocks), *parts), source)
+                # Three factors at least, so that it is not this case again; the identities choose nothing.
+                same = _identities(blocks)
+                source = self._kronecker((*same, *parts), source, after - len(same))
             case _:
                 raise AssertionError(f"{type(factor).__name__} maps are networks")
+        self._counted(after)
+        return source
 
     def _gather(self, source: int, index: Indices) -> int:
         self.indices.append(index)
@@ -248,6 +283,15 @@ class _Line:
         write = Strides(1, blocks) if turned or across else Strides(rows, 1)
         self.operations.append(Contract(out, source, table, blocks, rows, columns, read, write))
         return out
+
+
+def _leaves(linear: LinearMap) -> int:
+    """How many maps a map is made of: each of them chooses once for a node."""
+    match linear:
+        case Compose(parts) | Kronecker(parts):
+            return sum(map(_leaves, parts))
+        case _:
+            return 1
 
 
 def _identities(size: int) -> tuple[LinearMap, LinearMap]:

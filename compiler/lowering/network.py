@@ -56,17 +56,30 @@ def _is_sparse(linear: LinearMap) -> bool:
             return False
 
 
-def layout_of(circuit: Circuit, columns: Mapping[Variable, int]) -> tuple[Layout, Laid, Laid]:
-    """The circuit's scalar nodes laid out, with the sources of their leaves and weights."""
+def layout_of(circuit: Circuit, columns: Mapping[Variable, int]) -> tuple[Layout, Laid, Laid, tuple[Indices, Indices]]:
+    """The circuit's scalar nodes laid out, with the sources of their leaves and weights.
+
+    Last, for each node its place among the circuit's, −1 for those inside of a map, and the number of its choice there.
+    """
     nodes = _Nodes(columns)
+    places: list[tuple[Indices, int]] = []
+    place = 0
     for block in circuit.blocks:
         nodes.block(block)
+        places.append((nodes.of[block], place))
+        place += block.width
     kinds, offsets, members, weights = nodes.joined()
     root = int(nodes.of[circuit.root][0])
     leaf_columns = np.array(nodes.leaf_columns, dtype=np.int64)
     leaf_offsets = np.array(nodes.leaf_offsets, dtype=np.int64)
-    layout = _ordered(root, kinds, offsets, members, weights, leaf_columns, leaf_offsets)
-    return layout, Laid(tuple(nodes.leaves)), Laid(tuple(nodes.numbers))
+    layout, chosen = _ordered(root, kinds, offsets, members, weights, leaf_columns, leaf_offsets)
+    place_of = np.full(len(kinds), -1, dtype=np.int64)
+    for own, first in reversed(places):  # a node that is passed on is that of the block that made it
+        place_of[own] = first + np.arange(len(own))
+    number_of = np.zeros(len(kinds), dtype=np.int64)
+    for start, end, number in nodes.choices:
+        number_of[start:end] = number
+    return layout, Laid(tuple(nodes.leaves)), Laid(tuple(nodes.numbers)), (place_of[chosen], number_of[chosen])
 
 
 @dataclass(slots=True)
@@ -87,6 +100,7 @@ class _Nodes:
     numbers: list[Weights] = field(default_factory=list[Weights])
     number_of: dict[int, int] = field(default_factory=dict[int, int])
     size: int = 0
+    choices: list[tuple[int, int, int]] = field(default_factory=list[tuple[int, int, int]])
 
     def block(self, block: Block) -> None:
         """Collects the nodes of a block whose children are there."""
@@ -125,17 +139,25 @@ class _Nodes:
         offsets = np.arange(width + 1) * columns.shape[1]
         return self._add(PRODUCT, offsets, columns.ravel(), np.full(columns.size, -1))
 
-    def map(self, linear: LinearMap, x: Indices) -> Indices:
-        """The nodes of a map of nodes."""
+    def map(self, linear: LinearMap, x: Indices, number: int = 0) -> Indices:
+        """The nodes of a map of nodes; the choices of its last part have the given number, those before it the next."""
         match linear:
             case Selection(index, _):
                 return x[index]
             case Compose(maps):
-                for part in reversed(maps):
-                    x = self.map(part, x)
+                for part, first in reversed(list(zip(maps, _numbered(maps, number), strict=True))):
+                    x = self.map(part, x, first)
                 return x
             case Kronecker(factors):
-                return self._kronecker(factors, x)
+                return self._kronecker(factors, x, number)
+            case _:
+                start = self.count
+                found = self._leaf(linear, x)
+                self.choices.append((start, self.count, number))
+                return found
+
+    def _leaf(self, linear: Dense | BlockDiagonal | Diagonal | Sparse, x: Indices) -> Indices:
+        match linear:
             case Dense(weights):
                 rows, columns = weights.shape
                 return self._sums(np.arange(rows + 1) * columns, np.tile(x, rows), weights)
@@ -148,13 +170,16 @@ class _Nodes:
             case Sparse(_, columns, weights, _, _, order, offsets):
                 return self._sums(offsets, x[columns[order]], weights, order)
 
-    def _kronecker(self, factors: tuple[LinearMap, ...], x: Indices) -> Indices:
-        """One factor at a time, on its own digit of the mixed-radix index."""
+    def _kronecker(self, factors: tuple[LinearMap, ...], x: Indices, number: int) -> Indices:
+        """One factor at a time, the last first, on its own digit of the mixed-radix index."""
         sizes = [factor.inputs for factor in factors]
-        for position, factor in enumerate(factors):
+        numbers = _numbered(factors, number)
+        for position in reversed(range(len(factors))):
+            factor = factors[position]
             before, after = prod(sizes[:position]), prod(sizes[position + 1 :])
             digits = x.reshape(before, sizes[position], after)
-            parts = [[self.map(factor, digits[i, :, j]) for j in range(after)] for i in range(before)]
+            first = numbers[position]
+            parts = [[self.map(factor, digits[i, :, j], first) for j in range(after)] for i in range(before)]
             sizes[position] = factor.outputs
             x = np.array(parts).reshape(before, after, factor.outputs).transpose(0, 2, 1).ravel()
         return x
@@ -217,6 +242,23 @@ class _Nodes:
         return np.concatenate(self.kinds), offsets, np.concatenate(self.members), np.concatenate(self.weights)
 
 
+def _numbered(maps: tuple[LinearMap, ...], first: int) -> list[int]:
+    """The number of the first choice of each part of a composed map."""
+    numbers = [first]
+    for part in maps:
+        numbers.append(numbers[-1] + _choices(part))
+    return numbers[:-1]
+
+
+def _choices(linear: LinearMap) -> int:
+    """How many choices an output of a map makes, one after the other."""
+    match linear:
+        case Compose(parts) | Kronecker(parts):
+            return sum(map(_choices, parts))
+        case _:
+            return 1
+
+
 def _ordered(
     root: int,
     kinds: NDArray[np.int8],
@@ -225,8 +267,9 @@ def _ordered(
     weights: Indices,
     leaf_columns: Indices,
     leaf_offsets: Indices,
-) -> Layout:
-    """The nodes below the root depth first, and a slot for each: the one freed last, so that it is still in cache."""
+) -> tuple[Layout, Indices]:
+    """The nodes below the root depth first, with a slot for each, the one freed last, so that it is still in cache; and
+    their numbers before."""
     bounds, names, kind = offsets.tolist(), members.tolist(), kinds.tolist()
     order: list[int] = []
     state = bytearray(len(kind))
@@ -268,6 +311,7 @@ def _ordered(
     is_leaf = np.repeat(kinds[chosen] == LEAF, lengths)
     read = members[edges]
     read = np.where(is_leaf, read, slots[np.where(is_leaf, 0, read)])
-    return Layout(
+    layout = Layout(
         kinds[chosen], slots[chosen], bounds_after, read, weights[edges], leaf_columns, leaf_offsets, max(size, 1)
     )
+    return layout, chosen

@@ -6,15 +6,19 @@ and Ullman 1970): an input stands right before its first use, and the long arm o
 
 from __future__ import annotations
 
-from ...ir.block import Block, Product, Sum, children, in_order
+from ...ir.block import Block, children, in_order
 
 
 def schedule(root: Block) -> list[Block]:
     """The blocks below the root in an order of evaluation that keeps few of them alive."""
     need: dict[Block, int] = {}
     for block in in_order(root):
-        wanted = sorted((need[child] for child in set(children(block))), reverse=True)
-        need[block] = max((size + held for held, size in enumerate(wanted)), default=1)
+        below = children(block)
+        if len(below) < 2:
+            need[block] = need[below[0]] if below else 1
+        else:
+            wanted = sorted([need[child] for child in set(below)], reverse=True)
+            need[block] = max([size + held for held, size in enumerate(wanted)])
     ordered: list[Block] = []
     seen: set[Block] = set()
     stack: list[tuple[Block, bool]] = [(root, False)]
@@ -26,8 +30,12 @@ def schedule(root: Block) -> list[Block]:
         if block in seen:
             continue
         seen.add(block)
+        below = children(block)
+        if not below:
+            ordered.append(block)
+            continue
         stack.append((block, True))
-        if isinstance(block, Product | Sum):
-            below = sorted(dict.fromkeys(block.children), key=need.__getitem__)
-            stack.extend((child, False) for child in below if child not in seen)
+        if len(below) > 1:
+            below = tuple(sorted(dict.fromkeys(below), key=need.__getitem__))
+        stack.extend([(child, False) for child in below if child not in seen])
     return ordered

@@ -6,7 +6,7 @@ Program. Equal sources are one table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
@@ -14,13 +14,15 @@ import numpy as np
 
 from ...ir.density import domain_values
 from ...ir.domain import FiniteDomain, Variable
-from ...ir.expression import Constant, Expression, Floats, Parameter, parameters_of
+from ...ir.expression import Constant, Expression, Floats, InputValue, Parameter, parameters_of
 from ...ir.family import Categorical, Family
 from ...ir.family import Table as TableFamily
 from ...ir.numbers import Numbers
 from ...ir.pullback import pullback, table_shares
 from ...ir.semirings import LINEAR, SIGNED_LOG, Array, Field
 from ...ir.store import Store
+
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,8 +82,80 @@ class Tables:
         return tuple(source.shape for source in self.sources)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Feeds:
+    """How tables come from parameters: `direct` ones are the numbers of one as they lie, of which those `by_node` are
+    an input's [width, n], without the row of sums; `fixed` ones hold for all values of parameters; others are computed.
+    """
+
+    direct: Mapping[int, Parameter]
+    by_node: frozenset[int]
+    fixed: Mapping[int, Floats]
+
+
+def feeds(sources: Sequence[Table]) -> Feeds:
+    """How each table comes from parameters."""
+    direct: dict[int, Parameter] = {}
+    by_node: set[int] = set()
+    fixed: dict[int, Floats] = {}
+    for number, source in enumerate(sources):
+        match source:
+            case Weights(Parameter() as parameter, _):
+                direct[number] = parameter
+            case Leaf(Categorical() | TableFamily(), _, (Parameter() as parameter,)):
+                direct[number] = parameter
+                by_node.add(number)
+            case _ if not depends(source):
+                fixed[number] = np.ascontiguousarray(held([source], Store())[0])
+            case _:
+                pass
+    return Feeds(direct, frozenset(by_node), fixed)
+
+
+def fed(
+    sources: Sequence[Table], feeds: Feeds, of: Callable[[Parameter], Floats], store: Callable[[], Store]
+) -> list[Floats]:
+    """Every table as an engine takes it, contiguous: by node where `feeds` says so; those that are computed as `held`
+    gives them. `of` gives the numbers of a parameter, `store` all of them."""
+    found: list[Floats] = []
+    for number, source in enumerate(sources):
+        if number in feeds.direct:
+            numbers = of(feeds.direct[number])
+            found.append(numbers if number in feeds.by_node else numbers.reshape(source.shape))
+        elif number in feeds.fixed:
+            found.append(feeds.fixed[number])
+        else:
+            found.append(np.ascontiguousarray(held([source], store())[0]))
+    return found
+
+
+def of_values(part: Leaf, derivative: Array, missing: bool = True) -> Array:
+    """From derivatives of a leaf's table those of its values, [width, n]; of the row of sums too, unless not `missing`.
+
+    What comes by node, in that shape, has been through this already.
+    """
+    count, width = part.shape
+    if derivative.shape == (width, count - 1):
+        return derivative
+    return derivative[:-1].T + derivative[-1][:, None] if missing else np.ascontiguousarray(derivative[:-1].T)
+
+
+def depends(source: Table) -> bool:
+    """Whether a table's numbers follow from parameters."""
+    match source:
+        case Weights(expression, _):
+            return bool(parameters_of((expression,)))
+        case Leaf(parameters=parameters):
+            return bool(parameters_of(parameters))
+        case Laid(parts):
+            return any(map(depends, parts))
+
+
 def _key(source: Table) -> object:
     match source:
+        case Weights(InputValue(family, variable, parameters, value, weights), shape):
+            domain = variable.domain
+            return (family, domain, tuple(map(id, parameters)), value, weights and id(weights), shape)
         case Weights(expression, shape):
             return (id(expression), shape)
         case Leaf(family, variable, parameters, _):
@@ -103,8 +177,11 @@ def exactly(sources: Sequence[Table], store: Store) -> tuple[list[Array], dict[i
     exact: dict[int, Array] = {}
     numbers = Numbers(store)
     for number, (source, table) in enumerate(zip(sources, linear, strict=True)):
+        least, largest = table.min(initial=1.0), table.max(initial=1.0)
+        if least >= _TINY and largest < np.inf:
+            continue
         size = np.abs(table)
-        held = (size >= np.finfo(np.float64).tiny) & np.isfinite(size)
+        held = (size >= _TINY) & np.isfinite(size)
         if held.all():
             continue
         logs = _value(source, numbers, SIGNED_LOG)
@@ -137,10 +214,18 @@ def _value(source: Table, numbers: Numbers, over: Field) -> Array:
                 found = _entries(parameters[0], numbers, over)
             else:
                 found = numbers.inputs(family, variable, parameters, domain_values(variable), over)
-            total = found.sum(axis=1) if over is LINEAR else over.sum(found, 1)
+            if over is LINEAR:
+                return np.concatenate([found, found.sum(axis=1, keepdims=True)], axis=1).T
+            total = over.sum(found, 1)
             return np.moveaxis(np.concatenate([found, total[:, None]], axis=1), 1, 0)
         case Laid(parts):
-            flat = [_flat(_value(part, numbers, over), part) for part in parts]
+            known: dict[object, Array] = {}  # thousands of literals are two different ones
+            flat: list[Array] = []
+            for part in parts:
+                key = _key(part)
+                if key not in known:
+                    known[key] = _flat(_value(part, numbers, over), part)
+                flat.append(known[key])
             return np.concatenate(flat) if flat else np.array(over.full((0,), one=True))
 
 
@@ -151,22 +236,37 @@ def _flat(found: Array, part: Weights | Leaf) -> Array:
     return found.reshape(prod(part.shape), *found.shape[len(part.shape) :])
 
 
-def parameter_derivatives(sources: Sequence[Table], store: Store, given: Sequence[Floats]) -> dict[Parameter, Floats]:
+def parameter_derivatives(
+    sources: Sequence[Table], feeds: Feeds, store: Callable[[], Store], given: Sequence[Floats]
+) -> dict[Parameter, Floats]:
     """From derivatives with respect to every table's entries those with respect to parameters.
 
     Raises: DanausError `not-differentiable` for a family without a rule.
     """
-    numbers = Numbers(store)
+    found: dict[Parameter, Floats] = {}
     shares: list[tuple[Expression, Floats]] = []
-    for source, derivative in zip(sources, given, strict=True):
+    numbers: Numbers | None = None
+    for number, (source, derivative) in enumerate(zip(sources, given, strict=True)):
+        if number in feeds.fixed:
+            continue
+        if number in feeds.direct:
+            parameter = feeds.direct[number]
+            own = of_values(source, derivative) if isinstance(source, Leaf) else derivative
+            own = own.reshape(parameter.shape)
+            found[parameter] = found[parameter] + own if parameter in found else own
+            continue
+        numbers = numbers or Numbers(store())
         for part, own in parts_of(source, derivative):
             if isinstance(part, Weights):
                 shares.append((part.expression, own))
             elif parameters_of(part.parameters):
-                table = own[:-1].T + own[-1][:, None]
-                found = table_shares(part.family, part.variable, part.parameters, table, numbers)
-                shares += zip(part.parameters, found, strict=True)
-    return pullback(shares, numbers)
+                table = of_values(part, own)
+                rule = table_shares(part.family, part.variable, part.parameters, table, numbers)
+                shares += zip(part.parameters, rule, strict=True)
+    if numbers is not None:
+        for parameter, own in pullback(shares, numbers).items():
+            found[parameter] = found[parameter] + own if parameter in found else own
+    return found
 
 
 def parts_of(source: Table, given: Array) -> Iterator[tuple[Weights | Leaf, Array]]:

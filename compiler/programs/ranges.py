@@ -67,17 +67,22 @@ def bounds(circuit: Circuit) -> Bounds:
     """The range of a circuit's values over its present parameters, under any data and any missing pattern."""
     numbers = Numbers(circuit.store)
     negative = False
+    known: dict[object, Array] = {}
 
     def element(block: Block, below: list[Array]) -> Array:
         nonlocal negative
         match block:
             case Input(family, variable, parameters):
                 assert isinstance(variable.domain, FiniteDomain)
+                key = (family, variable.domain, tuple(map(id, parameters)))
+                if key in known:
+                    return known[key]
                 table = numbers.inputs(family, variable, parameters, domain_values(variable), SIGNED_LOG)
                 negative = negative or bool((table[..., 1] < 0).any())
                 whole = SIGNED_LOG.sum(table, 1)[:, None]
                 found = RANGE.from_field(np.concatenate([table, whole], axis=1))
-                return np.stack([found[..., 0].min(axis=1), found[..., 1].max(axis=1)], axis=-1)[:, None]
+                known[key] = np.stack([found[..., 0].min(axis=1), found[..., 1].max(axis=1)], axis=-1)[:, None]
+                return known[key]
             case Product(_, form):
                 return multiply(below, form, 1, RANGE)
             case Sum(_, linear):

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ...ir.program.operation import Contract, Density, Fill, Load, Operation, Repeat, Scale, Step, shifted, unrolled
+from ...ir.program.operation import Contract, Density, Fill, Load, Operation, Repeat, Scale, Step, unrolled
 from ...ir.program.program import Program
 from ...ir.program.widths import widths
 
@@ -55,22 +55,22 @@ def repeat(program: Program) -> Program:
 
 def _runs(kinds: Ints, columns: Ints, tables: Ints, period: int) -> Ints:
     """From each position, how many operations in a row look like those a period before, with one step throughout."""
-    count = len(kinds)
+    count, size = len(kinds), len(kinds) - period
     same = kinds[:-period] == kinds[period:]
     column, table = columns[period:] - columns[:-period], tables[period:] - tables[:-period]
-    runs = np.zeros(count, dtype=np.int64)
-    run = 0
-    steady = np.ones(len(same), dtype=bool)
+    steady = np.ones(size, dtype=bool)
     steady[:-period] = (column[:-period] == column[period:]) & (table[:-period] == table[period:]) & same[period:]
-    for position in range(len(same) - 1, -1, -1):
-        if not same[position]:
-            run = 0
-        elif position + period < len(same) and not steady[position]:
-            run = min(run + 1, period)
-        else:
-            run += 1
-        runs[position] = run
+    # a run ends at the first operation that differs, or a period after the first that changes its step
+    ends = np.minimum(_following(~same, size), _following(~steady, count) + period)
+    runs = np.zeros(count, dtype=np.int64)
+    runs[:size] = ends - np.arange(size)
     return runs
+
+
+def _following(found: NDArray[np.bool_], none: int) -> Ints:
+    """From each position on, where the first one stands."""
+    places = np.where(found, np.arange(len(found)), none)
+    return np.minimum.accumulate(places[::-1])[::-1]
 
 
 def _column(operation: Step) -> int:
@@ -87,14 +87,19 @@ def _table(operation: Step) -> int:
             return 0
 
 
-def _without_place(operation: Step, program: Program) -> Step:
-    """The operation with column and table 0, apart from the sizes that they must share."""
+def _without_place(operation: Step, program: Program) -> object:
+    """What an operation is, apart from its column and table, and the sizes that those must share."""
     match operation:
         case Load(out, table, column):
-            return Load(out, -1 - program.tables[table][0], program.columns[column])
+            return (Load, out, program.tables[table][0], program.columns[column])
         case Density(out, _, _, nodes):
-            return Density(out, -1, -1, nodes)
-        case Fill() | Scale() | Contract():
-            return shifted(operation, 0, -_table(operation))
+            return (Density, out, nodes)
+        case Fill(out, _):
+            return (Fill, out)
+        case Scale(out, source, _):
+            return (Scale, out, source)
+        case Contract(out, source, _, blocks, rows, columns, read, write):
+            sizes = (blocks, rows, columns, read.block, read.node, write.block, write.node)
+            return (Contract, out, source, sizes)
         case _:
             return operation

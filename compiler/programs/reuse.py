@@ -15,24 +15,22 @@ from ...ir.program.program import Program
 def reuse(program: Program) -> Program:
     """The same Program over as few buffers as the order of its operations allows."""
     steps = list(unrolled(program.operations))
+    read = [reads(operation) for operation in steps]
     last: dict[int, int] = {program.root: len(steps)}
-    for position, operation in enumerate(steps):
-        for source in reads(operation):
-            last[source] = max(last.get(source, 0), position)
+    for position in reversed(range(len(steps))):
+        for source in read[position]:
+            last.setdefault(source, position)
     sizes: list[int] = []
     free: list[int] = []
     place: dict[int, int] = {}
     operations: list[Operation] = []
     for position, operation in enumerate(steps):
-        sources = reads(operation)
-        dying = [source for source in dict.fromkeys(sources) if last[source] == position]
+        dying = [source for source in dict.fromkeys(read[position]) if last[source] == position]
         out, nodes = operation.out, program.buffers[operation.out]
-        over = isinstance(operation, Multiply | Scale)
-        mine = [place[source] for source in dying if over and program.buffers[source] == nodes]
-        if mine:
-            place[out] = mine[0]
-        else:
-            place[out] = _taken(free, sizes, nodes)
+        mine: list[int] = []
+        if dying and isinstance(operation, Multiply | Scale):
+            mine = [place[source] for source in dying if program.buffers[source] == nodes]
+        place[out] = mine[0] if mine else _taken(free, sizes, nodes)
         for source in dying:
             if place[source] != place[out]:
                 free.append(place[source])

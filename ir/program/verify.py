@@ -44,7 +44,7 @@ def verify(program: Program) -> None:
         if isinstance(operation, Repeat):
             _loop(program, operation, held, f"operation {position}")
         else:
-            _step(program, operation, held, f"operation {position}")
+            _step(program, operation, held, ("operation ", position))
     _require(held.get(program.root) == 1, "the root", "is not one node that is filled")
 
 
@@ -66,7 +66,7 @@ def _loop(program: Program, loop: Repeat, held: dict[int, int], where: str) -> N
     for turn in sorted({0, min(1, count - 1), count - 1}):
         for number, step in enumerate(loop.body):
             moved = shifted(step, turn * loop.columns[number], turn * loop.tables[number])
-            _step(program, moved, held, f"{where}, turn {turn}, {number}")
+            _step(program, moved, held, (where, ", turn ", turn, ", ", number))
         seen.append(dict(held))
     _require(all(state == seen[0] for state in seen), where, "a later turn fills buffers with other numbers of nodes")
     for number, step in enumerate(loop.body):
@@ -80,60 +80,95 @@ def _loop(program: Program, loop: Repeat, held: dict[int, int], where: str) -> N
             _require(len(sizes) < 2, f"{where}, {number}", "its columns differ in size from turn to turn")
 
 
-def _step(program: Program, step: Step, held: dict[int, int], where: str) -> None:
-    where = f"{where}, {type(step).__name__}"
-    _require(0 <= step.out < len(program.buffers), where, f"there is no buffer {step.out}")
+def _step(program: Program, step: Step, held: dict[int, int], where: tuple[object, ...]) -> None:
+    """Checks one operation; where it stands is written out, part by part, only if something is wrong."""
+    problem = _problem(program, step, held)
+    if problem:
+        raise _invalid(f"{''.join(map(str, where))}, {type(step).__name__}", problem)
+    held[step.out] = width_of(step, tuple([held[source] for source in reads(step)]), program)
+
+
+def _problem(program: Program, step: Step, held: dict[int, int]) -> str:
+    """What is wrong with an operation, once the buffers before it are filled; empty where nothing is."""
+    if not 0 <= step.out < len(program.buffers):
+        return f"there is no buffer {step.out}"
     for source in reads(step):
-        _require(source in held, where, f"buffer {source} is read before it is filled")
-    below = tuple(held[source] for source in reads(step))
-    _operands(program, step, below, where)
+        if source not in held:
+            return f"buffer {source} is read before it is filled"
+    below = tuple([held[source] for source in reads(step)])
+    problem = _operands(program, step, below)
+    if problem:
+        return problem
     width = width_of(step, below, program)
-    _require(1 <= width <= program.buffers[step.out], where, f"{width} nodes do not fit buffer {step.out}")
-    if step.out in reads(step):
-        alone = isinstance(step, Multiply | Scale) and held[step.out] == width
-        _require(alone, where, f"buffer {step.out} is written while it is read")
-    held[step.out] = width
+    if not 1 <= width <= program.buffers[step.out]:
+        return f"{width} nodes do not fit buffer {step.out}"
+    if step.out in reads(step) and not (isinstance(step, Multiply | Scale) and held[step.out] == width):
+        return f"buffer {step.out} is written while it is read"
+    return ""
 
 
-def _operands(program: Program, step: Step, below: tuple[int, ...], where: str) -> None:
-    def table(number: int, axes: int) -> tuple[int, ...]:
-        _require(0 <= number < len(program.tables), where, f"there is no table {number}")
-        shape = program.tables[number]
-        _require(len(shape) == axes and min(shape, default=1) >= 0, where, f"table {number} has shape {list(shape)}")
-        return shape
-
-    def column(number: int) -> int:
-        _require(0 <= number < len(program.columns), where, f"there is no column {number}")
-        return program.columns[number]
-
+def _operands(program: Program, step: Step, below: tuple[int, ...]) -> str:
     match step:
         case Load(_, number, place):
-            size, rows = column(place), table(number, 2)[0]
-            _require(size > 0 and rows == size + 1, where, f"{rows} rows for a column of {size} values")
+            problem = _column(program, place) or _table(program, number, 2)
+            if not problem:
+                size, rows = program.columns[place], program.tables[number][0]
+                if size <= 0 or rows != size + 1:
+                    problem = f"{rows} rows for a column of {size} values"
+            return problem
         case Density(_, source, place, _):
-            _require(column(place) == 0 and source >= 0, where, "a density on a finite domain")
+            problem = _column(program, place)
+            if not problem and (program.columns[place] or source < 0):
+                problem = "a density on a finite domain"
+            return problem
         case Fill(_, number):
-            table(number, 1)
+            return _table(program, number, 1)
         case Multiply():
-            _require(len(below) > 0 and set(below) <= {1, max(below)}, where, f"factors of {list(below)} nodes")
+            return "" if below and set(below) <= {1, max(below)} else f"factors of {list(below)} nodes"
         case AllPairs() | Join():
-            _require(len(below) > 0, where, "of nothing")
+            return "" if below else "of nothing"
         case Gather(_, _, index):
-            _require(0 <= index < len(program.indices), where, f"there is no index {index}")
-            _require(_within(program.indices[index], below[0]), where, f"index {index} is out of {below[0]} nodes")
+            if not 0 <= index < len(program.indices):
+                return f"there is no index {index}"
+            inside = _within(program.indices[index], below[0])
+            return "" if inside else f"index {index} is out of {below[0]} nodes"
         case Scale(_, _, number):
-            _require(table(number, 1) == below, where, f"table {number} does not fit {below[0]} nodes")
+            problem = _table(program, number, 1)
+            if not problem and program.tables[number] != below:
+                problem = f"table {number} does not fit {below[0]} nodes"
+            return problem
         case Contract(_, _, number, blocks, rows, columns, read, write):
-            shape = table(number, 3)
-            _require(shape in ((blocks, rows, columns), (1, rows, columns)), where, f"its table is {list(shape)}")
-            _require(blocks * columns == below[0], where, f"{blocks} × {columns} of {below[0]} nodes")
-            _require(_is_order(read, columns, blocks), where, "it does not read each node once")
-            _require(_is_order(write, rows, blocks), where, "it does not write each node once")
+            problem = _table(program, number, 3)
+            if problem:
+                return problem
+            shape = program.tables[number]
+            if shape not in ((blocks, rows, columns), (1, rows, columns)):
+                return f"its table is {list(shape)}"
+            if blocks * columns != below[0]:
+                return f"{blocks} × {columns} of {below[0]} nodes"
+            if not _is_order(read, columns, blocks):
+                return "it does not read each node once"
+            return "" if _is_order(write, rows, blocks) else "it does not write each node once"
         case Network(_, number, leaves, weights):
-            _require(0 <= number < len(program.layouts), where, f"there is no network {number}")
+            if not 0 <= number < len(program.layouts):
+                return f"there is no network {number}"
+            problem = _table(program, leaves, 1) or _table(program, weights, 1)
+            if problem:
+                return problem
             layout = program.layouts[number]
-            fits = _fits(layout, table(leaves, 1)[0], table(weights, 1)[0], program.columns)
-            _require(fits, where, "its leaves or weights are out of its tables or columns")
+            fits = _fits(layout, program.tables[leaves][0], program.tables[weights][0], program.columns)
+            return "" if fits else "its leaves or weights are out of its tables or columns"
+
+
+def _table(program: Program, number: int, axes: int) -> str:
+    if not 0 <= number < len(program.tables):
+        return f"there is no table {number}"
+    shape = program.tables[number]
+    return "" if len(shape) == axes and min(shape, default=1) >= 0 else f"table {number} has shape {list(shape)}"
+
+
+def _column(program: Program, number: int) -> str:
+    return "" if 0 <= number < len(program.columns) else f"there is no column {number}"
 
 
 def _within(index: np.ndarray[tuple[int, ...], np.dtype[np.int64]], size: int) -> bool:

@@ -8,7 +8,7 @@ from .conditional import Answer, conditional
 from .count import count
 from .derivative import backward, derivatives
 from .hamming import hamming
-from .likelihood import log_likelihood, marginal, partition, signed_log_value, signed_partition
+from .likelihood import log_likelihood, log_likelihood_under, marginal, partition, signed_log_value, signed_partition
 from .marginal_maximum import most_probable_marginal
 from .maximum import MostProbable, most_probable
 from .mixture import Mixture
@@ -25,6 +25,7 @@ __all__ = [
     "derivatives",
     "hamming",
     "log_likelihood",
+    "log_likelihood_under",
     "marginal",
     "moment",
     "most_probable",

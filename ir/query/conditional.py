@@ -63,7 +63,7 @@ def conditional(
             weights[variable].append(_shares(joint, semiring, impossible[-1]))
     bad = np.concatenate(impossible)
     if bad.any():
-        _warn(circuit, bad)
+        warn_of_impossible(circuit.name, bad)
     answers: dict[Variable, Answer] = {}
     for variable in missing:
         shares = np.concatenate(weights[variable], axis=1)
@@ -134,9 +134,10 @@ def _shares(joint: Array, semiring: Log | SignedLog, impossible: Booleans) -> Fl
     return np.where(bad, np.nan, parts / np.where(bad, 1.0, total))
 
 
-def _warn(circuit: Circuit, impossible: Booleans) -> None:
+def warn_of_impossible(name: str, impossible: Booleans) -> None:
+    """Says how many rows of evidence are impossible, and which is the first."""
     warn(
-        f'"{circuit.name}" is zero at the evidence of {int(impossible.sum())} of {len(impossible)} rows, first row '
+        f'"{name}" is zero at the evidence of {int(impossible.sum())} of {len(impossible)} rows, first row '
         f"{int(np.flatnonzero(impossible)[0])} (from 0): nothing has a distribution given what is impossible, and NaN "
         "stands there"
     )

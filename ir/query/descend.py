@@ -20,6 +20,7 @@ from ..circuit import Circuit
 from ..expression import Floats
 from ..linear import BlockDiagonal, Compose, Dense, Diagonal, Indices, Kronecker, LinearMap, Selection, Sparse
 from ..numbers import Numbers
+from ..program.descent import Reached
 from ..semirings import Log
 from .derivative import parted
 
@@ -27,18 +28,6 @@ Booleans = NDArray[np.bool_]
 Leaf = Dense | Diagonal | BlockDiagonal | Selection | Sparse
 
 _CHUNK = 1 << 22
-
-
-@dataclass(frozen=True, slots=True)
-class Reached:
-    """Node nodes[i] of a block was reached in row rows[i]; ids[i] is the node's place among all of the circuit."""
-
-    nodes: Indices
-    rows: Indices
-    ids: Indices
-
-    def part(self, where: slice | Indices) -> Reached:
-        return Reached(self.nodes[where], self.rows[where], self.ids[where])
 
 
 # Picks a column for each of the reached nodes from the logarithms of their terms, [reached, terms]; the number is that

@@ -6,6 +6,7 @@ composed map may still reach one input by several paths, which maximisation woul
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from ..apply import apply
 from ..block import Block, Input, Sum, weighted
 from ..circuit import Circuit
-from ..domain import FiniteDomain, first_value
+from ..domain import FiniteDomain, Variable, first_value
 from ..evaluate import Evidence, evaluate
 from ..expression import Floats, constant
 from ..linear import Compose, Dense, Diagonal, Indices, Kronecker, LinearMap, Selection, monarch_parts
@@ -62,16 +63,38 @@ def upper_bound(circuit: Circuit, evidence: Evidence) -> Floats:
     return evaluate(circuit, BOUND, evidence)
 
 
+# The logarithm of a circuit's value in rows where a mask says what is summed out, −inf where it is not positive.
+Score = Callable[[Floats, Booleans], Floats]
+
+
 def enumerated(
     circuit: Circuit, values: Floats, observed: Booleans, chosen: Booleans | None = None
+) -> tuple[Indices, Floats, Floats]:
+    """The best completion of each row of which all can be tried: as `best_tried`, by the circuit's own values."""
+
+    def score(values: Floats, mask: Booleans) -> Floats:
+        logs, signs = signed_log_value(circuit, values, mask)
+        return np.where(signs > 0, logs, -np.inf)
+
+    free = np.array([variable in circuit.free for variable in circuit.variables], dtype=bool)
+    return best_tried(circuit.variables, free, circuit.nodes, score, values, observed, chosen)
+
+
+def best_tried(
+    variables: tuple[Variable, ...],
+    free: Booleans,
+    nodes: int,
+    score: Score,
+    values: Floats,
+    observed: Booleans,
+    chosen: Booleans | None = None,
 ) -> tuple[Indices, Floats, Floats]:
     """The best completion of each row of which all can be tried, by value, the first of equals in domain order.
 
     Of the missing variables only the `chosen` ones are completed, [variables]; the others are summed out. Returns the
     rows that were tried, their best completions [tried, variables], and the logarithms of their values.
     """
-    domains = [variable.domain for variable in circuit.variables]
-    free = np.array([variable in circuit.free for variable in circuit.variables], dtype=bool)
+    domains = [variable.domain for variable in variables]
     most = _COMPLETIONS + 1
     sizes = np.array([min(d.size, most) if isinstance(d, FiniteDomain) else most for d in domains], dtype=np.int64)
     first = np.array([float(first_value(domain)) for domain in domains])
@@ -80,17 +103,17 @@ def enumerated(
     counts = np.ones(len(values), dtype=np.int64)
     for column in radix.T:
         counts = np.minimum(counts * column, most)
-    tried = np.flatnonzero((counts < most) & (counts * circuit.nodes <= _WORK))
+    tried = np.flatnonzero((counts < most) & (counts * nodes <= _WORK))
     rows = np.where(observed, values, first)[tried]
     if not len(tried):
         return tried, rows, np.zeros(0)
     kinds = np.hstack([rows, radix[tried], mask[tried]])
     _, some, place = np.unique(kinds, axis=0, return_index=True, return_inverse=True)
-    best, scores = _try_all(circuit, rows[some], mask[tried[some]], radix[tried[some]], first)
+    best, scores = _try_all(score, rows[some], mask[tried[some]], radix[tried[some]], first)
     return tried, best[place.reshape(-1)], scores[place.reshape(-1)]
 
 
-def _try_all(circuit: Circuit, rows: Floats, mask: Booleans, radix: Indices, first: Floats) -> tuple[Floats, Floats]:
+def _try_all(score: Score, rows: Floats, mask: Booleans, radix: Indices, first: Floats) -> tuple[Floats, Floats]:
     """The best of all completions of each row, where a variable takes `radix` values from `first` on, and its score.
 
     What the mask leaves out is summed out.
@@ -105,8 +128,7 @@ def _try_all(circuit: Circuit, rows: Floats, mask: Booleans, radix: Indices, fir
         sizes = radix[some][owner]
         digits = _digits(np.arange(len(owner)) - offsets[owner], sizes)
         completions = np.where(sizes > 1, first + digits, rows[some][owner])
-        logs, signs = signed_log_value(circuit, completions, mask[some][owner])
-        logs = np.where(signs > 0, logs, -np.inf)
+        logs = score(completions, mask[some][owner])
         scores[some] = np.maximum.reduceat(logs, offsets[:-1])
         hits = np.flatnonzero(logs == scores[some][owner])
         _, where = np.unique(owner[hits], return_index=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..circuit import Circuit
 from ..diagnostic import DanausError, Diagnostic
-from ..domain import Bool
+from ..domain import Bool, Variable
 from ..evaluate import Evidence, evaluate
 from ..expression import Floats
 from ..numbers import Numbers
@@ -29,18 +29,7 @@ def hamming(circuit: Circuit) -> Floats:
 
     Raises: DanausError `wrong-domain` for each variable that is no boolean.
     """
-    others = [variable for variable in circuit.variables if not isinstance(variable.domain, Bool)]
-    if others:
-        raise DanausError(
-            *(
-                Diagnostic(
-                    "wrong-domain",
-                    f'hamming counts ones of booleans; "{variable.name}" of "{circuit.name}" is {variable.domain}',
-                    hint="integrate the variable out first",
-                )
-                for variable in others
-            )
-        )
+    require_booleans(circuit.name, circuit.variables)
     base = logarithmic(circuit, Numbers(circuit.store))
     zero, one = base.unit(one=False), base.unit(one=True)
     powers = np.stack([np.stack([one, zero]), np.stack([zero, one])])  # 1 for the value 0, t for the value 1
@@ -50,3 +39,19 @@ def hamming(circuit: Circuit) -> Floats:
     logs, signs = np.full(len(circuit.variables) + 1, -np.inf), np.zeros(len(circuit.variables) + 1)
     logs[: len(coefficients)], signs[: len(coefficients)] = log_and_sign(coefficients, base)
     return logarithm(logs, signs, f'the mass of "{circuit.name}"', "number of ones")
+
+
+def require_booleans(name: str, variables: tuple[Variable, ...]) -> None:
+    """Raises DanausError `wrong-domain` for each variable that is no boolean."""
+    others = [variable for variable in variables if not isinstance(variable.domain, Bool)]
+    if others:
+        raise DanausError(
+            *(
+                Diagnostic(
+                    "wrong-domain",
+                    f'hamming counts ones of booleans; "{variable.name}" of "{name}" is {variable.domain}',
+                    hint="integrate the variable out first",
+                )
+                for variable in others
+            )
+        )

@@ -6,6 +6,9 @@ mask of what is observed. The circuit is evaluated over logarithms, with signs o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +16,7 @@ from ..block import Input, Sum
 from ..circuit import Circuit
 from ..diagnostic import error, warn
 from ..evaluate import Evidence, evaluate
-from ..expression import Floats
+from ..expression import Floats, Value
 from ..family import Table
 from ..linear import expressions
 from ..numbers import Numbers
@@ -47,6 +50,29 @@ def signed_log_value(circuit: Circuit, values: Floats, observed: Booleans | None
     """The logarithm of the magnitude of the circuit's value, and its sign (1, 0, −1), per row: [batch] each."""
     semiring = logarithmic(circuit, Numbers(circuit.store))
     return log_and_sign(evaluate(circuit, semiring, evidence_of(circuit, values, observed)), semiring)
+
+
+def log_likelihood_under(circuit: Circuit, values: Floats, observed: Booleans, weights: Mapping[int, Floats]) -> Floats:
+    """The same under virtual evidence: `weights` on the values of variables by position, [batch, n], nonnegative.
+
+    A weighted variable counts as neither observed nor missing: each of its values counts with its weight.
+    """
+    out = np.empty(len(values))
+    if not weights:
+        return log_likelihood(circuit, values, observed)
+    joined = np.concatenate(list(weights.values()), axis=1)
+    _, places = np.unique(joined, axis=0, return_inverse=True)
+    semiring = logarithmic(circuit, Numbers(circuit.store))
+    for kind in np.unique(places):
+        rows = np.flatnonzero(places.reshape(-1) == kind)
+        own = {
+            circuit.variables[position]: semiring.from_field(SIGNED_LOG.lift(Value.of(each[rows[0]])))
+            for position, each in weights.items()
+        }
+        evidence = replace(evidence_of(circuit, values[rows], observed[rows]), weights=own)
+        found = log_and_sign(evaluate(circuit, semiring, evidence), semiring)
+        out[rows] = logarithm(*found, f'the value of "{circuit.name}"')
+    return out
 
 
 def partition(circuit: Circuit) -> float:

@@ -20,9 +20,10 @@ from ..expression import Floats
 from ..linear import Indices
 from ..numbers import Numbers
 from ..products import mode
+from ..program.descent import Reached
 from ..semirings import SIGNED_LOG
 from .conditional import Answer
-from .descend import Descent, Reached
+from .descend import Descent
 from .exactness import MAGNITUDE, enumerated, one_path, upper_bound
 from .likelihood import Booleans, evidence_of, signed_log_value
 from .mixture import Mixture

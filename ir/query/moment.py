@@ -31,17 +31,27 @@ def moment(circuit: Circuit, variable: Variable, order: int) -> float:
     the circuit's total is zero or not finite; `diverges`.
     """
     circuit.variable(variable.name)
-    if order < 0 or order != int(order):
-        raise error("wrong-value", f"there is no moment of order {order}", hint="the order is a natural number")
-    if order > LARGEST_ORDER:
-        raise error("too-large", f"the moment of order {order}", hint=f"moments go up to {LARGEST_ORDER}")
+    require_order(order)
     total, sign = signed_partition(circuit)
-    if not sign or not np.isfinite(total):
-        raise error(
-            "zero-mass",
-            f'the total of "{circuit.name}" is {"zero" if not sign else "not finite"}: there is nothing to normalise',
-        )
+    require_total(circuit.name, total if sign else -np.inf)
     evidence = replace(Evidence.nothing(circuit.variables), weights={variable: Moment(int(order))})
     log, direction = evaluate(circuit, SIGNED_LOG, evidence)[0]
     with np.errstate(over="ignore"):
         return float(direction * sign * np.exp(log - total))
+
+
+def require_order(order: int) -> None:
+    """Raises DanausError for what is no order of a moment."""
+    if order < 0 or order != int(order):
+        raise error("wrong-value", f"there is no moment of order {order}", hint="the order is a natural number")
+    if order > LARGEST_ORDER:
+        raise error("too-large", f"the moment of order {order}", hint=f"moments go up to {LARGEST_ORDER}")
+
+
+def require_total(name: str, log: float) -> None:
+    """Raises DanausError where a circuit's total, by its logarithm, is not what can be divided by."""
+    if not np.isfinite(log):
+        raise error(
+            "zero-mass",
+            f'the total of "{name}" is {"zero" if log < 0 else "not finite"}: there is nothing to normalise',
+        )

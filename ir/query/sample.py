@@ -24,10 +24,11 @@ from ..family import Gaussian, Indicator, Poisson
 from ..linear import Indices
 from ..numbers import Numbers
 from ..products import normalised
+from ..program.descent import Reached
 from ..random import uniform
 from ..semirings import LOG
 from .conditional import Answer
-from .descend import Descent, Reached
+from .descend import Descent
 from .distribution import first_above, poisson_table
 from .likelihood import Booleans, evidence_of, logarithmic, signed_log_value, signed_partition
 from .mixture import Mixture
@@ -53,26 +54,27 @@ def sample(circuit: Circuit, count: int, seed: int, first_row: int = 0) -> Float
     Raises: DanausError `impossible-evidence` where the circuit's total is not positive, `diverges` where infinite,
     `too-large` beyond 2^30 numbers.
     """
-    _require_room(circuit, count)
+    require_room(len(circuit.variables), count)
     numbers = Numbers(circuit.store)
     evidence = Evidence.nothing(circuit.variables)
     if logarithmic(circuit, numbers) is not LOG:
-        _require_mass(circuit, signed_partition(circuit)[1] > 0)
+        require_mass(circuit.name, signed_partition(circuit)[1] > 0)
         rows = np.zeros((count, len(circuit.variables)))
         return _stepwise(circuit, rows, np.zeros(rows.shape, dtype=bool), seed, first_row)
     values = values_of(circuit, LOG, evidence, numbers)
-    _require_mass(circuit, not np.isneginf(values[circuit.root][0, 0]))
+    require_mass(circuit.name, not np.isneginf(values[circuit.root][0, 0]))
     step = rows_at_once(circuit, keep=True)
     parts: list[Floats] = []
     for start in range(0, max(count, 1), step):
         columns = np.zeros(min(step, count - start), dtype=np.int64)
-        source = _Source(seed, first_row + start, len(columns))
+        source = Source(seed, first_row + start + np.arange(len(columns)))
         parts.append(_top_down(circuit, numbers, values, evidence, columns, source))
     return np.concatenate(parts)
 
 
-def _require_room(circuit: Circuit, count: int) -> None:
-    columns = max(1, len(circuit.variables))
+def require_room(variables: int, count: int) -> None:
+    """Raises DanausError `too-large` where so many samples are too many numbers."""
+    columns = max(1, variables)
     if count * columns > _MAX_NUMBERS:
         raise error(
             "too-large",
@@ -90,49 +92,58 @@ def sample_given(circuit: Circuit, values: Floats, observed: Booleans, seed: int
     numbers = Numbers(circuit.store)
     if logarithmic(circuit, numbers) is not LOG:
         _, sign = signed_log_value(circuit, evidence.values, evidence.observed)
-        _require_possible(circuit, sign > 0)
+        require_possible(circuit.name, sign > 0)
         return _stepwise(circuit, evidence.values, evidence.observed, seed, first_row)
     step = rows_at_once(circuit, keep=True)
     parts: list[Floats] = []
     for start in range(0, max(evidence.rows, 1), step):
         part = evidence.part(slice(start, start + step))
         elements = values_of(circuit, LOG, part, numbers)
-        _require_possible(circuit, ~np.isneginf(elements[circuit.root][0]), start)
-        source = _Source(seed, first_row + start, part.rows)
+        require_possible(circuit.name, ~np.isneginf(elements[circuit.root][0]), start)
+        source = Source(seed, first_row + start + np.arange(part.rows))
         parts.append(_top_down(circuit, numbers, elements, part, np.arange(part.rows), source))
     return np.concatenate(parts)
 
 
 @dataclass(slots=True)
-class _Source:
-    """The uniform numbers of a seed for some rows, the first of which is `first_row`.
+class Source:
+    """The uniform numbers of a seed for some of its rows, [rows] by their numbers.
 
     The first numbers of small blocks are drawn for many nodes in one call, and kept until the walk has passed them.
     """
 
     seed: int
-    first_row: int
-    rows: int
+    rows: Indices
     _kept: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     _from: int = 0
 
-    def uniform(self, reached: Reached, number: int) -> Floats:
-        if number or not len(reached.ids) or np.ptp(reached.ids) * self.rows > _AT_ONCE // 4:
-            return uniform(self.seed, self.first_row + reached.rows, reached.ids, number)
+    def uniform(self, reached: Reached, number: int | Indices) -> Floats:
+        """A number for each node that is reached, the one for the choice of this number there."""
+        if not isinstance(number, int):
+            kinds = np.unique(number).tolist()
+            if len(kinds) > 1:
+                out = np.empty(len(reached.ids))
+                for kind in kinds:
+                    some = np.flatnonzero(number == kind)
+                    out[some] = self.uniform(reached.part(some), kind)
+                return out
+            number = kinds[0] if kinds else 0
+        if number or not len(reached.ids) or np.ptp(reached.ids) * len(self.rows) > _AT_ONCE // 4:
+            return uniform(self.seed, self.rows[reached.rows], reached.ids, number)
         highest = int(reached.ids.max())
         if not self._from <= reached.ids.min() <= highest < self._from + len(self._kept):
-            self._from = max(0, highest + 1 - max(1, _AT_ONCE // self.rows))
+            self._from = max(0, highest + 1 - max(1, _AT_ONCE // len(self.rows)))
             ids = np.arange(self._from, highest + 1)
-            self._kept = uniform(self.seed, self.first_row + np.arange(self.rows), ids[:, None], 0)
+            self._kept = uniform(self.seed, self.rows, ids[:, None], 0)
         return self._kept[reached.ids - self._from, reached.rows]
 
     def rule(self, terms: Floats, reached: Reached, number: int) -> Indices:
         """A term at random, each in proportion to what it is the logarithm of."""
         masses = np.exp(terms - terms.max(axis=1, keepdims=True))
-        return _inverse_cdf(masses, self.uniform(reached, number))
+        return inverse_cdf(masses, self.uniform(reached, number))
 
 
-def _inverse_cdf(masses: Floats, level: Floats) -> Indices:
+def inverse_cdf(masses: Floats, level: Floats) -> Indices:
     """The first column where the running sum of masses [rows, n] exceeds a part in (0, 1) of the whole.
 
     A column without mass is never chosen, since level · whole rounds to less than the whole.
@@ -141,20 +152,21 @@ def _inverse_cdf(masses: Floats, level: Floats) -> Indices:
     return np.asarray((running <= (level * running[:, -1])[:, None]).sum(axis=1), dtype=np.int64)
 
 
-def _require_possible(circuit: Circuit, possible: Booleans, first_row: int = 0) -> None:
+def require_possible(name: str, possible: Booleans, first_row: int = 0) -> None:
     """Raises DanausError where a row of evidence is impossible, the first of them being called `first_row`."""
     impossible = np.flatnonzero(~possible)
     if len(impossible):
         raise error(
             "impossible-evidence",
-            f'the evidence of row {first_row + int(impossible[0])} (from 0) is impossible in "{circuit.name}"',
+            f'the evidence of row {first_row + int(impossible[0])} (from 0) is impossible in "{name}"',
             hint="sample only rows whose marginal is not −inf",
         )
 
 
-def _require_mass(circuit: Circuit, positive: bool) -> None:
+def require_mass(name: str, positive: bool) -> None:
+    """Raises DanausError where there is nothing to sample from."""
     if not positive:
-        raise error("impossible-evidence", f'"{circuit.name}" has nothing to sample from: its total is not positive')
+        raise error("impossible-evidence", f'"{name}" has nothing to sample from: its total is not positive')
 
 
 def _top_down(
@@ -163,7 +175,7 @@ def _top_down(
     values: Mapping[Block, Floats],
     evidence: Evidence,
     columns: Indices,
-    source: _Source,
+    source: Source,
 ) -> Floats:
     """Samples [rows, variables], the one of row i from column columns[i] of the elements and the evidence."""
     out, known = evidence.values[columns], evidence.observed[columns]
@@ -175,16 +187,21 @@ def _top_down(
         position = evidence.positions[variable]
         rows = np.flatnonzero(~known[:, position])
         missing = Reached(np.zeros_like(rows), rows, np.full_like(rows, circuit.nodes + number))
-        out[rows, position] = _uniformly(variable, missing, source)
+        out[rows, position] = uniformly(variable, missing, source)
     return out
 
 
-def _drawn(block: Input, reached: Reached, numbers: Numbers, source: _Source) -> Floats:
+def _drawn(block: Input, reached: Reached, numbers: Numbers, source: Source) -> Floats:
     """A value of an input's variable for each time that one of its nodes is reached."""
     if isinstance(block.variable.domain, FiniteDomain):
         x = domain_values(block.variable)
         table = LOG.from_field(numbers.inputs(block.family, block.variable, block.parameters, x, LOG.field))
         return x[source.rule(table[reached.nodes], reached, 0)]
+    return drawn(block, reached, numbers, source)
+
+
+def drawn(block: Input, reached: Reached, numbers: Numbers, source: Source) -> Floats:
+    """The same on an infinite domain."""
     family, parameters = normalised(block.family, numbers.floats(block.parameters))
     match family:
         case Gaussian():
@@ -202,7 +219,7 @@ def _drawn(block: Input, reached: Reached, numbers: Numbers, source: _Source) ->
             raise AssertionError(f"the integral of {block.family} was found finite")
 
 
-def _uniformly(variable: Variable, reached: Reached, source: _Source) -> Floats:
+def uniformly(variable: Variable, reached: Reached, source: Source) -> Floats:
     """Values of a finite domain, each as likely as the others: a variable that the circuit does not mention."""
     if not len(reached.rows):
         return np.zeros(0)
@@ -223,7 +240,7 @@ def _stepwise(circuit: Circuit, values: Floats, observed: Booleans, seed: int, f
         level = uniform(seed, first_row + rows, np.full_like(rows, position), 0)
         if isinstance(answer, Mixture):
             return answer.quantile(level)
-        chosen = _inverse_cdf(np.where(answer < _NOISE, 0.0, answer), level)
+        chosen = inverse_cdf(np.where(answer < _NOISE, 0.0, answer), level)
         return first_value(circuit.variables[position].domain) + chosen.astype(np.float64)
 
     return complete(circuit, values, observed, draw)

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .arguments import wants, wants_circuit
 from .compiler import driver, queries
-from .compiler.compile import compile as compile_circuit
-from .compiler.compile import compile_spec
 from .compiler.judge import Verdict, judge
 from .compiler.needs import require
 from .compiler.operators.operands import variable_of, variables_of
@@ -24,6 +23,8 @@ from .compiler.properties import check as check_circuit
 from .compiler.properties import compatible as are_compatible
 from .compiler.properties import marginalisation as exact_programs
 from .compiler.properties import marginally_deterministic as is_marginally_deterministic
+from .compiling import compile, load_bundle
+from .fitting import fit
 from .frontend.formats.options import DEFAULT_MEMORY, ForeignOptions
 from .frontend.spec import Query, Spec
 from .frontend.write import write_circuit
@@ -39,12 +40,6 @@ from .ir.expression import Value
 from .ir.semirings import Semiring
 from .ir.span import caller
 
-if TYPE_CHECKING:
-    from .runtime.bundled import Bundled
-    from .runtime.collection import Collection
-    from .runtime.executable import Executable
-    from .runtime.learning.trainer import Fitted
-
 Floats = NDArray[np.float64]
 
 _NAMED: dict[str, Semiring] = {
@@ -59,16 +54,6 @@ _NAMED: dict[str, Semiring] = {
     "interval": semirings.INTERVAL,
 }
 _KINDS = (*_NAMED, "sympy")
-
-
-def _wants(kind: type | tuple[type, ...], wanted: str, *given: object) -> None:
-    for each in given:
-        if not isinstance(each, kind):
-            raise error("wrong-arguments", f"{type(each).__name__} where {wanted} is expected", caller())
-
-
-def _wants_circuit(given: object) -> None:
-    _wants(Circuit, "a circuit", given)
 
 
 def load(
@@ -89,9 +74,9 @@ def load(
 
     Raises: DanausError with all mistakes of the file, each with its place.
     """
-    _wants((str, Path), "a path", path, path if params is None else params)
-    _wants((int, np.integer), "a number", 0 if variables is None else variables, memory)
-    _wants((str, Path), "a path", *(given for given in (vtree, evidence) if given is not None))
+    wants((str, Path), "a path", path, path if params is None else params)
+    wants((int, np.integer), "a number", 0 if variables is None else variables, memory)
+    wants((str, Path), "a path", *(given for given in (vtree, evidence) if given is not None))
     files = [None if given is None else Path(given) for given in (params, vtree, evidence)]
     foreign = ForeignOptions(variables, files[1], files[2], memory=memory)
     with placed(caller()):
@@ -107,8 +92,8 @@ def parse(text: str, *, name: str = "<text>", params: str | Path | None = None, 
 
     Raises: DanausError with all mistakes of the text, each with its place.
     """
-    _wants(str, "text", text, name)
-    _wants((str, Path), "a path", "" if params is None else params)
+    wants(str, "text", text, name)
+    wants((str, Path), "a path", "" if params is None else params)
     options = driver.Options(seed, None if params is None else Path(params))
     return driver.parse(text, name, options=options)
 
@@ -120,8 +105,8 @@ def save(circuit: Circuit, path: str | Path) -> None:
 
     Raises: DanausError `unwritable-file`, or `unknown-format` where the suffix is not `.circuit`.
     """
-    _wants_circuit(circuit)
-    _wants((str, Path), "a path", path)
+    wants_circuit(circuit)
+    wants((str, Path), "a path", path)
     if Path(path).suffix != ".circuit":
         raise error(
             "unknown-format", f"{path} has not the suffix .circuit", caller(), hint="circuits are saved as .circuit"
@@ -142,14 +127,14 @@ def check(target: Circuit | Spec, *names: str, budget: Budget | int | None = Non
     """
     if isinstance(target, Spec):
         return judge(target)
-    _wants(Circuit, "a circuit or a spec", target)
-    _wants(str, "the name of a property", *names)
+    wants(Circuit, "a circuit or a spec", target)
+    wants(str, "the name of a property", *names)
     results: dict[str, Result] = check_circuit(target, *names, budget=_budget(budget))
     return results
 
 
 def _budget(given: Budget | int | None) -> Budget | None:
-    _wants((Budget, int, NoneType), "a budget, in steps,", given)
+    wants((Budget, int, NoneType), "a budget, in steps,", given)
     return Budget(given) if isinstance(given, int) else given
 
 
@@ -162,8 +147,8 @@ def compatible(first: Circuit, second: Circuit) -> Result:
 
     Raises: DanausError `two-domains` where variables of one name differ in their domains.
     """
-    _wants_circuit(first)
-    _wants_circuit(second)
+    wants_circuit(first)
+    wants_circuit(second)
     return are_compatible(first, second)
 
 
@@ -178,9 +163,9 @@ def marginally_deterministic(
 
     Raises: DanausError `unknown-variable`.
     """
-    _wants_circuit(circuit)
+    wants_circuit(circuit)
     given = list(variables)
-    _wants((str, Variable), "a variable", *given)
+    wants((str, Variable), "a variable", *given)
     named = [circuit.variable(each if isinstance(each, str) else each.name) for each in given]
     return is_marginally_deterministic(circuit, named, _budget(budget))
 
@@ -192,7 +177,7 @@ def marginalisation(circuit: Circuit) -> dict[str, Result]:
     >>> marginalisation(p)["virtual"].status
     'proved'
     """
-    _wants_circuit(circuit)
+    wants_circuit(circuit)
     return {str(program): result for program, result in exact_programs(circuit).items()}
 
 
@@ -218,7 +203,7 @@ def evaluate(
 
     Raises: DanausError `unknown-semiring`, `needs-data`, and for values outside their variable's domain.
     """
-    _wants_circuit(circuit)
+    wants_circuit(circuit)
     over = _semiring(semiring)
     weights = {
         circuit.variable(name): _weights(circuit.variable(name), given) for name, given in (evidence or {}).items()
@@ -245,7 +230,7 @@ def _log(circuit: Circuit, evidence: Evidence) -> Any:
 def _semiring(semiring: str | Semiring) -> Semiring:
     if isinstance(semiring, Semiring):
         return semiring
-    _wants(str, "a semiring", semiring)
+    wants(str, "a semiring", semiring)
     if semiring == "sympy":
         try:
             from .compiler.symbolic import SYMBOLIC
@@ -297,13 +282,13 @@ def _without_data(circuit: Circuit, over: Semiring, weights: dict[Variable, Any]
 
 
 def _ready(kind: str, circuit: Circuit) -> None:
-    _wants_circuit(circuit)
+    wants_circuit(circuit)
     require(Query(kind, kind, (circuit,), span=caller()))
 
 
 def likelihood(circuit: Circuit, x: ArrayLike) -> Any:
     """log p(x): [batch, variables] → [batch], or [variables] → a number; −inf is exact."""
-    _wants_circuit(circuit)
+    wants_circuit(circuit)
     values, _ = validate_array(x, circuit.variables)
     return _shaped(x, ask.log_likelihood(circuit, values))
 
@@ -368,7 +353,7 @@ def sample(circuit: Circuit, x: int | ArrayLike = 1, observed: ArrayLike | None 
     Row i of a seed does not depend on how many rows there are.
     """
     _ready("sample", circuit)
-    _wants((int, np.integer), "a seed", seed)
+    wants((int, np.integer), "a seed", seed)
     if isinstance(x, int | np.integer):
         if x < 0:
             raise error("wrong-value", f"the number of samples is {x}", caller(), hint="it is at least 0")
@@ -386,8 +371,8 @@ def partition(circuit: Circuit) -> float:
 def moment(circuit: Circuit, variable: Variable | str, order: int) -> float:
     """E[xᵏ] of a variable under p/Z."""
     _ready("moment", circuit)
-    _wants((str, Variable), "a variable", variable)
-    _wants((int, np.integer), "an order, a natural number,", order)
+    wants((str, Variable), "a variable", variable)
+    wants((int, np.integer), "an order, a natural number,", order)
     name = variable if isinstance(variable, str) else variable.name
     return ask.moment(circuit, circuit.variable(name), order)
 
@@ -396,94 +381,6 @@ def hamming(circuit: Circuit) -> Floats:
     """The logarithm of the mass of each number of ones, [variables + 1]."""
     _ready("hamming", circuit)
     return ask.hamming(circuit)
-
-
-@overload
-def compile(target: Circuit, device: str = ..., dtype: str = ...) -> Executable: ...
-@overload
-def compile(target: Spec, device: str = ..., dtype: str = ...) -> Collection: ...
-def compile(target: Circuit | Spec, device: str = "cpu", dtype: str = "float32") -> Executable | Collection:
-    """A circuit compiled to native code: a `torch.nn.Module` with `log_likelihood`, `marginal` and the other queries.
-
-    Of a spec, all its circuits, by name (`model["p"]`), and its queries: `model.run("name", x)`.
-
-    `dtype` is "float32" or "float64": the numbers that it computes with; answers are float64. The CPU is the one device
-    so far.
-
-    >>> p = parse("var x : bool; circuit p { return bernoulli(x, [0.25]) }").circuit
-    >>> compile(p).log_likelihood([[0], [1]]).exp()
-    tensor([0.7500, 0.2500], dtype=torch.float64)
-
-    Raises: DanausError `missing-package` without torch and llvmlite, `unknown-device`, `unknown-type`.
-    """
-    _wants((Circuit, Spec), "a circuit or a spec", target)
-    _wants(str, "a name", device, dtype)
-    if device != "cpu":
-        raise error("unknown-device", f'there is no device "{device}"', caller(), hint='the one so far is "cpu"')
-    if dtype not in ("float32", "float64"):
-        raise error("unknown-type", f'there is no type "{dtype}"', caller(), hint="there are float32 and float64")
-    numbers: Literal["float32", "float64"] = "float32" if dtype == "float32" else "float64"
-    return compile_spec(target, numbers) if isinstance(target, Spec) else compile_circuit(target, numbers)
-
-
-def load_bundle(path: str | Path) -> Bundled:
-    """A compiled circuit that `model.save` or `danaus compile -o` wrote: `log_likelihood`, `marginal`, `partition`.
-
-    It needs neither the circuit nor the compiler. Every file is checked against its hash. Code for another processor,
-    or from another version of Danaus, is made again from the Program. A bundle holds machine code: load only what comes
-    from where you trust.
-
-    Raises: DanausError `unreadable-file`, `damaged-bundle`, `bundle-version`, `missing-package`, `unsupported-cpu`.
-    """
-    _wants((str, Path), "a path", path)
-    from .bundles import load
-
-    return load(Path(path))
-
-
-def fit(
-    circuit: Circuit,
-    train: ArrayLike,
-    valid: ArrayLike | None = None,
-    method: str = "em",
-    *,
-    epochs: int = 100,
-    batch: int = 256,
-    step: float | None = None,
-    tolerance: float = 1e-6,
-    patience: int = 5,
-    pseudocount: float = 0.0,
-    seed: int = 0,
-    dtype: str = "float64",
-) -> Fitted:
-    """Learns a circuit's parameters from rows [batch, variables]: a result with `model`, `circuit` and `history`.
-
-    NaN is missing, and summed out. `method` is "em", "minibatch-em" or "adam"; `step` is α of mini-batch EM (0.4) or
-    Adam's rate (0.05). It ends after `epochs`, when EM gains less than `tolerance` nats per row, or when `patience`
-    epochs have brought no better mean of the held-out rows; the best parameters are kept.
-
-    Raises: DanausError `nothing-to-learn`, `no-data`, `impossible-row`, `no-closed-form`, `not-normalised`, and what
-    `compile` raises.
-    """
-    _wants_circuit(circuit)
-    if method not in ("em", "minibatch-em", "adam"):
-        raise error(
-            "unknown-method",
-            f'there is no method "{method}"',
-            caller(),
-            hint='there are "em", "minibatch-em" and "adam"',
-        )
-    rows = validate_array(train, circuit.variables, None, missing="nan")
-    _ready("marginal", circuit)
-    held = None if valid is None else validate_array(valid, circuit.variables, None, missing="nan")
-    model = compile(circuit, dtype=dtype)
-    from .runtime.learning.trainer import Options
-    from .runtime.learning.trainer import train as learn
-
-    kind: Literal["em", "minibatch-em", "adam"] = (
-        "em" if method == "em" else "adam" if method == "adam" else "minibatch-em"
-    )
-    return learn(model, rows, held, Options(kind, epochs, batch, step, tolerance, patience, pseudocount, seed))
 
 
 def _shaped(x: ArrayLike, found: Floats) -> Any:

@@ -13,11 +13,10 @@ from typing import Any
 
 import click
 
-from .ir.diagnostic import DanausError, error
+from .ir.diagnostic import DanausError
 
 _FILE = click.Path(path_type=Path)
 _FORMATS = ("text", "json", "sarif", "junit", "github")
-_ANYTHING = {"ignore_unknown_options": True}
 
 
 def _spec_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -125,11 +124,34 @@ def convert(source: Path, target: Path, **options: Any) -> int:
     return run(source, target, **options)
 
 
-@danaus.command(context_settings=_ANYTHING)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def fit(arguments: tuple[str, ...]) -> int:
-    """Learn parameters: not available yet."""
-    raise error("not-yet", "danaus fit is not available yet", hint="`chow_liu` and `load` give a spec its numbers")
+@danaus.command()
+@click.argument("file", type=_FILE)
+@click.option("--circuit", metavar="NAME", help="The circuit, where the file holds several.")
+@click.option("--data", type=_FILE, metavar="TRAIN", help="Rows to learn from: csv, npy, npz or parquet.")
+@click.option("--valid", type=_FILE, metavar="VALID", help="Held-out rows, by which the best parameters are chosen.")
+@click.option("--test", type=_FILE, metavar="TEST", help="Rows on which what was learnt is judged in the end.")
+@click.option("-o", "--output", type=_FILE, metavar="PARAMS.safetensors", help="Where what is learnt goes.")
+@click.option("--method", type=click.Choice(["em", "minibatch-em", "adam"]), default="em", show_default=True)
+@click.option("--epochs", type=int, default=100, show_default=True, help="Passes over the rows, at most.")
+@click.option("--batch", type=int, default=256, show_default=True, help="Rows of a batch.")
+@click.option("--step", type=float, help="α of minibatch-em, 0.4, or the rate of adam, 0.05.")
+@click.option(
+    "--momentum", type=float, default=0.0, show_default=True, help="Of minibatch-em: what earlier batches weigh."
+)
+@click.option("--tolerance", type=float, default=1e-6, show_default=True, help="The least gain that counts, in nats.")
+@click.option("--patience", type=int, default=5, show_default=True, help="Epochs without a gain before it ends.")
+@click.option("--pseudocount", type=float, default=0.0, show_default=True, help="Of EM: added to every count.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the order of rows.")
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float64", show_default=True)
+@click.option("--checkpoint", type=_FILE, metavar="FILE", help="PARAMS.checkpoint.safetensors unless set.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint.")
+@click.option("--quiet", is_flag=True, help="Say nothing but mistakes.")
+@_spec_options
+def fit(file: Path, **options: Any) -> int:
+    """Learn the parameters of a circuit of a FILE from data."""
+    from .commands.fit import run
+
+    return run(file, **options)
 
 
 @danaus.command()

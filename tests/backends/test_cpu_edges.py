@@ -12,6 +12,7 @@ import torch
 import danaus as dn
 from compiled_parity import agrees, compare
 from danaus.backends.cpu.vector import Vector
+from danaus.compiler.folding import Folding
 from danaus.ir.circuit import Circuit
 from danaus.runtime.executable import Executable
 from small_circuits import evidence
@@ -213,8 +214,8 @@ def test_parameters_changed_in_place() -> None:
 
 
 def _code(model: Executable) -> object:
-    assert isinstance(model._engine, Vector)
-    return model._engine.library
+    assert isinstance(model._engine, Folding) and isinstance(model._engine.fast, Vector)
+    return model._engine.fast.library
 
 
 def test_many_callers_at_once() -> None:

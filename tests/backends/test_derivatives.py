@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import danaus as dn
+from danaus.compiler.compile import Type
 from danaus.ir.circuit import Circuit
 from danaus.ir.expression import Value
 from small_circuits import evidence, random_circuit
@@ -55,25 +56,27 @@ def test_parameters_by_finite_differences(seed: int) -> None:
             assert float(tensor.grad[place]) == pytest.approx(slope, rel=1e-6, abs=1e-7)
 
 
-def test_flows_of_a_chain_sum_to_its_length() -> None:
+@pytest.mark.parametrize(("dtype", "error"), [("float32", 1e-6), ("float64", 1e-12)])
+def test_flows_of_a_chain_sum_to_its_length(dtype: Type, error: float) -> None:
     circuit = dn.hmm(dn.Cat("x", 5, shape=7), states=9)
     x = np.random.default_rng(0).integers(0, 5, size=(30, 7))
-    model = dn.compile(circuit)
+    model = dn.compile(circuit, dtype=dtype)
     totals = sorted(float(flow.sum()) for flow in model.flows(x).values())
-    np.testing.assert_allclose(totals, [30.0, 6 * 30.0, 7 * 30.0], rtol=1e-12)
+    np.testing.assert_allclose(totals, [30.0, 6 * 30.0, 7 * 30.0], rtol=error)
 
 
-def test_log_likelihoods_of_minus_a_million_have_right_derivatives() -> None:
+@pytest.mark.parametrize(("dtype", "error"), [("float32", 5e-6), ("float64", 1e-9)])
+def test_log_likelihoods_of_minus_a_million_have_right_derivatives(dtype: Type, error: float) -> None:
     circuit = dn.hmm(dn.Cat("x", 40, shape=1800), states=3)
     name = next(parameter for parameter in circuit.parameters if parameter.shape == (3, 40))
     table = circuit.store[name].floats * 1e-250
     circuit = circuit.over(circuit.store.updated({name: Value.of(table)}))
     x = np.random.default_rng(1).integers(0, 40, size=(4, 1800))
-    model = dn.compile(circuit)
+    model = dn.compile(circuit, dtype=dtype)
     assert (model.log_likelihood(x) < -1e6).all()
     flows = model.flows(x)
     totals = sorted(float(flow.sum()) for flow in flows.values())
-    np.testing.assert_allclose(totals, [4.0, 1799 * 4.0, 1800 * 4.0], rtol=1e-9)
+    np.testing.assert_allclose(totals, [4.0, 1799 * 4.0, 1800 * 4.0], rtol=error)
 
 
 def test_impossible_rows_give_nothing() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import danaus as dn
 from danaus.ir.circuit import Circuit
-from danaus.runtime.learning.em import expected, maximised, prior
+from danaus.runtime.learning.em import Steps
 
 
 def _mixture(learnable: int = 3) -> Circuit:
@@ -93,15 +93,16 @@ def test_the_prior_is_what_all_data_weighted_by_the_circuit_would_count() -> Non
     model = dn.compile(circuit, dtype="float64")
     every = np.array(list(itertools.product([0, 1], [0, 1, 2], [0, 1])), dtype=float)
     mass = np.exp(model.log_likelihood(every).detach().numpy())
-    want = prior(model)
-    parts = [expected(model, row[None], np.ones((1, 3), dtype=bool)) for row in every]
-    for parameter, held in want.simplex.items():
-        total = sum(m * part.simplex[parameter] for m, part in zip(mass, parts, strict=True))
+    steps = Steps(model)
+    want = steps.prior()
+    parts = [steps.expected(row[None], np.ones((1, 3), dtype=bool)) for row in every]
+    for parameter, held in want.entries.items():
+        total = sum(m * part.entries[parameter] for m, part in zip(mass, parts, strict=True))
         np.testing.assert_allclose(total, held, rtol=1e-10)
     for parameter, held in want.units.items():
         total = sum(m * part.units[parameter] for m, part in zip(mass, parts, strict=True))
         np.testing.assert_allclose(total, held, rtol=1e-10)
-    kept = maximised(model, want)
+    kept = steps.maximised(want)
     for parameter in circuit.parameters:
         np.testing.assert_allclose(kept[parameter].floats, circuit.store[parameter].floats, rtol=1e-10)
 

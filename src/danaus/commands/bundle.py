@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..bundles import load
-from ..compiler.queries import Answer, value_of
+from ..compiler.queries import Answer, conditional_columns, map_columns, ones_columns, value_columns, value_of
 from ..ir.data import Column, read_data
 from ..ir.diagnostic import Diagnostic, error, nearest
 from .options import say, working
@@ -17,9 +17,11 @@ from .run import assignments, write_answer
 
 if TYPE_CHECKING:
     from ..ir.expression import Floats
+    from ..ir.query.likelihood import Booleans
     from ..runtime.bundled import Bundled
 
-QUERIES = ("likelihood", "marginal", "partition")
+QUERIES = ("likelihood", "marginal", "partition", "conditional", "map", "sample", "hamming", "decode")
+WITHOUT_DATA = ("partition", "hamming")
 
 
 def run(path: Path, query: str, **options: Any) -> int:
@@ -28,13 +30,14 @@ def run(path: Path, query: str, **options: Any) -> int:
         raise error("not-yet", f"the device {options['device']} is not available yet", hint="cpu is")
     model = load(path)
     kind = query.removeprefix(f"{model.name}.")
-    if kind not in QUERIES:
-        hint = nearest(kind, QUERIES) or f"it answers {', '.join(QUERIES)}"
+    answered = [each for each in QUERIES if each in model.queries]
+    if kind not in answered:
+        hint = nearest(kind, answered) or f"it answers {', '.join(answered)}"
         raise error("not-in-bundle", f"{path} does not answer {query}", hint=hint)
     _require_used(kind, options)
     with warnings.catch_warnings(record=True) as caught, working(f"answering {query}"):
         warnings.simplefilter("always")
-        found = Answer(number=model.partition()) if kind == "partition" else _answered(model, kind, options)
+        found = _answered(model, kind, options)
     for warning in caught:
         say(Diagnostic("warning", str(warning.message), severity="warning"))
     write_answer(found, options["output"])
@@ -43,19 +46,53 @@ def run(path: Path, query: str, **options: Any) -> int:
 
 def _require_used(kind: str, options: dict[str, Any]) -> None:
     """Raises DanausError `wrong-option` for what has no part here, and `needs-data`."""
-    for name in ("count", "smooth", "params", "variables", "vtree", "evidence", "memory"):
+    for name in ("smooth", "params", "variables", "vtree", "evidence", "memory"):
         if options[name]:
             raise error("wrong-option", f"--{name} has no part in the query {kind} of a bundle", hint="leave it out")
-    if kind == "partition":
+    if options["count"] is not None and (kind != "sample" or options["data"] is not None):
+        hint = "one sample completes each row of the data" if kind == "sample" else "--count is for samples"
+        raise error("wrong-option", f"--count has no part in the query {kind} of a bundle", hint=hint)
+    if kind in WITHOUT_DATA or (kind == "sample" and options["data"] is None):
         for name in ("data", "given"):
             if options[name]:
-                raise error("wrong-option", f"the query partition of a bundle takes no {name}", hint="marginal does")
+                raise error("wrong-option", f"the query {kind} of a bundle takes no {name} here", hint="marginal does")
     elif options["data"] is None:
         raise error("needs-data", f"the query {kind} needs rows of data", hint="give them with --data FILE")
 
 
 def _answered(model: Bundled, kind: str, options: dict[str, Any]) -> Answer:
-    """The logarithms per row; a variable that `--given` fixes has its value in every row, whatever its column says."""
+    """The answer of a query, for the rows of the data where it takes such."""
+    variables = model.variables
+    if kind == "partition":
+        return Answer(number=model.partition())
+    if kind == "hamming":
+        return Answer(ones_columns(model.hamming().numpy()))
+    if kind == "sample" and options["data"] is None:
+        drawn = model.sample(1 if options["count"] is None else options["count"], seed=options["seed"])
+        return Answer(tuple(value_columns(variables, drawn.numpy())))
+    values, observed = _rows(model, kind, options)
+    match kind:
+        case "conditional":
+            named = {variable.name: variable for variable in variables}
+            found = {named[name]: answer for name, answer in model.conditional(values, observed).items()}
+            return Answer(tuple(conditional_columns(variables, found, observed)))
+        case "map":
+            return Answer(tuple(map_columns(variables, model.map(values, observed))))
+        case "decode":
+            best = model.decode(values, observed)
+            names = [each.name for each in variables] if best.values.shape[1] == len(variables) else ["component"]
+            states = [Column(name, best.values[:, i]) for i, name in enumerate(names)]
+            return Answer((*states, Column("log_probability", best.log_probability), Column("exact", best.certain)))
+        case "sample":
+            drawn = model.sample(values, observed, seed=options["seed"])
+            return Answer(tuple(value_columns(variables, drawn.numpy())))
+        case _:
+            logs: Floats = model.log_likelihood(values, observed).numpy()
+            return Answer((Column("log_probability", logs),))
+
+
+def _rows(model: Bundled, kind: str, options: dict[str, Any]) -> tuple[Floats, Booleans]:
+    """The rows of the data; a variable that `--given` fixes has its value in each, whatever its column says."""
     fixed = _fixed(model, options["given"])
     read = [i for i in range(len(model.variables)) if i not in fixed]
     data = read_data(options["data"], model.variables, [model.variables[i] for i in read])
@@ -66,8 +103,7 @@ def _answered(model: Bundled, kind: str, options: dict[str, Any]) -> Answer:
     values[:, read], observed[:, read] = data.values, data.observed
     for position, value in fixed.items():
         values[:, position] = value
-    found: Floats = model.log_likelihood(values, observed).numpy()
-    return Answer((Column("log_probability", found),))
+    return values, observed
 
 
 def _fixed(model: Bundled, text: str) -> dict[int, float]:

@@ -1,0 +1,145 @@
+"""Code for the pull of matrices: the transposed matrix times the derivative, and sums over lanes of outer products.
+
+The second is a matrix product too, with the lanes in between: x is brought into rows of lanes by transposing squares of
+it, in panels of two vectors of columns, and each panel meets the derivative's rows in register blocks.
+"""
+
+from __future__ import annotations
+
+from .builder import Function
+from .loads import transposed
+from .maps import register_block, row_blocks
+from .state import State, state, values
+from .vectors import ROW, Vectors
+
+
+def padded_columns(columns: int, vectors: Vectors) -> int:
+    """The columns of a matrix's derivative as it is summed: whole vectors."""
+    return -(-columns // vectors.width) * vectors.width
+
+
+def panel_bytes(vectors: Vectors) -> int:
+    """What a panel takes: two vectors for every lane."""
+    return 2 * vectors.bytes * vectors.lanes
+
+
+def contract(
+    f: Function,
+    blocks: int,
+    rows: int,
+    columns: int,
+    read: tuple[int, int],
+    write: tuple[int, int],
+    shared: bool,
+    add: bool,
+    result: str,
+    source: str,
+    share: str,
+    data: str,
+    gradient: str | None,
+    panel: str,
+) -> None:
+    """Of matrices on blocks of nodes; `data` is the transposed table, `gradient` sums [blocks, rows, columns padded]
+    where the table's derivatives are wanted."""
+    v = f.vectors
+    xs, ds, gs, table = values(f, source), values(f, result), values(f, share), f.at(data, None, offset=ROW)
+    group = min(2, v.columns)
+    for c in range(0, v.columns, group):
+        scales = [state(f, source, c + g).scale for g in range(group)]
+
+        def block(i: str, c: int = c, scales: list[str] = scales) -> None:
+            d = f.at(f.at(ds, i, write[0] * ROW), c, v.bytes)
+            g = f.at(f.at(gs, i, read[0] * ROW), c, v.bytes)
+            w = table if shared else f.at(table, i, rows * columns * v.size)
+            offset = column = 0
+            for size, count in row_blocks(columns, v):
+
+                def columns_of(n: str, size: int = size, offset: int = offset, column: int = column) -> None:
+                    place = f.at(g, n, size * read[1] * ROW, column * read[1] * ROW)
+
+                    def store(r: int, half: int, value: str) -> None:
+                        value = f.multiply(value, scales[half])
+                        target = f.at(place, None, offset=r * read[1] * ROW + half * v.bytes)
+                        f.store(f.add(f.load(target), value) if add else value, target)
+
+                    weights = f.at(w, n, size * rows * v.size, offset)
+                    register_block(f, weights, d, rows, size, group, write[1] * ROW, store)
+
+                f.loop(count, columns_of)
+                offset += count * size * rows * v.size
+                column += count * size
+
+        f.loop(blocks, block)
+    if gradient is None:
+        return
+    wide = padded_columns(columns, v)
+    states = [state(f, source, c) for c in range(v.columns)]
+
+    def outer(i: str) -> None:
+        x, d = f.at(xs, i, read[0] * ROW), f.at(ds, i, write[0] * ROW)
+        sums = gradient if shared else f.at(gradient, i, rows * wide * v.size)
+        full = columns // (2 * v.width)
+        if full:
+
+            def both(n: str) -> None:
+                first = f.at(x, n, 2 * v.width * read[1] * ROW)
+                _panel(f, first, read[1] * ROW, [v.width, v.width], states, panel)
+                _outer(f, rows, wide, 2, d, write[1] * ROW, panel, f.at(sums, n, 2 * v.bytes))
+
+            f.loop(full, both)
+        rest = columns - full * 2 * v.width
+        if rest:
+            there = [min(rest, v.width), rest - v.width] if rest > v.width else [rest]
+            _panel(f, f.at(x, full * 2 * v.width, read[1] * ROW), read[1] * ROW, there, states, panel)
+            place = f.at(sums, full * 2, v.bytes)
+            _outer(f, rows, wide, len(there), d, write[1] * ROW, panel, place)
+
+    f.loop(blocks, outer)
+
+
+def _panel(f: Function, x: str, stride: int, there: list[int], states: list[State], panel: str) -> None:
+    """Nodes of x in range, as [lanes, vectors of nodes]; `there` says how many nodes each vector has."""
+    v = f.vectors
+    for half, nodes in enumerate(there):
+        base = f.at(x, half * v.width, stride)
+        for c in range(v.columns):
+            found = [
+                f.multiply(f.load(f.at(base, None, offset=k * stride + c * v.bytes)), states[c].scale)
+                for k in range(nodes)
+            ] + ["zeroinitializer"] * (v.width - nodes)
+            for lane, value in enumerate(transposed(f, found)):
+                place = ((c * v.width + lane) * len(there) + half) * v.bytes
+                f.store(value, f.at(panel, None, offset=place))
+
+
+def _outer(f: Function, rows: int, wide: int, vectors: int, d: str, stride: int, panel: str, sums: str) -> None:
+    """sums[r, c] += Σ over lanes of d[r, lane] · panel[lane, c]."""
+    v = f.vectors
+    row = 0
+    for size, count in row_blocks(rows, v):
+
+        def rows_of(n: str, size: int = size, row: int = row) -> None:
+            first = f.at(d, n, size * stride, row * stride)
+            place = f.at(sums, n, size * wide * v.size, row * wide * v.size)
+            step = 4
+
+            def lane(b: str, *carried: str) -> list[str]:
+                after = list(carried)
+                lanes, scalars = f.at(panel, b, vectors * v.bytes), f.at(first, b, v.size)
+                for u in range(step):
+                    xs = [f.load(f.at(lanes, None, offset=(u * vectors + g) * v.bytes)) for g in range(vectors)]
+                    for r in range(size):
+                        one = f.splat(f.load(f.at(scalars, None, offset=r * stride + u * v.size), v.number))
+                        for g in range(vectors):
+                            after[r * vectors + g] = f.fma(one, xs[g], after[r * vectors + g])
+                return after
+
+            zeros = [(v.floats, "zeroinitializer")] * (size * vectors)
+            found = f.loop(v.lanes, lane, step, zeros)
+            for r in range(size):
+                for g in range(vectors):
+                    target = f.at(place, None, offset=r * wide * v.size + g * v.bytes)
+                    f.store(f.add(f.load(target), found[r * vectors + g]), target)
+
+        f.loop(count, rows_of)
+        row += count * size

@@ -1,0 +1,1 @@
+"""The queries of a compiled circuit beyond its likelihood: walks over its Program, and what follows from them."""

@@ -1,0 +1,63 @@
+"""`danaus.compile` and `danaus.load_bundle`: circuits and bundles to what runs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, overload
+
+from .arguments import wants
+from .compiler.compile import compile as compile_circuit
+from .compiler.compile import compile_spec
+from .frontend.spec import Spec
+from .ir.circuit import Circuit
+from .ir.diagnostic import error
+from .ir.span import caller
+
+if TYPE_CHECKING:
+    from .runtime.bundled import Bundled
+    from .runtime.collection import Collection
+    from .runtime.executable import Executable
+
+
+@overload
+def compile(target: Circuit, device: str = ..., dtype: str = ...) -> Executable: ...
+@overload
+def compile(target: Spec, device: str = ..., dtype: str = ...) -> Collection: ...
+def compile(target: Circuit | Spec, device: str = "cpu", dtype: str = "float32") -> Executable | Collection:
+    """A circuit compiled to native code: a `torch.nn.Module` with `log_likelihood`, `marginal` and the other queries.
+
+    Of a spec, all its circuits, by name (`model["p"]`), and its queries: `model.run("name", x)`.
+
+    `dtype` is "float32" or "float64": the numbers that it computes with; answers are float64. The CPU is the one device
+    so far.
+
+    >>> from danaus import parse
+    >>> p = parse("var x : bool; circuit p { return bernoulli(x, [0.25]) }").circuit
+    >>> compile(p).log_likelihood([[0], [1]]).exp()
+    tensor([0.7500, 0.2500], dtype=torch.float64)
+
+    Raises: DanausError `missing-package` without torch and llvmlite, `unknown-device`, `unknown-type`.
+    """
+    wants((Circuit, Spec), "a circuit or a spec", target)
+    wants(str, "a name", device, dtype)
+    if device != "cpu":
+        raise error("unknown-device", f'there is no device "{device}"', caller(), hint='the one so far is "cpu"')
+    if dtype not in ("float32", "float64"):
+        raise error("unknown-type", f'there is no type "{dtype}"', caller(), hint="there are float32 and float64")
+    numbers: Literal["float32", "float64"] = "float32" if dtype == "float32" else "float64"
+    return compile_spec(target, numbers) if isinstance(target, Spec) else compile_circuit(target, numbers)
+
+
+def load_bundle(path: str | Path) -> Bundled:
+    """A compiled circuit that `model.save` or `danaus compile -o` wrote: `log_likelihood`, `marginal`, `partition`.
+
+    It needs neither the circuit nor the compiler. Every file is checked against its hash. Code for another processor,
+    or from another version of Danaus, is made again from the Program. A bundle holds machine code: load only what comes
+    from where you trust.
+
+    Raises: DanausError `unreadable-file`, `damaged-bundle`, `bundle-version`, `missing-package`, `unsupported-cpu`.
+    """
+    wants((str, Path), "a path", path)
+    from .bundles import load
+
+    return load(Path(path))
