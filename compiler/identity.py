@@ -153,7 +153,7 @@ def _together(p: Circuit, q: Circuit) -> list[Variable]:
 def _weights(variable: Variable, over: Modular, random: np.random.Generator, fixed: float | None) -> Array:
     size = variable.size or 0
     if fixed is None:
-        return np.asarray(random.integers(over.prime, size=size))
+        return random.integers(over.prime, size=size)
     return np.asarray(np.arange(size) + first_value(variable.domain) == fixed, dtype=np.int64)
 
 

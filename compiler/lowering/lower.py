@@ -90,10 +90,6 @@ def _size(variable: Variable) -> int:
     return variable.domain.size if isinstance(variable.domain, FiniteDomain) else 0
 
 
-INNER = 1 << 20
-"""Numbers of choices from here on are those inside of a factor of a Kronecker product."""
-
-
 @dataclass(slots=True)
 class _Line:
     """The Program while it is made."""
@@ -172,7 +168,7 @@ class _Line:
         parts = linear.maps[::-1] if isinstance(linear, Compose) else (linear,)
         position = 0
         self._counted(0)
-        steps = [len(part.factors) if isinstance(part, Kronecker) else 1 for part in parts]
+        steps = [_leaves(part) for part in parts]
         while position < len(parts):
             part = parts[position]
             after = parts[position + 1] if position + 1 < len(parts) else None
@@ -206,61 +202,62 @@ class _Line:
                 raise AssertionError(f"{type(part).__name__} maps are networks")
 
     def _kronecker(self, factors: tuple[LinearMap, ...], source: int, after: int) -> int:
-        """A₁ ⊗ … ⊗ A_M: each factor on the last digit of the index, which then becomes the first."""
+        """A₁ ⊗ … ⊗ A_M: each factor on the last digit of the index, which then becomes the first.
+
+        `after` is the number of the first choice that it makes, that of the factor applied last.
+        """
+        numbers = [after + sum(map(_leaves, factors[:position])) for position in range(len(factors))]
         match factors:
             case [Dense(weights), Selection() as same] if same.is_identity:
                 source = self._contract(source, weights, (1, *weights.shape), same.inputs, across=True)
-                self._counted(after)
+                self._counted(numbers[0])
                 return source
             case [Selection() as same, other] if same.is_identity:
-                source = self._on_digit(other, source, same.inputs)
-                self._counted(after + 1)
-                return source
+                return self._on_digit(other, source, same.inputs, numbers[1])
             case _:
                 pass
         size = prod(factor.inputs for factor in factors)
-        for position in reversed(range(len(factors))):
-            factor = factors[position]
+        for factor, number in zip(reversed(factors), reversed(numbers), strict=True):
             blocks = size // factor.inputs
-            if isinstance(factor, Dense):
-                shape = (1, *factor.weights.shape)
-                source = self._contract(source, factor.weights, shape, blocks, turned=True)
-            elif isinstance(factor, Selection):
-                index = np.arange(blocks) * factor.inputs + factor.index[:, None]
-                source = self._gather(source, index.ravel())
-            else:
-                source = self._on_digit(factor, source, blocks)
-                self._counted(after + position)
-                source = self._gather(source, rotation((blocks, factor.outputs)).index)
-            self._counted(after + position)
+            match factor:
+                case Dense(weights):
+                    source = self._contract(source, weights, (1, *weights.shape), blocks, turned=True)
+                case Selection(index, inputs):
+                    source = self._gather(source, (np.arange(blocks) * inputs + index[:, None]).ravel())
+                case _:
+                    source = self._on_digit(factor, source, blocks, number)
+                    source = self._gather(source, rotation((blocks, factor.outputs)).index)
+            self._counted(number)
             size = blocks * factor.outputs
         return source
 
-    def _on_digit(self, factor: LinearMap, source: int, blocks: int) -> int:
+    def _on_digit(self, factor: LinearMap, source: int, blocks: int, after: int) -> int:
         """A map on the last digit of the index, of which there are so many blocks."""
         match factor:
             case Dense(weights):
-                return self._contract(source, weights, (1, *weights.shape), blocks)
+                source = self._contract(source, weights, (1, *weights.shape), blocks)
             case BlockDiagonal(weights):
                 b, m, n = weights.shape
                 spread = reshape(broadcast(weights, (blocks, b, m, n)), (blocks * b, m, n))
-                return self._contract(source, spread, spread.shape)
+                source = self._contract(source, spread, spread.shape)
             case Diagonal(weights):
                 spread = reshape(broadcast(weights, (blocks, factor.inputs)), (blocks * factor.inputs,))
-                return self._part(Diagonal(spread), source)
+                source = self._part(Diagonal(spread), source)
             case Selection(index, inputs):
-                every = np.arange(blocks)[:, None] * inputs + index
-                return source if factor.is_identity else self._gather(source, every.ravel())
+                if not factor.is_identity:
+                    source = self._gather(source, (np.arange(blocks)[:, None] * inputs + index).ravel())
             case Compose(maps):
-                for part in reversed(maps):
-                    source = self._on_digit(part, source, blocks)
-                    self._counted(INNER + len(self.operations))
-                return source
+                for position in reversed(range(len(maps))):
+                    number = after + sum(map(_leaves, maps[:position]))
+                    source = self._on_digit(maps[position], source, blocks, number)
             case Kronecker(parts):
-                # Three factors at least, so that it is not this case again.
-                return self._kronecker((*_identities(blocks), *parts), source, INNER + len(self.operations))
+                # Three factors at least, so that it is not this case again; the identities choose nothing.
+                same = _identities(blocks)
+                source = self._kronecker((*same, *parts), source, after - len(same))
             case _:
                 raise AssertionError(f"{type(factor).__name__} maps are networks")
+        self._counted(after)
+        return source
 
     def _gather(self, source: int, index: Indices) -> int:
         self.indices.append(index)
@@ -286,6 +283,15 @@ class _Line:
         write = Strides(1, blocks) if turned or across else Strides(rows, 1)
         self.operations.append(Contract(out, source, table, blocks, rows, columns, read, write))
         return out
+
+
+def _leaves(linear: LinearMap) -> int:
+    """How many maps a map is made of: each of them chooses once for a node."""
+    match linear:
+        case Compose(parts) | Kronecker(parts):
+            return sum(map(_leaves, parts))
+        case _:
+            return 1
 
 
 def _identities(size: int) -> tuple[LinearMap, LinearMap]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 import danaus as dn
@@ -31,8 +30,6 @@ def test_products_hold_and_others_do_not(seed: int) -> None:
         return
     found = verify_product(product, p, q)
     assert found.holds and found.error_probability < WANTED and found.degree > 0
-    if any(not isinstance(result, Proved) for result in check(product, "normalized").values()):
-        assert not verify_product(multiply(product, dn.scale(p, 1)), p, q).holds or p.variables == ()
 
 
 def test_a_long_product_of_hmms() -> None:
@@ -87,7 +84,3 @@ def test_what_cannot_be_tested_says_so() -> None:
     with pytest.raises(DanausError, match="finite domains"):
         equal_functions(p, p)
     assert verify_product(multiply(p, p), p, p).holds
-    q = dn.Circuit(dn.bernoulli(dn.Bool("x"), [0.5]))
-    for _ in range(40):
-        q = multiply(q, q) if q.nodes < 2 else q
-    assert np.isfinite(equal_functions(q, q).error_probability)
