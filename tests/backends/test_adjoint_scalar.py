@@ -6,17 +6,11 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
-import pytest
-import torch
 
 import danaus as dn
-from danaus.backends.cpu import adjoint_scalar
 from danaus.backends.cpu.adjoint_scalar import AdjointScalar
-from danaus.backends.cpu.network import Numeric
-from danaus.compiler import compile as compiler
 from danaus.compiler.compile import Type
 from danaus.ir.circuit import Circuit
-from danaus.ir.expression import Value
 from danaus.runtime.executable import Executable
 from small_circuits import evidence, random_circuit
 
