@@ -113,8 +113,8 @@ class Compiled:
     `exactly` gives some by number. `bundle` gives what is saved of the circuit, with code for targets by name.
     `lowered` is the Program before its passes, whose buffers are filled once: its reverse is derived from it, and
     `reverse` gives code for that over a circuit's present parameters, made when first asked for. From derivatives with
-    respect to tables, `derivatives` gives those of parameters. `counts` gives the expected counts of entries of weights and
-    tables, [ones, zeros] of probabilities, and counts of each value for inputs without a closed-form step; its flag
+    respect to tables, `derivatives` gives those of parameters. `counts` gives the expected counts of entries of weights
+    and tables, [ones, zeros] of probabilities, and counts of each value for inputs without a closed-form step; its flag
     says whether missing values count. `sites` say where the circuit chooses in `lowered`.
     """
 
