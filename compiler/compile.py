@@ -40,6 +40,7 @@ from .programs.repeat import repeat
 from .programs.reuse import reuse
 from .programs.split import split
 from .properties import check
+from .queries import order_of
 
 if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
@@ -307,7 +308,8 @@ def compile_spec(spec: Spec, dtype: Type = "float32") -> Collection:
         if circuit not in names:  # one that stands in the query alone, such as an operator's
             names[circuit] = query.name
             executables[query.name] = compile(circuit, dtype)
-        asked[query.name] = Asked(query.kind, names[circuit])
+        of = (query.variables[0][0].name, order_of(query)) if query.kind == "moment" else ("", 0)
+        asked[query.name] = Asked(query.kind, names[circuit], *of)
     return Collection(executables, asked)
 
 

@@ -11,15 +11,17 @@ import torch
 from ..ir.diagnostic import error, nearest
 from .executable import Executable
 
-RUNS = ("likelihood", "marginal", "conditional", "map", "sample", "partition")
+RUNS = ("likelihood", "marginal", "conditional", "map", "sample", "partition", "hamming", "decode", "posterior")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A query of a spec: its kind, and the name of its circuit."""
+    """A query of a spec: its kind, the name of its circuit, and of a moment the variable and its order."""
 
     kind: str
     circuit: str
+    variable: str = ""
+    order: int = 0
 
 
 class Collection(torch.nn.Module):
@@ -65,5 +67,13 @@ class Collection(torch.nn.Module):
                 return model.sample(1 if x is None else x, observed, **options)
             case "partition":
                 return model.partition()
+            case "moment":
+                return model.moment(asked.variable, asked.order)
+            case "hamming":
+                return model.hamming()
+            case "decode":
+                return model.decode(x, observed)
+            case "posterior":
+                return model.posterior(x, observed)
             case kind:
                 raise error("not-yet", f"a compiled spec does not answer {kind} yet", hint=f"danaus.{kind} does")

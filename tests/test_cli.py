@@ -229,7 +229,7 @@ def test_bundle_runs(danaus) -> None:
         status, out, _ = danaus("run", name, "partition")
         assert status == 0 and float(out) == pytest.approx(0, abs=1e-12)
     for arguments, code in (
-        (("map", "--data", "rows.csv"), "not-in-bundle"),
+        (("moment", "--data", "rows.csv"), "not-in-bundle"),
         (("likelihood",), "needs-data"),
         (("likelihood", "--data", "holes.csv"), "missing-value"),
         (("marginal", "--data", "rows.csv", "--given", "snow=1"), "unknown-variable"),

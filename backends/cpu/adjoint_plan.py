@@ -16,7 +16,7 @@ from ...ir.program.adjoint import Adjoint, Clear, Pull, Seed
 from ...ir.program.operation import AllPairs, Contract, Density, Fill, Gather, Join, Load, Multiply, Scale, Step
 from ...ir.program.program import Program
 from .outer import padded_columns, panel_bytes
-from .plan import Entry, Kernel, Planner, padded, table_use
+from .plan import Entry, Kernel, Planner, look_ahead, padded, table_use
 from .vectors import Vectors
 
 FIELDS = ("kernel", "out", "first", "second", "data", "column", "third", "fourth", "gradient", "words")
@@ -31,7 +31,7 @@ class AdjointPlan:
     """Records [moves, fields], kernels by number, entries of the arena and its bytes, words, and bytes of a tile.
 
     `gradients` are, by use and table, where its sums stand and the columns that a row of it takes there; `sums` is
-    their bytes; `panel` is where a tile's buffers have room for a panel of a matrix.
+    their bytes; `panel` is those of a panel of a matrix.
     """
 
     records: NDArray[np.int64]
@@ -55,14 +55,15 @@ def adjoint_plan(adjoint: Adjoint, wanted: frozenset[int], vectors: Vectors) -> 
     arena = planner.lay(_tables(adjoint))
     gradients, sums = _gradients(adjoint, wanted, vectors)
     records = [_record(planner, adjoint, wanted, gradients, position) for position in range(len(adjoint.moves))]
+    look_ahead(records, tuple(planner.kernels), FIELDS)
     return AdjointPlan(
         np.array(records, dtype=np.int64).reshape(-1, len(FIELDS)),
         tuple(planner.kernels),
         tuple(Entry(kind, table, offset) for (kind, table), offset in planner.places.items()),
         arena,
         np.frombuffer(bytes(planner.words) or bytes(8), dtype=np.uint8),
-        planner.slots[-1] + padded(panel_bytes(vectors)),
         planner.slots[-1],
+        padded(panel_bytes(vectors)),
         planner.softness,
         tuple(planner.soft[source] for source in sorted(planner.soft)),
         gradients,

@@ -22,10 +22,11 @@ from .adjoint_driver import adjoint_driver
 from .adjoint_plan import AdjointPlan, adjoint_plan
 from .batch import INTEGER, POINTER, Bytes, Codes, Make, buffers, copied, spread, tiled
 from .builder import module
+from .driver import CACHE, together
 from .machine import Library, Target, compiled, host
 from .packed import Exactly, Packing, Unpacking
 from .pulls import ANSWERS
-from .state import STATE
+from .state import HEAD, STATE
 from .vector import TOLERANCE, answered, laid_densities
 from .vectors import ROW, Vectors
 
@@ -91,7 +92,7 @@ class AdjointVector:
         code = adjoint_driver(self.plan, TOLERANCE[self.size], self.vectors)
         self.library = self.make(module([code], self.vectors), self.target)
         places = (POINTER, INTEGER, POINTER, POINTER, POINTER, INTEGER, POINTER, INTEGER, POINTER, INTEGER)
-        kinds = (*places, POINTER, POINTER, POINTER, INTEGER, POINTER, INTEGER, INTEGER)
+        kinds = (*places, POINTER, POINTER, POINTER, INTEGER, POINTER, INTEGER, INTEGER, INTEGER)
         self.function = self.library.call("adjoint", *kinds)
         self.records, self.words = copied(self.plan.records), copied(self.plan.words)
         shapes = self.program.tables
@@ -175,7 +176,8 @@ class AdjointVector:
                 sums: list[Bytes] = sums,
             ) -> None:
                 mine = self._sums()
-                slots = buffers(self.plan.slots)
+                group = together(CACHE + 1, self.adjoint.buffers, last - first)
+                slots = buffers(self.plan.slots * group + self.plan.panel)
                 self.function(
                     self.records.ctypes.data,
                     len(self.plan.records),
@@ -186,12 +188,13 @@ class AdjointVector:
                     soft.ctypes.data,
                     self.plan.soft,
                     slots.ctypes.data,
-                    self.plan.panel,
+                    self.plan.slots * group,
                     seeds.ctypes.data,
                     mine.ctypes.data,
                     flows.ctypes.data,
                     _NAN[v.size] if loaded.strict else 0,
                     answers.ctypes.data,
+                    group,
                     first,
                     last,
                 )
@@ -257,5 +260,5 @@ def _exponents(kind: str, shape: tuple[int, ...], place: Bytes, offset: int, vec
     """The exponents, negative, of a table's numbers in the arena; of a loaded one, row by row."""
     _, integers = arena.kind_of(vectors)
     count = shape[0] if kind == "load" else 1
-    found = -place[offset : offset + count * vectors.size].view(integers).astype(np.int64)
+    found = -place[offset : offset + count * HEAD * vectors.size].view(integers)[::HEAD].astype(np.int64)
     return found[:, None] if kind == "load" else found[0]

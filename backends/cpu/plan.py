@@ -7,8 +7,9 @@ run again with other parameters, only the arena is filled anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -33,12 +34,15 @@ from ...ir.program.operation import (
 )
 from ...ir.program.program import Program
 from ...ir.program.widths import Width, widths
-from .state import STATE
+from .state import HEAD, STATE
 from .vectors import ROW, Vectors
 
 FIELDS = ("kernel", "out", "first", "second", "data", "column", "data_step", "column_step", "words")
 LAST = len(FIELDS)
 RECORD = 8 * LAST
+
+FAR = 1 << 21
+"""Bytes of loaded tables beyond which the next one is asked for ahead of time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +103,14 @@ class Planner:
         program = self.program
         arena = self.lay(_uses(program))
         found = iter(widths(program))
+        line: list[tuple[Step, Width]] = []
         for operation in program.operations:
             if isinstance(operation, Repeat):
                 self._loop(operation, found)
             else:
-                self.records.append(self.record(operation, next(found)))
+                line.append((operation, next(found)))
+                self.records.append(self.record(*line[-1]))
+        look_ahead(self.records, tuple(self.kernels), FIELDS)
         entries = tuple(Entry(kind, table, offset) for (kind, table), offset in self.places.items())
         return Plan(
             np.array(self.records, dtype=np.int64).reshape(-1, LAST),
@@ -171,6 +178,11 @@ class Planner:
             offsets = [self.places[place[0], place[1] + turn * jump] for turn in range(count)]
         return len(set(np.diff(offsets).tolist())) <= 1
 
+    def _far(self) -> bool:
+        """Whether the tables that are loaded are more than a cache holds."""
+        places = [key for key in self.places if key[0] == "load"]
+        return sum(size_of("load", self.program.tables[table], self.vectors) for _, table in places) > FAR
+
     def _empty(self, kind: str, *sizes: int) -> list[int]:
         record = [0] * LAST
         record[0] = self.kernels.setdefault(Kernel(kind, sizes), len(self.kernels))
@@ -182,7 +194,7 @@ class Planner:
         lanes = self.vectors.lanes * 4
         match operation:
             case Load(_, table, column):
-                record = self._empty("load", nodes, self.program.tables[table][0])
+                record = self._empty("load", nodes, self.program.tables[table][0], int(self._far()), 0)
                 record[5] = column * lanes
             case Fill():
                 record = self._empty("fill", nodes)
@@ -223,6 +235,20 @@ class Planner:
         return offset
 
 
+def look_ahead(records: Sequence[list[int]], kernels: Sequence[Kernel], fields: Sequence[str]) -> None:
+    """Tells each load that is far from its numbers where the next one has its own, so that it can ask for them.
+
+    `second` becomes the place of that table, `words` how much further on its column is.
+    """
+    data, column = fields.index("data"), fields.index("column")
+    loads = [record for record in records if kernels[record[0]].kind == "load" and kernels[record[0]].sizes[2]]
+    for record, following in pairwise(loads):
+        record[fields.index("second")] = following[data]
+        record[fields.index("words")] = following[column] - record[column]
+    if loads:
+        loads[-1][fields.index("second")] = loads[-1][data]
+
+
 def _uses(program: Program) -> Iterator[tuple[str, int]]:
     """Every use of a table, in every turn of loops."""
     for operation in program.operations:
@@ -257,9 +283,9 @@ def size_of(kind: str, shape: tuple[int, ...], vectors: Vectors) -> int:
     numbers = prod(shape) * vectors.size
     match kind:
         case "load":
-            return padded(5 * shape[0] * vectors.size) + padded(numbers)
+            return padded(HEAD * shape[0] * vectors.size) + padded(numbers)
         case "fill":
-            return padded(5 * vectors.size) + padded(numbers)
+            return padded(HEAD * vectors.size) + padded(numbers)
         case _:
             return ROW + padded(numbers)
 
