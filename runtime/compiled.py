@@ -190,6 +190,10 @@ class Columns:
             return None
         return codes if observed is None else np.where(observed, codes, self.sizes)
 
+    def codes(self, values: Floats, observed: Bools) -> Indices:
+        """Rows that are checked as codes [columns, batch]."""
+        return np.where(observed, values - self.firsts, self.sizes).astype(np.int64).T
+
     def rows(self, codes: Codes) -> tuple[Floats, Bools]:
         """The values and the mask of what is observed of codes [batch, columns]."""
         observed = codes != self.sizes

@@ -73,6 +73,7 @@ class Executable(Asking):
         self._engine: Engine | None = None
         self._asked: Answers | None = None
         self._tabled: Tabled | None = None
+        self._free = [i for i, each in enumerate(circuit.variables) if each in set(circuit.free)]
         self._columns: Columns | None = None
         if compiled is not None and not compiled.densities and len(compiled.variables) == len(circuit.variables):
             self._columns = Columns.of(compiled)
@@ -164,7 +165,7 @@ class Executable(Asking):
         something is summed out, a circuit that is not smooth and decomposable.
         """
         rows, known = as_array(x), None if observed is None else as_array(observed)
-        codes = None if self._wanted(x) else self._codes(rows, known)
+        codes = self._codes(rows, known)
         if codes is None:
             values, mask = validate_array(rows, self.variables, known)
             if not mask.all():
@@ -172,7 +173,7 @@ class Executable(Asking):
             return self._differentiable(x, values, mask)
         if known is not None and not known.all():
             self._require("marginal")
-        return torch.from_numpy(self._log_likelihood_of_codes(codes))
+        return self._of_codes(x, codes)
 
     def marginal(self, x: Any, observed: Any = None, evidence: Mapping[str, Any] | None = None) -> torch.Tensor:
         """log of the mass of what is observed, [batch]: as `log_likelihood`, but NaN without a mask is missing.
@@ -188,10 +189,10 @@ class Executable(Asking):
         rows, known = as_array(x), None if observed is None else as_array(observed)
         if known is None and isinstance(rows, np.ndarray) and rows.dtype.kind == "f":
             known = ~np.isnan(rows)
-        codes = None if self._wanted(x) else self._codes(rows, known)
+        codes = self._codes(rows, known)
         if codes is None:
             return self._differentiable(x, *self._rows(x, observed))
-        return torch.from_numpy(self._log_likelihood_of_codes(codes))
+        return self._of_codes(x, codes)
 
     def flows(self, x: Any, observed: Any = None) -> dict[str, Floats]:
         """Expected counts per parameter, summed over the rows: parameter · ∂ Σ log p / ∂ parameter, by name.
@@ -205,6 +206,13 @@ class Executable(Asking):
         found, _, _ = self._derivatives(values, mask, np.ones(len(values)), False)
         store = self.circuit.store
         return {name: store[parameter].floats * found[name] for name, parameter in self._names.items()}
+
+    def _of_codes(self, x: Any, codes: Codes) -> torch.Tensor:
+        """log p of rows that are plain; where autograd asks for derivatives, with those."""
+        if self._wanted(x):
+            assert self._columns is not None
+            return self._differentiable(x, *self._columns.rows(codes))
+        return torch.from_numpy(self._log_likelihood_of_codes(codes))
 
     def _differentiable(self, x: Any, values: Floats, observed: Bools) -> torch.Tensor:
         """log p; where autograd asks for derivatives, with those of parameters and of data on real variables."""
@@ -229,10 +237,9 @@ class Executable(Asking):
         compiled = self._compiled
         if compiled is None:
             raise error("not-differentiable", f'"{self._circuit.name}" has scalar nodes on infinite domains')
-        columns = compiled.variables
-        values, observed = with_first_values(columns, values, observed)
+        values, observed = with_first_values(compiled.variables, values, observed)
         densities = self._densities(compiled, values, observed)
-        codes = codes_of(compiled.program.columns, columns, values, observed)
+        codes = self._coded(compiled, values, observed)
 
         def interpreted(rows: Indices) -> Flows:
             circuit = self.circuit
@@ -394,23 +401,26 @@ class Executable(Asking):
 
     def _log_likelihood(self, values: Floats, observed: Bools) -> Floats:
         self._refresh()
-        engine, unused = self._engine, self._circuit.free
-        endless = [i for i, each in enumerate(self.variables) if each in unused and not each.size]
+        engine, columns = self._engine, self.variables
+        endless = [i for i in self._free if not columns[i].size]
         if self._compiled is None or engine is None or not observed[:, endless].all():
             return log_likelihood(self.circuit, values, observed)
-        columns = self._compiled.variables
-        values, observed = with_first_values(columns, values, observed)
+        values, observed = with_first_values(self._compiled.variables, values, observed)
         densities = self._densities(self._compiled, values, observed)
-        codes = codes_of(self._compiled.program.columns, columns, values, observed)
-        answer = engine.run(codes, densities, torch.get_num_threads())
-        free = [self.variables.index(variable) for variable in unused]
-        log = answer.log + free_logs(columns, free, observed)
+        answer = engine.run(self._coded(self._compiled, values, observed), densities, torch.get_num_threads())
+        log = answer.log + free_logs(columns, self._free, observed)
         if answer.unsure.any():
             rows = np.flatnonzero(answer.unsure)
             self.recomputed += len(rows)
             own = slice(len(self.variables))
             log[rows] = log_likelihood(self.circuit, values[rows][:, own], observed[rows][:, own])
         return log
+
+    def _coded(self, compiled: Compiled, values: Floats, observed: Bools) -> Indices:
+        """Rows that are checked as codes [columns, batch]."""
+        if self._columns is not None:
+            return self._columns.codes(values, observed)
+        return codes_of(compiled.program.columns, compiled.variables, values, observed)
 
     def _codes(self, x: Any, observed: Any) -> Codes | None:
         """Rows as codes [batch, columns] where no value needs a second look; None where all must be looked at."""

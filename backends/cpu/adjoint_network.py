@@ -1,9 +1,9 @@
 """Code for the way back through a network of scalar nodes: one loop over runs of instructions, per tile of the batch.
 
-In plain numbers a node has its derivative: of the logarithm of the root with respect to the node. Nothing is divided but
-the weight of a row by the root, so zeros are exact. In logarithms it has its flow, the derivative times the node's
-value, which lies between 0 and the weight of the row, so that nothing overflows: a product passes it on, a sum shares it
-out. A node's number is cleared when it is read, so that all are 0 again in the end.
+In plain numbers a node has its derivative: of the logarithm of the root with respect to the node. Nothing is divided
+but the weight of a row by the root, so zeros are exact. In logarithms it has its flow, the derivative times the node's
+value, which lies between 0 and the weight of the row, so that nothing overflows: a product passes it on, a sum shares
+it out. A node's number is cleared when it is read, so that all are 0 again in the end.
 """
 
 from __future__ import annotations
