@@ -111,9 +111,7 @@ def _turned(f: Function, pc: str, turn: str, names: dict[str, str]) -> tuple[str
     return to, f.op(f"select i1 {again}, i64 {following}, i64 0"), f.block
 
 
-def forward(
-    f: Function, kernel: Kernel, names: dict[str, str], data: str, codes: str, soft: str, slots: str
-) -> None:
+def forward(f: Function, kernel: Kernel, names: dict[str, str], data: str, codes: str, soft: str, slots: str) -> None:
     """The code of a kernel that fills a buffer, from the fields of its record."""
     out, first, second = (f.at(slots, names[name]) for name in ("out", "first", "second"))
     sizes = kernel.sizes
