@@ -6,6 +6,7 @@ Rows of a table are brought into columns of lanes by transposing squares of them
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from .builder import Function
 from .products import close_product
@@ -26,7 +27,7 @@ def load(
     ahead: tuple[str, str] | None,
     other: str | None = None,
 ) -> None:
-    """Rows of a table [count, nodes] by code, brought into columns of lanes; before them their statistics [count, HEAD].
+    """Rows of a table [count, nodes] by code, in columns of lanes; before them their statistics [count, HEAD].
 
     With another buffer, its product with that. `ahead` are the table and the codes of the next load of this size, whose
     lines are asked for.
@@ -44,24 +45,25 @@ def load(
             for kept, found in zip((EXPONENT, LARGEST, LEAST, NONZERO, LOST), statistics, strict=True):
                 put(f, out, kept, c, f.bits(found) if kept == EXPONENT else found)
             put(f, out, ERROR, c, "zeroinitializer")
-            _rows(f, nodes, table, codes, index, c, lambda k, value, c=c: _store(f, out, k, c, value))  # type: ignore[misc]
+            _rows(f, nodes, table, codes, index, c, partial(_store, f, out, c))
             continue
         # rows lie with a largest number in [1, 2), or are zeros
-        rest = (f.number(1.0), "zeroinitializer")
-        left = State(f.bits(statistics[0]), *statistics[1:], "zeroinitializer", *rest)
+        exponent, largest, least, nonzero, lost = statistics
+        none = "zeroinitializer"
+        left = State(f.bits(exponent), largest, least, nonzero, lost, none, f.number(1.0), none)
         right = state(f, other, c)
 
         def multiplied(k: str, value: str, *found: str, c: int = c, right: State = right) -> list[str]:
             x = f.load(f.at(f.at(values(f, other), k, ROW), c, v.bytes))
             value = f.multiply(value, f.multiply(x, right.scale))
-            _store(f, out, k, c, value)
+            _store(f, out, c, k, value)
             return Range(*found).with_value(f, value).parts
 
-        found = _rows(f, nodes, table, codes, index, c, multiplied, Range.carried(f))
-        close_product(f, out, c, Range(*found), left, right)
+        parts = _rows(f, nodes, table, codes, index, c, multiplied, Range.carried(f))
+        close_product(f, out, c, Range(*parts), left, right)
 
 
-def _store(f: Function, out: str, k: str, c: int, value: str) -> None:
+def _store(f: Function, out: str, c: int, k: str, value: str) -> None:
     f.store(value, f.at(f.at(values(f, out), k, ROW), c, f.vectors.bytes))
 
 

@@ -106,10 +106,12 @@ class Planner:
         line: list[tuple[Step, Width]] = []
         for operation in program.operations:
             if isinstance(operation, Repeat):
+                self._straight(line)
+                line = []
                 self._loop(operation, found)
             else:
                 line.append((operation, next(found)))
-                self.records.append(self.record(*line[-1]))
+        self._straight(line)
         look_ahead(self.records, tuple(self.kernels), FIELDS)
         entries = tuple(Entry(kind, table, offset) for (kind, table), offset in self.places.items())
         return Plan(
@@ -158,14 +160,37 @@ class Planner:
                     self.records.append(self.record(shifted(step, turn * column, turn * jump), width))
             return
         data, column_field = FIELDS.index("data"), FIELDS.index("column")
-        for (step, width), column, jump in moves:
+        length = len(self.records)
+        place = 0
+        while place < len(moves):
+            (step, width), column, jump = moves[place]
             record, following = self.record(step, width), self.record(shifted(step, column, jump), width)
             record[FIELDS.index("data_step")] = following[data] - record[data]
             record[FIELDS.index("column_step")] = following[column_field] - record[column_field]
-            self.records.append(record)
+            other = _multiplied(step, width, body[place + 1]) if place + 1 < len(body) else None
+            self.records.append(record if other is None else self._times(record, other))
+            place += 1 if other is None else 2
         back = self._empty("repeat")
-        back[1], back[2] = loop.count, len(body) * RECORD
+        back[1], back[2] = loop.count, (len(self.records) - length) * RECORD
         self.records.append(back)
+
+    def _straight(self, line: Sequence[tuple[Step, Width]]) -> None:
+        """Operations one after the other."""
+        place = 0
+        while place < len(line):
+            step, width = line[place]
+            other = _multiplied(step, width, line[place + 1]) if place + 1 < len(line) else None
+            record = self.record(step, width)
+            self.records.append(record if other is None else self._times(record, other))
+            place += 1 if other is None else 2
+
+    def _times(self, record: list[int], other: int) -> list[int]:
+        """A load whose numbers are multiplied by another buffer on their way."""
+        kernel = list(self.kernels)[record[0]]
+        fused = Kernel(kernel.kind, (*kernel.sizes[:-1], 1))
+        record[0] = self.kernels.setdefault(fused, len(self.kernels))
+        record[FIELDS.index("first")] = self.slots[other]
+        return record
 
     def _even(self, step: Step, jump: int, count: int) -> bool:
         """Whether what a step of a loop reads turn after turn lies evenly."""
@@ -233,6 +258,16 @@ class Planner:
         offset = len(self.words)
         self.words += array.tobytes() + bytes(-array.nbytes % 8)
         return offset
+
+
+def _multiplied(step: Step, width: Width, after: tuple[Step, Width]) -> int | None:
+    """The buffer by which the operation after a load multiplies it in its place, node by node; None where none does."""
+    following, (nodes, below) = after
+    match step, following:
+        case Load(out=out), Multiply(out=same, factors=(a, b)) if same == out and {a, b} != {out} and out in (a, b):
+            return (b if a == out else a) if below == (nodes, nodes) else None
+        case _:
+            return None
 
 
 def look_ahead(records: Sequence[list[int]], kernels: Sequence[Kernel], fields: Sequence[str]) -> None:
