@@ -23,7 +23,7 @@ from .builder import module
 from .machine import Library, Target, compiled, host
 from .network import Numeric
 from .packed import Exactly
-from .scalar import LARGE_CACHE, ROWS
+from .scalar import CACHE, LARGE_CACHE, ROWS
 from .vectors import Vectors
 
 KEPT = 1 << 28
@@ -57,12 +57,13 @@ class _Loaded:
 
 
 def tile(layout: Layout, vectors: Vectors, rows: int) -> tuple[Vectors, bool]:
-    """The tile for a batch: level by level for a few rows, else depth first, as wide as memory allows."""
+    """The tile for a batch: level by level for a few rows, else depth first, as wide as slots stay in cache."""
     few = replace(vectors, width=1, row=vectors.size) if rows == 1 else replace(vectors, row=vectors.bytes)
-    if rows <= vectors.width and 2 * layout.nodes * few.row <= LARGE_CACHE:
-        return few, True
-    fits = (row for row in ROWS if rows * vectors.size >= row and row * layout.nodes <= KEPT)
-    return replace(vectors, row=next(fits, vectors.bytes)), False
+    if rows <= vectors.width:
+        return few, 2 * layout.nodes * few.row <= LARGE_CACHE
+    fits = (row for row in ROWS if rows * vectors.size >= row and row * layout.size <= CACHE)
+    row = next(fits, vectors.row)
+    return replace(vectors, row=row if row * layout.nodes <= KEPT else vectors.bytes), False
 
 
 @dataclass(slots=True)
@@ -138,7 +139,7 @@ class AdjointScalar:
         if key not in self.codes:
             forward = (levels if by_levels else network).kernel(vectors, self.numeric)
             wanted = [bool(each.any()) for each in self.wanted]
-            back = adjoint_network.kernel(vectors, self.numeric, wanted[0], wanted[1])
+            back = adjoint_network.kernel(vectors, self.numeric, by_levels, *wanted)
             library = self.make(module([forward, back], vectors), self.target)
             kinds = (POINTER, INTEGER, POINTER, POINTER, POINTER, INTEGER, POINTER, POINTER, INTEGER, INTEGER)
             places = (POINTER, INTEGER, *[POINTER] * 5, INTEGER, *[POINTER] * 5, INTEGER, INTEGER)

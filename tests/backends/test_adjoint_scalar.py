@@ -331,3 +331,17 @@ def test_autograd_asks_for_it() -> None:
         with torch.no_grad():
             tensor.view(-1)[0] -= step
         np.testing.assert_allclose(float(tensor.grad.view(-1)[0]), slope, rtol=1e-4, atol=1e-5)
+
+
+def test_products_of_some_factors_are_within_the_range_too() -> None:
+    """The product is 1, but that of the first two is no float32."""
+    variables = [Variable(f"v{i}", Bool()) for i in range(4)]
+    numbers = [1e-30, 1e-30, 1e30, 1e30]
+    parameters = [Parameter(f"w{i}", (1, 2), None, True) for i in range(4)]
+    blocks = [input_block(Table(), *each) for each in zip(variables, [(p,) for p in parameters], strict=True)]
+    store = Store({p: Value.of(np.full((1, 2), number)) for p, number in zip(parameters, numbers, strict=True)})
+    model = dn.compile(Circuit(indexed(blocks, [0, 4], range(4)), store))
+    x = np.zeros((1, 4))
+    np.testing.assert_allclose(model.log_likelihood(x).numpy(), 0.0, atol=1e-6)
+    for parameter, number in zip(parameters, numbers, strict=True):
+        np.testing.assert_allclose(model.flows(x)[parameter.name], [[1.0, 0.0]], rtol=1e-5, err_msg=str(number))
