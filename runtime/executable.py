@@ -29,7 +29,7 @@ from ..ir.query.exactness import one_path
 from ..ir.query.likelihood import log_likelihood
 from ..ir.store import Store
 from .backward import Flows, compiled_flows, flows
-from .bundle import not_compiled, save_bundle
+from .bundle import Bundle, not_compiled, save_bundle
 from .compiled import (
     Bools,
     Codes,
@@ -365,9 +365,16 @@ class Executable(Asking):
 
         Raises: DanausError `not-in-bundle` where only the evaluator can answer, `unknown-target`, `unwritable-file`.
         """
+        save_bundle(self.bundle(targets), Path(path))
+
+    def bundle(self, targets: Sequence[str] = ("cpu",)) -> Bundle:
+        """What `save` writes.
+
+        Raises: DanausError as `save`.
+        """
         if self._compiled is None:
             raise not_compiled(self._circuit.name)
-        save_bundle(self._compiled.bundle(self.circuit, targets), Path(path))
+        return self._compiled.bundle(self.circuit, targets)
 
     def _require(self, kind: str) -> None:
         """Proves what a query needs, once for as long as the parameters stay."""
