@@ -37,7 +37,7 @@ set: OPEN member+ "]"
 member: (MEMBER | ESCAPED | NAMED) [RANGE (MEMBER | ESCAPED | NAMED)]
 quantifier: STAR | PLUS | OPTION | BOUNDS
 OPEN: /\[\^?/
-RANGE: /-(?!\])/
+RANGE.2: /-(?!\])/
 STAR: "*"
 PLUS: "+"
 OPTION: "?"
