@@ -39,6 +39,7 @@ from .ir.evaluate import evaluate as evaluate_over
 from .ir.expression import Value
 from .ir.semirings import Semiring
 from .ir.span import caller
+from .steering import steer
 
 Floats = NDArray[np.float64]
 
@@ -422,4 +423,5 @@ __all__ = [
     "partition",
     "sample",
     "save",
+    "steer",
 ]
