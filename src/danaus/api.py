@@ -40,6 +40,7 @@ from .ir.evaluate import evaluate as evaluate_over
 from .ir.expression import Value
 from .ir.semirings import Semiring
 from .ir.span import caller
+from .steering import steer
 
 Floats = NDArray[np.float64]
 
@@ -441,4 +442,5 @@ __all__ = [
     "partition",
     "sample",
     "save",
+    "steer",
 ]
