@@ -50,7 +50,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """An assertion, a property required of a circuit, or the law of a product: its status, and the finding where it fails."""
+    """An assertion, a required property, or the law of a product: its status, and the finding where it fails."""
 
     kind: Kind
     name: str
