@@ -155,7 +155,7 @@ def compatible(first: Circuit, second: Circuit) -> Result:
 
 
 def equal(first: Circuit, second: Circuit) -> Result:
-    """Whether two circuits are one function of the union of their variables: proved, refuted with an assignment, or not.
+    """Whether two circuits are one function of the union of their variables: proved, or refuted with an assignment.
 
     A proof is by identity testing, and its `reason` says the degree and the error probability, below 1e-9; at the
     assignment of a refutation the values certainly differ.
