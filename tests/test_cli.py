@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -271,7 +272,7 @@ def test_a_bundle_of_several_circuits_runs(danaus) -> None:
 def _cells(text: str) -> list[object]:
     """Words, and numbers nearly."""
     return [
-        pytest.approx(float(cell), rel=1e-12, abs=1e-12) if cell[-1:].isdigit() else cell
+        pytest.approx(float(cell), rel=1e-12, abs=1e-12) if re.fullmatch(r"-?\d[-+.e\d]*", cell) else cell
         for line in text.splitlines()
         for cell in line.split(",")
     ]
