@@ -168,6 +168,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         lowered.densities,
         tables,
         None if vector is None else present,
+        len(feeding.direct) + len(feeding.fixed) == len(lowered.tables),
         exactly_held,
         bundle,
         lowered.program,

@@ -31,6 +31,7 @@ from ..ir.expression import (
     Times,
     Total,
     Value,
+    constant,
     in_order,
 )
 from ..ir.family import Binomial, InputProduct
@@ -103,7 +104,7 @@ def equal_functions(p: Circuit, q: Circuit, seed: int = 0) -> Identity:
     sizes = [_size_of(circuit, partial(_tabled, circuit.store)) for circuit in (p, q)]
     bits = max(bits for _, bits in sizes) + sum((variable.size or 0).bit_length() for variable in variables)
 
-    def difference(over: Modular, random: np.random.Generator, known: dict[Variable, float]) -> bool:
+    def difference(over: Modular, random: np.random.Generator, known: dict[Variable, tuple[int, int]]) -> bool:
         weights = {v: _weights(v, over, random, known.get(v)) for v in variables}
         return _at_indicators(p, over, weights) != _at_indicators(q, over, weights)
 
@@ -121,20 +122,22 @@ def equal_functions(p: Circuit, q: Circuit, seed: int = 0) -> Identity:
 
 def _assignment(
     variables: list[Variable],
-    difference: Callable[[Modular, np.random.Generator, dict[Variable, float]], bool],
+    difference: Callable[[Modular, np.random.Generator, dict[Variable, tuple[int, int]]], bool],
     over: Modular,
     random: np.random.Generator,
 ) -> dict[Variable, float] | None:
-    known: dict[Variable, float] = {}
+    known: dict[Variable, tuple[int, int]] = {}
     for variable in variables:
-        first = first_value(variable.domain)
-        for value in range(first, first + (variable.size or 0)):
-            known[variable] = float(value)
-            if difference(over, random, known):
-                break
-        else:
-            return None
-    return known if difference(over, random, known) else None
+        low, high = 0, variable.size or 0
+        while high - low > 1:
+            # Half of the values: where the polynomials agree on one half, they differ on the other.
+            middle = (low + high) // 2
+            known[variable] = (low, middle)
+            low, high = (low, middle) if difference(over, random, known) else (middle, high)
+        known[variable] = (low, high)
+    if not difference(over, random, known):
+        return None
+    return {variable: float(first_value(variable.domain) + low) for variable, (low, _) in known.items()}
 
 
 def _together(p: Circuit, q: Circuit) -> list[Variable]:
@@ -150,11 +153,15 @@ def _together(p: Circuit, q: Circuit) -> list[Variable]:
     return list(names.values())
 
 
-def _weights(variable: Variable, over: Modular, random: np.random.Generator, fixed: float | None) -> Array:
+def _weights(variable: Variable, over: Modular, random: np.random.Generator, among: tuple[int, int] | None) -> Array:
+    """Random weights of a variable's values, zero but for those from one position to another."""
     size = variable.size or 0
-    if fixed is None:
-        return random.integers(over.prime, size=size)
-    return np.asarray(np.arange(size) + first_value(variable.domain) == fixed, dtype=np.int64)
+    if among is not None and among[1] - among[0] == 1:
+        return np.asarray(np.arange(size) == among[0], dtype=np.int64)
+    weights = random.integers(over.prime, size=size)
+    if among is not None:
+        weights[: among[0]] = weights[among[1] :] = 0
+    return weights
 
 
 def _at_indicators(circuit: Circuit, over: Modular, weights: dict[Variable, Array]) -> int:
@@ -176,7 +183,7 @@ def _at_inputs(circuit: Circuit, over: Modular, random: np.random.Generator, kno
         out = np.ones((1, 1), dtype=np.int64)
         widths = block.family.widths if isinstance(block.family, InputProduct) else (block.width,)
         for (family, parameters), width in zip(singles_of(block), widths, strict=True):
-            key = (family, block.variable, width, tuple(map(_identity, parameters)))
+            key = (family, block.variable, width, tuple(_identity(circuit.store, each) for each in parameters))
             if key not in known:
                 known[key] = random.integers(over.prime, size=(width, 1))
             out = (out[:, None] * known[key][None] % over.prime).reshape(-1, 1)
@@ -195,8 +202,16 @@ def _at_inputs(circuit: Circuit, over: Modular, random: np.random.Generator, kno
     return value
 
 
-def _identity(expression: Expression) -> object:
-    return id(expression) if isinstance(expression, Parameter | Constant) else expression
+def _identity(store: Store, expression: Expression) -> object:
+    """What two expressions share only where they have the same numbers; a parameter is the constant of its value."""
+    match expression:
+        case Constant():
+            return expression
+        case Parameter():
+            return constant(store[expression])
+        case _:
+            values = tuple(constant(store[step]) for step in in_order([expression]) if isinstance(step, Parameter))
+            return expression, values
 
 
 def _tested(agree: Callable[[Modular, np.random.Generator], bool], degree: int, bits: int, seed: int) -> Identity:

@@ -1,16 +1,16 @@
 """Code for the way back through a network of scalar nodes: one loop over runs of instructions, per tile of the batch.
 
-In plain numbers a node has its derivative: of the logarithm of the root with respect to the node. Nothing is divided but
-the weight of a row by the root, so zeros are exact. In logarithms it has its flow, the derivative times the node's
-value, which lies between 0 and the weight of the row, so that nothing overflows: a product passes it on, a sum shares it
-out. A node's number is cleared when it is read, so that all are 0 again in the end.
+In plain numbers a node has its derivative: of the logarithm of the root with respect to the node. Nothing is divided
+but the weight of a row by the root, so zeros are exact. In logarithms it has its flow, the derivative times the node's
+value, which lies between 0 and the weight of the row, so that nothing overflows: a product passes it on, a sum shares
+it out. A node's number is cleared when it is read, so that all are 0 again in the end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from .adjoint_stream import FIELDS
+from .adjoint_stream import fields
 from .builder import Function
 from .mathematics import exp
 from .network import KINDS, Numeric
@@ -30,12 +30,13 @@ UNROLLED = 4
 """Rows of data that a leaf adds to its table at once."""
 
 
-def kernel(vectors: Vectors, numeric: Numeric, leaves: bool, weights: bool) -> Function:
+def kernel(vectors: Vectors, numeric: Numeric, by_levels: bool, leaves: bool, weights: bool) -> Function:
     """The function `back`: from the roots of a tile to sums for tables, those that are wanted.
 
     %out gets 0 for each row, and NaN where a number is beyond all.
     """
     f = Function("back", ARGUMENTS, vectors)
+    sizes, place = fields(numeric, by_levels), 0 if by_levels else 1
     codes = f.at("%codes", f.op("mul i64 %tile, %row"), 1)
     bad = f.at("%out", "%tile", vectors.row)
     _seed(f, numeric, bad)
@@ -57,8 +58,8 @@ def kernel(vectors: Vectors, numeric: Numeric, leaves: bool, weights: bool) -> F
             if name == "leaf":
                 _leaf(f, words, codes, bad, leaves)
                 return [f.at(words, 3, 4)]
-            own, each = FIELDS[numeric][name.rstrip("2")]
-            _inner(f, name, words, f.at(words, own, 4), members, bad, numeric, weights)
+            own, each = sizes[name.rstrip("2")]
+            _inner(f, name, words, own, each, place, members, bad, numeric, weights)
             known = name.endswith("2")
             after = f.at(words, own + 2 * each if known else own, 4)
             return [after if known else f.at(after, members, 4 * each)]
@@ -118,23 +119,32 @@ def _check(f: Function, value: str, place: str) -> None:
 
 
 def _inner(
-    f: Function, name: str, words: str, first: str, members: str, bad: str, numeric: Numeric, wanted: bool
+    f: Function,
+    name: str,
+    words: str,
+    own: int,
+    each: int,
+    place: int,
+    members: str,
+    bad: str,
+    numeric: Numeric,
+    wanted: bool,
 ) -> None:
-    """One node that has members: each member gets its share."""
+    """One node that has members: each gets its share. Words: the node's own, each member's, and where places stand."""
     v = f.vectors
-    slot = f.at("%slots", f.word(words), v.row)
+    slot, first = _slot(f, words), f.at(words, own, 4)
     kind, two = name.rstrip("2"), name.endswith("2")
-    _, each = FIELDS[numeric][kind]
     block = v.columns if two else BLOCK
     for start in range(0, v.columns, block):
         columns = range(start, min(start + block, v.columns))
         if kind == "product" and numeric == "linear":
-            (_two if two else _product)(f, slot, first, members, columns)
+            (_two if two else _product)(f, slot, first, each, place, members, columns)
         elif kind == "product" or (kind == "sum" and numeric == "linear"):
             _pass_on(f, slot, first, 2 if two else members, columns)
         else:
-            own = f.at("%values", f.word(f.at(words, 1, 4)), v.row) if numeric == "log" else None
-            _share(f, slot, own, first, each, 2 if two else members, bad, columns, wanted)
+            value = _value(f, words, place) if numeric == "log" else None
+            heavy = kind == "weighted"
+            _share(f, slot, value, first, each, place, 2 if two else members, bad, columns, heavy, wanted)
 
 
 def _taken(f: Function, slot: str, columns: range) -> list[str]:
@@ -158,8 +168,8 @@ def _slot(f: Function, words: str) -> str:
     return f.at("%slots", f.word(words), f.vectors.row)
 
 
-def _value(f: Function, words: str) -> str:
-    return f.at("%values", f.word(f.at(words, 1, 4)), f.vectors.row)
+def _value(f: Function, words: str, place: int) -> str:
+    return f.at("%values", f.word(f.at(words, place, 4)), f.vectors.row)
 
 
 def _each(f: Function, members: str | int, body: Callable[[str], None], first: str, words: int) -> None:
@@ -190,24 +200,24 @@ def _pass_on(f: Function, slot: str, first: str, members: str | int, columns: ra
     _each(f, members, member, first, 1)
 
 
-def _two(f: Function, slot: str, first: str, members: str, columns: range) -> None:
+def _two(f: Function, slot: str, first: str, words: int, place: int, members: str, columns: range) -> None:
     """A product of two: each gets the derivative times the other."""
     v = f.vectors
-    slots = [_slot(f, f.at(first, 2 * i, 4)) for i in range(2)]
-    values = [_value(f, f.at(first, 2 * i, 4)) for i in range(2)]
+    slots = [_slot(f, f.at(first, words * i, 4)) for i in range(2)]
+    values = [_value(f, f.at(first, words * i, 4), place) for i in range(2)]
     for c in columns:
         (derivative,) = _taken(f, slot, range(c, c + 1))
         a, b = (f.load(f.at(value, c, v.bytes)) for value in values)
-        for place, other in zip(slots, (b, a), strict=True):
-            _give(f, place, c, derivative, other)
+        for each, other in zip(slots, (b, a), strict=True):
+            _give(f, each, c, derivative, other)
 
 
-def _product(f: Function, slot: str, first: str, members: str, columns: range) -> None:
+def _product(f: Function, slot: str, first: str, words: int, place: int, members: str, columns: range) -> None:
     """A product of any number: the members before one, from the first on, times those after it, from the last on."""
     v = f.vectors
 
     def before(i: str, *held: str) -> list[str]:
-        value, kept = _value(f, f.at(first, i, 8)), f.at("%scratch", i, v.row)
+        value, kept = _value(f, f.at(first, i, 4 * words), place), f.at("%scratch", i, v.row)
         after: list[str] = []
         for c, left in zip(columns, held, strict=True):
             f.store(left, f.at(kept, c, v.bytes))
@@ -218,12 +228,12 @@ def _product(f: Function, slot: str, first: str, members: str, columns: range) -
 
     def after(i: str, *held: str) -> list[str]:
         back = f.op(f"sub i64 {f.op(f'sub i64 {members}, 1')}, {i}")
-        words = f.at(first, back, 8)
-        place, value, kept = _slot(f, words), _value(f, words), f.at("%scratch", back, v.row)
+        member, kept = f.at(first, back, 4 * words), f.at("%scratch", back, v.row)
+        target, value = _slot(f, member), _value(f, member, place)
         found: list[str] = []
         for c, right in zip(columns, held, strict=True):
             left = f.load(f.at(kept, c, v.bytes))
-            _give(f, place, c, left, right)
+            _give(f, target, c, left, right)
             found.append(f.multiply(right, f.load(f.at(value, c, v.bytes))))
         return found
 
@@ -236,9 +246,11 @@ def _share(
     own: str | None,
     first: str,
     words: int,
+    place: int,
     members: str | int,
     bad: str,
     columns: range,
+    heavy: bool,
     wanted: bool,
 ) -> None:
     """A sum with weights, or, where it has its `own` value, any in logarithms: to each member in proportion."""
@@ -247,11 +259,11 @@ def _share(
     if own is not None:  # −inf less −inf is not a number; what is −inf has nothing to share out
         tops = [f.maximum(f.load(f.at(own, c, v.bytes)), f.number(-3e38)) for c in columns]
 
-    def member(place: str) -> None:
-        target, below = _slot(f, place), _value(f, place)
+    def member(named: str) -> None:
+        target, below = _slot(f, named), _value(f, named, place)
         weight = sums = None
-        if words == 3:
-            number = f.word(f.at(place, 2, 4))
+        if heavy:
+            number = f.word(f.at(named, words - 1, 4))
             weight = f.splat(f.load(f.at("%weights", number, v.size), v.number))
             sums = f.at("%sums", number, v.size) if wanted else None
         gained: list[str] = []

@@ -16,14 +16,14 @@ from ...ir.expression import Floats
 from ...ir.linear import Indices
 from ...ir.program.program import Layout, Program
 from . import adjoint_network, arena, levels, network
-from .adjoint_stream import streams
+from .adjoint_stream import Streams, streams
 from .adjoint_vector import Derived
 from .batch import INTEGER, POINTER, Bools, Bytes, Codes, Make, buffers, copied, spread, tiled
 from .builder import module
 from .machine import Library, Target, compiled, host
 from .network import Numeric
 from .packed import Exactly
-from .scalar import LARGE_CACHE, ROWS
+from .scalar import CACHE, LARGE_CACHE, ROWS
 from .vectors import Vectors
 
 KEPT = 1 << 28
@@ -35,35 +35,35 @@ FOLDED = 2048
 
 @dataclass(frozen=True, slots=True)
 class _Code:
-    """Code for one width of tile, with the streams that it runs."""
+    """Code for one width of tile, with the streams that it runs, their addresses and numbers of words."""
 
     vectors: Vectors
     library: Library  # the code dies with it
     forward: Callable[..., Any]
     back: Callable[..., Any]
-    streams: tuple[Bytes, Bytes]
-    places: int
-    slots: int
-    widest: int
-    root: int
+    streams: Streams
+    ahead: tuple[int, int]
+    behind: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """Tables as the code reads them, weights after the weight 1; in float64 as they came."""
+    """Tables as the code reads them, weights after the weight 1, with their addresses; in float64 as they came."""
 
     leaves: Bytes
     weights: Bytes
+    places: tuple[int, int]
     tables: tuple[Floats, Floats]
 
 
 def tile(layout: Layout, vectors: Vectors, rows: int) -> tuple[Vectors, bool]:
-    """The tile for a batch: level by level for a few rows, else depth first, as wide as memory allows."""
+    """The tile for a batch: level by level for a few rows, else depth first, as wide as slots stay in cache."""
     few = replace(vectors, width=1, row=vectors.size) if rows == 1 else replace(vectors, row=vectors.bytes)
-    if rows <= vectors.width and 2 * layout.nodes * few.row <= LARGE_CACHE:
-        return few, True
-    fits = (row for row in ROWS if rows * vectors.size >= row and row * layout.nodes <= KEPT)
-    return replace(vectors, row=next(fits, vectors.bytes)), False
+    if rows <= vectors.width:
+        return few, 2 * layout.nodes * few.row <= LARGE_CACHE
+    fits = (row for row in ROWS if rows * vectors.size >= row and row * layout.size <= CACHE)
+    row = next(fits, vectors.row)
+    return replace(vectors, row=row if row * layout.nodes <= KEPT else vectors.bytes), False
 
 
 @dataclass(slots=True)
@@ -105,7 +105,7 @@ class AdjointScalar:
             with np.errstate(divide="ignore"):
                 held = [np.log(table) for table in held]
         first, second = (copied(table.astype(floats)) for table in held)
-        self.loaded = _Loaded(first, second, (leaves, weights))
+        self.loaded = _Loaded(first, second, (first.ctypes.data, second.ctypes.data), (leaves, weights))
         return True
 
     def run(
@@ -139,22 +139,14 @@ class AdjointScalar:
         if key not in self.codes:
             forward = (levels if by_levels else network).kernel(vectors, self.numeric)
             wanted = [bool(each.any()) for each in self.wanted]
-            back = adjoint_network.kernel(vectors, self.numeric, wanted[0], wanted[1])
+            back = adjoint_network.kernel(vectors, self.numeric, by_levels, *wanted)
             library = self.make(module([forward, back], vectors), self.target)
             kinds = (POINTER, INTEGER, POINTER, POINTER, POINTER, INTEGER, POINTER, POINTER, INTEGER, INTEGER)
             places = (POINTER, INTEGER, *[POINTER] * 5, INTEGER, *[POINTER] * 5, INTEGER, INTEGER)
             made = streams(layout, self.numeric, by_levels)
-            self.codes[key] = _Code(
-                vectors,
-                library,
-                library.call("network", *kinds),
-                library.call("back", *places),
-                (copied(made.forward), copied(made.back)),
-                made.places,
-                made.slots,
-                made.widest,
-                made.root,
-            )
+            calls = library.call("network", *kinds), library.call("back", *places)
+            ahead, behind = ((each.ctypes.data, len(each)) for each in (made.forward, made.back))
+            self.codes[key] = _Code(vectors, library, *calls, made, ahead, behind)
         return self.codes[key]
 
     def _stretch(
@@ -168,76 +160,50 @@ class AdjointScalar:
         out: Derived,
     ) -> None:
         """Adds what some rows give; where derivatives of rows are beyond all numbers, once more without them."""
-        v = code.vectors
+        v, words = code.vectors, code.streams
         floats, _ = arena.kind_of(v)
         rows = codes.shape[1]
         laid, tiles = tiled(codes, v)
-        own = weights.copy()
-        sizes = [(len(table) + 1) * v.size for table in loaded.tables]
+        own = weights
+        row, width = len(codes) * v.lanes * 4, tiles * v.row
+        # sums for leaves, then for weights after that of the weight 1, which nobody asks for
+        heavy = len(loaded.tables[0]) + 1
+        size = (heavy + len(loaded.tables[1])) * v.size
         while True:
-            seeds, roots, bad = (arena.aligned(tiles * v.row) for _ in range(3))
-            seeds.view(floats)[:rows] = own
-            sums: list[list[Bytes]] = []
+            held = arena.aligned(3 * width)  # seeds, roots, and what is beyond all numbers
+            seeds, roots, bad = held[:width].view(floats), held[width : 2 * width].view(floats), held[2 * width :]
+            seeds[:rows] = own
+            sums: list[Bytes] = []
 
-            def call(
-                first: int,
-                last: int,
-                seeds: Bytes = seeds,
-                roots: Bytes = roots,
-                bad: Bytes = bad,
-                sums: list[list[Bytes]] = sums,
-            ) -> None:
-                mine = [arena.aligned(size) for size in sizes]
-                held = buffers((code.slots + code.widest + code.places) * v.row)
-                held[: code.slots * v.row] = 0
-                slots, scratch = held.ctypes.data, held.ctypes.data + code.slots * v.row
-                values = scratch + code.widest * v.row
-                ahead, back = code.streams
-                leaves, weights = loaded.leaves.ctypes.data, loaded.weights.ctypes.data
-                row = len(codes) * v.lanes * 4
+            def call(first: int, last: int, held: Bytes = held, sums: list[Bytes] = sums) -> None:
+                mine = arena.aligned(size)
+                kept = buffers((words.slots + words.widest + words.places) * v.row)
+                kept[: words.slots * v.row] = 0
+                slots, data, leaves, out = kept.ctypes.data, laid.ctypes.data, mine.ctypes.data, held.ctypes.data
+                scratch = slots + words.slots * v.row
+                values = scratch + words.widest * v.row
+                given, answered = (*code.ahead, *loaded.places, data, row, values, out + width), out + 2 * width
+                read = (*code.behind, values, slots, scratch, loaded.places[1], data, row, out)
+                written = (leaves, leaves + (heavy - 1) * v.size, out + width, answered, words.root)
                 for t in range(first, last):
-                    code.forward(
-                        ahead.ctypes.data,
-                        len(ahead) // 4,
-                        leaves,
-                        weights,
-                        laid.ctypes.data,
-                        row,
-                        values,
-                        roots.ctypes.data,
-                        t,
-                        t + 1,
-                    )
-                    code.back(
-                        back.ctypes.data,
-                        len(back) // 4,
-                        values,
-                        slots,
-                        scratch,
-                        weights,
-                        laid.ctypes.data,
-                        row,
-                        seeds.ctypes.data,
-                        mine[0].ctypes.data,
-                        mine[1].ctypes.data,
-                        roots.ctypes.data,
-                        bad.ctypes.data,
-                        code.root,
-                        t,
-                    )
+                    code.forward(*given, t, t + 1)
+                    code.back(*read, *written, t)
                 sums.append(mine)
 
             spread(call, tiles, threads)
-            beyond = ~(bad.view(floats)[:rows] == 0) & (own != 0)
+            beyond = bad.view(floats)[:rows] != 0
+            if beyond.any():
+                beyond &= own != 0
             if not beyond.any():
                 break
-            own[beyond] = 0.0
+            own = np.where(beyond, 0.0, own)
             out.unsure[part] |= beyond
-        value = roots.view(floats)[:rows].astype(np.float64)
+        value = roots[:rows].astype(np.float64)
         if self.numeric == "linear":
             with np.errstate(divide="ignore"):
                 value = np.log(value)
         out.log[part] = value
-        for leaves, heavy in sums:
-            out.tables[0] += leaves.view(floats)[: len(out.tables[0])]
-            out.tables[1] += heavy.view(floats)[1 : len(out.tables[1]) + 1]
+        for each in sums:
+            found = each.view(floats)
+            out.tables[0] += found[: heavy - 1]
+            out.tables[1] += found[heavy:]

@@ -17,14 +17,16 @@ from ...ir.program.program import LEAF, PRODUCT, Layout
 from . import levels
 from .network import KINDS, Numeric, instructions, kinds_of
 
-FIELDS: dict[Numeric, dict[str, tuple[int, int]]] = {
-    "linear": {"leaf": (3, 0), "product": (1, 2), "sum": (1, 1), "weighted": (1, 3)},
-    "log": {"leaf": (3, 0), "product": (1, 1), "sum": (2, 2), "weighted": (2, 3)},
-}
-"""Words of a node on the way back, and of each of its members: slot, place of the value, weight, in this order.
 
-A leaf has its slot, its column and where its values begin.
-"""
+def fields(numeric: Numeric, by_levels: bool) -> dict[str, tuple[int, int]]:
+    """Words of a node on the way back, and of each of its members: slot, place of the value, weight, in this order.
+
+    A leaf has its slot, its column and where its values begin. Level by level a place is its slot, and is not said.
+    """
+    place = 0 if by_levels else 1
+    if numeric == "linear":
+        return {"leaf": (3, 0), "product": (1, 1 + place), "sum": (1, 1), "weighted": (1, 2 + place)}
+    return {"leaf": (3, 0), "product": (1, 1), "sum": (1 + place, 1 + place), "weighted": (1 + place, 2 + place)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +71,22 @@ def streams(layout: Layout, numeric: Numeric, by_levels: bool) -> Streams:
         places = size + int(own.sum())
         members = np.where(below < 0, layout.members, place[below])
         forward = instructions(replace(layout, slots=place, members=members))
-    back = _back(layout, below, order[::-1], place, slots, numeric)
+    back = _back(layout, below, order[::-1], place, slots, fields(numeric, by_levels))
     widest = int(np.diff(layout.offsets).max(initial=1))
     return Streams(forward, back, places, size, widest, int(slots[-1]))
 
 
 def _back(
-    layout: Layout, below: Indices, order: Indices, place: Indices, slots: Indices, numeric: Numeric
+    layout: Layout,
+    below: Indices,
+    order: Indices,
+    place: Indices,
+    slots: Indices,
+    sizes: dict[str, tuple[int, int]],
 ) -> NDArray[np.int32]:
     """Runs of nodes of one kind and arity: kind, arity and count once, then the words of each node."""
-    fields = [FIELDS[numeric][name.rstrip("2")] for name in KINDS]
     kinds, lengths = kinds_of(layout)[0][order], np.diff(layout.offsets)[order]
-    heads, words = (np.array(part)[kinds] for part in zip(*fields, strict=True))
+    heads, words = (np.array(part)[kinds] for part in zip(*(sizes[name.rstrip("2")] for name in KINDS), strict=True))
     leaf = kinds == 0
     own = heads + np.where(leaf, 0, lengths * words)
     first = np.ones(layout.nodes, dtype=bool)
@@ -105,7 +111,8 @@ def _back(
     position = (np.arange(layout.edges) - np.repeat(layout.offsets[:-1], counted))[inner]
     places = begin[node] + position * width[node]
     stream[places] = slots[below[inner]]
-    for number, value in ((1, place[below[inner]]), (2, layout.weights[inner] + 1)):  # the first weight is 1
-        has = width[node] > number
-        stream[places[has] + number] = value[has]
+    valued = width[node] > 1
+    stream[places[valued] + 1] = place[below[inner]][valued]
+    heavy = kinds_of(layout)[1][node]
+    stream[(places + width[node] - 1)[heavy]] = layout.weights[inner][heavy] + 1  # the first weight is 1
     return stream

@@ -6,6 +6,7 @@ Tiles are independent: threads take ranges of them, each with buffers of its own
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from . import loads, maps, products
 from .builder import Function
@@ -114,21 +115,30 @@ def _turned(f: Function, pc: str, turn: str, names: dict[str, str]) -> tuple[str
 def forward(f: Function, kernel: Kernel, names: dict[str, str], data: str, codes: str, soft: str, slots: str) -> None:
     """The code of a kernel that fills a buffer, from the fields of its record."""
     out, first, second = (f.at(slots, names[name]) for name in ("out", "first", "second"))
-    sizes = kernel.sizes
+    sizes, step = kernel.sizes, f.vectors.bytes
     match kernel.kind:
         case "load":
-            ahead = (f.at("%arena", names["second"]), f.at(codes, names["words"])) if sizes[2] else None
-            loads.load(f, sizes[0], sizes[1], out, f.at("%arena", data), codes, ahead, first if sizes[3] else None)
+            if sizes[2]:
+                loads.ask(f, sizes[0], sizes[1], f.at("%arena", names["second"]), f.at(codes, names["words"]))
+            table = f.at("%arena", data)
+
+            def load(out: str, codes: str, other: str) -> None:
+                loads.load(f, sizes[0], sizes[1], out, table, codes, other if sizes[3] else None)
+
+            f.each_column(load, (out, step), (codes, 4 * f.vectors.width), (first, step))
         case "fill":
             loads.fill(f, sizes[0], out, f.at("%arena", data))
         case "copy":
             loads.copy(f, sizes[0], out, f.at(soft, data))
         case "multiply":
-            products.multiply(f, sizes[0], sizes[1], out, first, second, pairs=False)
+            multiply = partial(products.multiply, f, sizes[0], sizes[1], pairs=False)
+            f.each_column(multiply, (out, step), (first, step), (second, step))
         case "pairs":
-            products.multiply(f, sizes[0], sizes[1], out, first, second, pairs=True)
+            multiply = partial(products.multiply, f, sizes[0], sizes[1], pairs=True)
+            f.each_column(multiply, (out, step), (first, step), (second, step))
         case "join":
-            products.join(f, out, slots, f.at("%words", names["words"]))
+            words = f.at("%words", names["words"])
+            f.each_column(lambda out, slots: products.join(f, out, slots, words), (out, step), (slots, step))
         case "gather":
             products.gather(f, sizes[0], out, first, f.at("%words", names["words"]))
         case "scale":

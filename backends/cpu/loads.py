@@ -24,20 +24,16 @@ def load(
     out: str,
     data: str,
     codes: str,
-    ahead: tuple[str, str] | None,
     other: str | None = None,
 ) -> None:
     """Rows of a table [count, nodes] by code, in columns of lanes; before them their statistics [count, HEAD].
 
-    With another buffer, its product with that. `ahead` are the table and the codes of the next load of this size, whose
-    lines are asked for.
+    With another buffer, its product with that.
     """
     v = f.vectors
     start = _padded(HEAD * count * v.size)
     table = f.at(data, None, offset=start)
-    if ahead is not None:
-        _ask(f, nodes, start, *ahead)
-    for c in range(v.columns):
+    for c in range(f.columns):
         index = _codes(f, codes, c)
         beside = f.integer("mul", index, f.whole(HEAD))
         statistics = [f.gather(f.at(data, None, offset=row * v.size), beside) for row in range(5)]
@@ -102,9 +98,10 @@ def _rows(
     return found
 
 
-def _ask(f: Function, nodes: int, start: int, data: str, codes: str) -> None:
-    """Asks for the lines of what another load will read."""
+def ask(f: Function, nodes: int, count: int, data: str, codes: str) -> None:
+    """Asks for the lines of what another load of this size will read."""
     v = f.vectors
+    start = _padded(HEAD * count * v.size)
     before = min(start // LINE, -(-nodes * v.size // LINE))
 
     def lane(b: str) -> None:

@@ -87,7 +87,9 @@ def plan(program: Program, vectors: Vectors) -> Plan:
 
 @dataclass(slots=True)
 class Planner:
-    """Places and records while they are made; `slots` are the offsets of the buffers of a tile."""
+    """Places and records while they are made; `slots` are the offsets of the buffers of a tile.
+
+    `far` says that the tables that are loaded are more than a cache holds."""
 
     program: Program
     vectors: Vectors
@@ -97,6 +99,7 @@ class Planner:
     places: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
     soft: dict[int, int] = field(default_factory=dict[int, int])
     softness: int = 0
+    far: bool = False
     slots: list[int] = field(default_factory=list[int])
 
     def plan(self) -> Plan:
@@ -134,11 +137,14 @@ class Planner:
         sizes = [(STATE + nodes) * ROW for nodes in self.program.buffers]
         self.slots = [int(offset) for offset in np.cumsum([0, *sizes])]
         self.softness = self._lay_densities()
-        offset = 0
+        offset = loaded = 0
         for kind, table in sorted(set(uses)):
             if kind != "density":
                 self.places[kind, table] = offset
-                offset += size_of(kind, self.program.tables[table], self.vectors)
+                size = size_of(kind, self.program.tables[table], self.vectors)
+                offset += size
+                loaded += size if kind == "load" else 0
+        self.far = loaded > FAR
         return offset
 
     def _lay_densities(self) -> int:
@@ -203,11 +209,6 @@ class Planner:
             offsets = [self.places[place[0], place[1] + turn * jump] for turn in range(count)]
         return len(set(np.diff(offsets).tolist())) <= 1
 
-    def _far(self) -> bool:
-        """Whether the tables that are loaded are more than a cache holds."""
-        places = [key for key in self.places if key[0] == "load"]
-        return sum(size_of("load", self.program.tables[table], self.vectors) for _, table in places) > FAR
-
     def _empty(self, kind: str, *sizes: int) -> list[int]:
         record = [0] * LAST
         record[0] = self.kernels.setdefault(Kernel(kind, sizes), len(self.kernels))
@@ -219,7 +220,7 @@ class Planner:
         lanes = self.vectors.lanes * 4
         match operation:
             case Load(_, table, column):
-                record = self._empty("load", nodes, self.program.tables[table][0], int(self._far()), 0)
+                record = self._empty("load", nodes, self.program.tables[table][0], int(self.far), 0)
                 record[5] = column * lanes
             case Fill():
                 record = self._empty("fill", nodes)

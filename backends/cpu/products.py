@@ -14,7 +14,7 @@ def multiply(f: Function, first: int, second: int, out: str, a: str, b: str, pai
     """The product of two buffers, elementwise or of all pairs; one of a single node stands in every node."""
     v = f.vectors
     xs, ys, target = values(f, a), values(f, b), values(f, out)
-    for c in range(v.columns):
+    for c in range(f.columns):
         left, right = state(f, a, c), state(f, b, c)
 
         def put_value(x: str, y: str, place: str, found: Range, c: int = c) -> Range:
@@ -131,7 +131,7 @@ def join(f: Function, out: str, slots: str, parts: str) -> None:
     """Buffers end to end under one exponent: the words are how many parts, then for each its slot and its nodes."""
     v = f.vectors
     count = f.word(parts, "i64")
-    for c in range(v.columns):
+    for c in range(f.columns):
 
         def part(i: str) -> tuple[str, str]:
             words = f.at(parts, i, 16, 8)

@@ -66,7 +66,6 @@ _LATER = frozenset(
         "divide",
         "normalize",
         "differentiate",
-        "equal",
         "flows",
         "decode",
         "posterior",

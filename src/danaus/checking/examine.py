@@ -30,6 +30,7 @@ class _Demanded:
     status: str
     line: int
     diagnostic: Diagnostic | None
+    tested: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -71,7 +72,8 @@ def _examine(spec: Spec, required: Sequence[str], found: _Found) -> None:
             found.demanded.append(_Demanded("required", f"{name} is {wanted}", result.status, line, diagnostic))
     for verdict in judge(spec):
         name = squeezed(_stretch(verdict.span))
-        found.demanded.append(_Demanded("assert", name, verdict.status, verdict.span.line, verdict.diagnostic))
+        demanded = _Demanded("assert", name, verdict.status, verdict.span.line, verdict.diagnostic, verdict.tested)
+        found.demanded.append(demanded)
     found.diagnostics += [demand.diagnostic for demand in found.demanded if demand.diagnostic is not None]
     for query in spec.queries.values():
         try:
@@ -98,6 +100,7 @@ def _report(file: str, found: _Found) -> Report:
                 demand.status,
                 demand.line,
                 None if demand.diagnostic is None else position[id(demand.diagnostic)],
+                demand.tested,
             )
             for demand in found.demanded
         ),

@@ -5,7 +5,7 @@ Nothing here imports numpy or the compiler, so that a run whose answers are all 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -57,6 +57,7 @@ class Demand:
     status: str
     line: int
     finding: int | None  # its position among the file's findings
+    tested: Sequence[str] = ()  # what proofs by identity testing rest on
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class Report:
             "file": self.file,
             "findings": [_plain_finding(found) for found in self.findings],
             "circuits": self.circuits,
-            "demands": [[found.kind, found.name, found.status, found.line, found.finding] for found in self.demands],
+            "demands": [_plain_demand(found) for found in self.demands],
         }
 
     @staticmethod
@@ -104,6 +105,10 @@ def status(findings: list[Finding]) -> int:
     if not errors:
         return 0
     return 1 if all(is_demand(found) for found in errors) else 2
+
+
+def _plain_demand(found: Demand) -> list[object]:
+    return [found.kind, found.name, found.status, found.line, found.finding, list(found.tested)]
 
 
 def _plain_finding(found: Finding) -> Plain:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from ..outcome import Outcome
-from ..report import Plain, Report
+from ..report import Demand, Plain, Report
 
 
 def array(outcome: Outcome) -> str:
@@ -31,5 +31,11 @@ def _file(outcome: Outcome, number: int, report: Report) -> Plain:
         "file": report.file,
         "diagnostics": diagnostics,
         "circuits": report.circuits,
-        "asserts": [{"line": demand.line, "status": demand.status} for demand in report.assertions],
+        "asserts": [_assert(demand) for demand in report.assertions],
     }
+
+
+def _assert(demand: Demand) -> Plain:
+    """An assertion; beside proofs by identity testing, what they rest on."""
+    plain: Plain = {"line": demand.line, "status": demand.status}
+    return {**plain, "tested": list(demand.tested)} if demand.tested else plain

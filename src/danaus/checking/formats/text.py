@@ -19,10 +19,15 @@ def text(outcome: Outcome) -> str:
         findings = enumerate(report.findings)
         lines += [found.text for position, found in findings if not outcome.known(number, position)]
         if tables and report.circuits:
-            lines += [report.file, *_table(report)]
+            lines += [report.file, *_table(report), *_tested(report)]
     lines += outcome.mended_lines
     lines.append(outcome.summary)
     return "\n".join(lines) + "\n"
+
+
+def _tested(report: Report) -> list[str]:
+    """What proofs of equality rest on."""
+    return [f"  line {demand.line}: {said}" for demand in report.assertions for said in demand.tested]
 
 
 def _table(report: Report) -> list[str]:
