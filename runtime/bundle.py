@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -126,12 +126,11 @@ def files_of(bundle: Bundle | Several) -> dict[str, bytes]:
     else:
         arrays = {}
         names: dict[_Content, str] = {}
-        circuits: dict[str, dict[str, Any]] = {}
+        circuits: list[dict[str, Any]] = []
         for (name, each), folder in zip(bundle.circuits.items(), _folders(bundle.circuits), strict=True):
             said, own = _written(each, f"{folder}/", files)
-            circuits[name] = {**said, "arrays": _shared(own, folder, arrays, names)}
-        order = list(circuits)  # keys are sorted when they are written
-        about = {"format": SEVERAL, "order": order, "circuits": circuits, "asked": _written_asked(bundle.asked)}
+            circuits.append({"name": name, **said, "arrays": _shared(own, folder, arrays, names)})
+        about = {"format": SEVERAL, "circuits": circuits, "asked": _written_asked(bundle.asked)}
     files[PARAMETERS] = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
     manifest: dict[str, Any] = {
         "danaus": danaus_version(),
@@ -207,8 +206,8 @@ def _shared(
     return called
 
 
-def _written_asked(asked: Mapping[str, Asked]) -> dict[str, Any]:
-    return {name: [each.kind, each.circuit, each.variable, each.order] for name, each in asked.items()}
+def _written_asked(asked: Mapping[str, Asked]) -> list[dict[str, Any]]:
+    return [{"name": name, **asdict(each)} for name, each in asked.items()]
 
 
 def _written_walks(

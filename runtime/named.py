@@ -20,7 +20,8 @@ class Named(torch.nn.Module, Generic[Model]):
 
     def __init__(self, models: Mapping[str, Model], queries: Mapping[str, Asked]) -> None:
         super().__init__()
-        self.circuits = torch.nn.ModuleDict(models)
+        self.circuits = torch.nn.ModuleDict()
+        self.circuits._modules.update(models)  # its own way in refuses circuits with names such as "keys"
         self.queries = dict(queries)
 
     def __getitem__(self, name: str) -> Model:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -73,13 +73,12 @@ def _read(package: Package, manifest: Mapping[str, Any]) -> Bundle | Several:
     arrays = load(content(manifest["parameters"]))
     if manifest["format"] == FORMAT:
         only = _bundle(manifest, arrays, content)
-        return replace(only, asked=_read_asked(manifest.get("asked", {}), {only.name: only}))
+        return replace(only, asked=_read_asked(manifest.get("asked", []), {only.name: only}))
     circuits: dict[str, Bundle] = {}
-    assert sorted(manifest["order"]) == sorted(manifest["circuits"])
-    for name in manifest["order"]:
-        each = manifest["circuits"][name]
+    for each in manifest["circuits"]:
         own = {called: arrays[stored] for called, stored in each["arrays"].items()}
-        circuits[str(name)] = _bundle(each, own, content)
+        circuits[str(each["name"])] = _bundle(each, own, content)
+    assert len(circuits) == len(manifest["circuits"]) > 0
     return Several(circuits, _read_asked(manifest["asked"], circuits))
 
 
@@ -127,13 +126,15 @@ def _bundle(manifest: Mapping[str, Any], arrays: Mapping[str, Array], content: C
     return bundle
 
 
-def _read_asked(data: Mapping[str, Any], circuits: Mapping[str, Bundle]) -> dict[str, Asked]:
+def _read_asked(data: Sequence[Mapping[str, Any]], circuits: Mapping[str, Bundle]) -> dict[str, Asked]:
     """The queries by name: each of a circuit that is there, of a kind that it answers."""
     asked: dict[str, Asked] = {}
-    for name, (kind, circuit, variable, order) in data.items():
-        assert kind in circuits[circuit].queries and isinstance(order, int)
-        assert kind != "moment" or variable in [each.name for each in circuits[circuit].variables]
-        asked[str(name)] = Asked(str(kind), str(circuit), str(variable), order)
+    for each in data:
+        of = Asked(each["kind"], each["circuit"], each["variable"], each["order"])
+        circuit = circuits[of.circuit]
+        assert of.kind in circuit.queries and isinstance(of.order, int)
+        assert of.kind != "moment" or of.variable in [variable.name for variable in circuit.variables]
+        asked[str(each["name"])] = of
     return asked
 
 
