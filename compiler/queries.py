@@ -104,7 +104,7 @@ def answer(query: Query, data: Data | None = None, seed: int = 0, count: int = 1
         case "count":
             return Answer(number=model_count(circuit))
         case "moment":
-            return Answer(number=ask.moment(circuit, query.variables[0][0], _order(query)))
+            return Answer(number=ask.moment(circuit, query.variables[0][0], order_of(query)))
         case "hamming":
             return Answer(ones_columns(ask.hamming(circuit)))
         case _:
@@ -130,7 +130,11 @@ def model_count(circuit: Circuit, weights: Mapping[Variable, Value] | None = Non
     return ask.count(smooth(circuit), weights)
 
 
-def _order(query: Query) -> int:
+def order_of(query: Query) -> int:
+    """The order of a moment.
+
+    Raises: DanausError `wrong-number`.
+    """
     order = query.numbers[0]
     if order != int(order) or order < 0:
         raise error("wrong-number", f"the moment {order:g} is no natural number", query.span)

@@ -70,45 +70,26 @@ def contract(
         put(f, out, LARGEST, c, first.largest)
         put(f, out, LEAST, c, first.least)
         f.store(first.nonzero, f.at(out, None, offset=NONZERO * ROW + c * v.bytes), v.ints)
-    for c in range(0, v.columns, group):
-        befores = [state(f, source, c + g) for g in range(group)]
+    scales = [state(f, source, c).scale for c in range(v.columns)]
 
-        def block(i: str, c: int = c, befores: list[State] = befores) -> None:
-            x = f.at(f.at(xs, i, read[0] * ROW), c, v.bytes)
-            y = f.at(f.at(ys, i, write[0] * ROW), c, v.bytes)
-            w = table if shared else f.at(table, i, rows * columns * v.size)
-            offset = 0
-            row = 0
-            for size, count in row_blocks(rows, v):
+    def block(i: str) -> None:
+        w = table if shared else f.at(table, i, rows * columns * v.size)
+        offset = row = 0
+        for size, count in row_blocks(rows, v):
 
-                def rows_of(n: str, size: int = size, offset: int = offset, row: int = row) -> None:
-                    weights = f.at(w, n, size * columns * v.size, offset)
+            def rows_of(n: str, size: int = size, offset: int = offset, row: int = row) -> None:
+                weights = f.at(w, n, size * columns * v.size, offset)
+                for c in range(0, v.columns, group):  # the weights stay in cache from one group of lanes to the next
+                    x = f.at(f.at(xs, i, read[0] * ROW), c, v.bytes)
+                    y = f.at(f.at(ys, i, write[0] * ROW), c, v.bytes)
                     place = f.at(y, n, size * write[1] * ROW, row * write[1] * ROW)
-                    ranges = [
-                        Range(
-                            get(f, out, LARGEST, c + g),
-                            get(f, out, LEAST, c + g),
-                            f.load(f.at(out, None, offset=NONZERO * ROW + (c + g) * v.bytes), v.ints),
-                        )
-                        for g in range(group)
-                    ]
+                    _rows(f, weights, x, place, columns, size, (read[1], write[1]), out, c, scales[c : c + group])
 
-                    def store(r: int, g: int, value: str) -> None:
-                        value = f.multiply(value, befores[g].scale)
-                        ranges[g] = ranges[g].with_value(f, value)
-                        f.store(value, f.at(place, None, offset=r * write[1] * ROW + g * v.bytes))
+            f.loop(count, rows_of)
+            offset += count * size * columns * v.size
+            row += count * size
 
-                    register_block(f, weights, x, columns, size, group, read[1] * ROW, store)
-                    for g in range(group):
-                        put(f, out, LARGEST, c + g, ranges[g].largest)
-                        put(f, out, LEAST, c + g, ranges[g].least)
-                        f.store(ranges[g].nonzero, f.at(out, None, offset=NONZERO * ROW + (c + g) * v.bytes), v.ints)
-
-                f.loop(count, rows_of)
-                offset += count * size * columns * v.size
-                row += count * size
-
-        f.loop(blocks, block)
+    f.loop(blocks, block)
     for c in range(v.columns):
         found = Range(
             get(f, out, LARGEST, c),
@@ -116,6 +97,41 @@ def contract(
             f.load(f.at(out, None, offset=NONZERO * ROW + c * v.bytes), v.ints),
         )
         _close_map(f, out, c, found, state(f, source, c), columns, data)
+
+
+def _rows(
+    f: Function,
+    weights: str,
+    x: str,
+    place: str,
+    columns: int,
+    size: int,
+    strides: tuple[int, int],
+    out: str,
+    c: int,
+    scales: list[str],
+) -> None:
+    """One register block, stored with the range of what it holds."""
+    v = f.vectors
+    ranges = [
+        Range(
+            get(f, out, LARGEST, c + g),
+            get(f, out, LEAST, c + g),
+            f.load(f.at(out, None, offset=NONZERO * ROW + (c + g) * v.bytes), v.ints),
+        )
+        for g in range(len(scales))
+    ]
+
+    def store(r: int, g: int, value: str) -> None:
+        value = f.multiply(value, scales[g])
+        ranges[g] = ranges[g].with_value(f, value)
+        f.store(value, f.at(place, None, offset=r * strides[1] * ROW + g * v.bytes))
+
+    register_block(f, weights, x, columns, size, len(scales), strides[0] * ROW, store)
+    for g, found in enumerate(ranges):
+        put(f, out, LARGEST, c + g, found.largest)
+        put(f, out, LEAST, c + g, found.least)
+        f.store(found.nonzero, f.at(out, None, offset=NONZERO * ROW + (c + g) * v.bytes), v.ints)
 
 
 def row_blocks(rows: int, vectors: Vectors) -> list[tuple[int, int]]:

@@ -26,6 +26,7 @@ from ...ir.query.sample import (
 from .questions import Bools, Questions
 
 _AT_ONCE = 1 << 16
+_PARTS = ("nodes", "rows", "ids")
 
 
 def sample(questions: Questions, count: int, seed: int) -> Floats:
@@ -74,30 +75,39 @@ def _draw(
         masses = np.exp(terms - terms.max(axis=1, keepdims=True)) if log else terms
         return inverse_cdf(masses, source.uniform(reached, number))
 
+    finite: list[tuple[Met, Reached]] = []
     for met in descend(found, places, questions.sites, rule):
         if met.column >= len(questions.variables):
             continue
         some = np.flatnonzero(~observed[met.reached.rows, met.column])
-        if len(some):
-            reached = met.reached.part(some)
-            out[names[reached.rows], met.column] = _value(questions, found, met, reached, source)
+        reached = met.reached.part(some)
+        if not len(some):
+            continue
+        if isinstance(met.step, Density):
+            values = drawn(questions.densities[met.step.source], reached, questions.numbers, source)
+            out[names[reached.rows], met.column] = values
+        else:
+            finite.append((met, reached))
+    if finite:  # one call of the generator for all
+        together = Reached(*(np.concatenate([getattr(each, part) for _, each in finite]) for part in _PARTS))
+        levels = np.split(source.uniform(together, 0), np.cumsum([len(each.rows) for _, each in finite])[:-1])
+        for (met, reached), level in zip(finite, levels, strict=True):
+            first = first_value(questions.variables[met.column].domain)
+            out[names[reached.rows], met.column] = first + inverse_cdf(_masses(found, met, reached), level)
     for number, position in enumerate(questions.free):
         rows = np.flatnonzero(~observed[:, position])
         missing = Reached(np.zeros_like(rows), rows, np.full_like(rows, questions.nodes + number))
         out[names[rows], position] = uniformly(questions.variables[position], missing, source)
 
 
-def _value(questions: Questions, found: Filled, met: Met, reached: Reached, source: Source) -> Floats:
-    """A value for each input node that is reached."""
+def _masses(found: Filled, met: Met, reached: Reached) -> Floats:
+    """The mass of each value in the input nodes that are reached, [reached, values]."""
     match met.step:
-        case Density(source=own):
-            return drawn(questions.densities[own], reached, questions.numbers, source)
         case Load(table=table):
-            masses = found.tabled.turned(table, False)[reached.nodes, :-1]
+            return found.tabled.turned(table, False)[reached.nodes, :-1]
         case Network(layout=layout, leaves=leaves):
             starts = found.tabled.program.layouts[layout].leaf_offsets[reached.nodes]
             size = found.tabled.program.columns[met.column]
-            masses = found.tabled.tables[leaves][starts[:, None] + np.arange(size)]
-    variable = questions.variables[met.column]
-    chosen = inverse_cdf(masses, source.uniform(reached, 0))
-    return first_value(variable.domain) + chosen.astype(np.float64)
+            return np.asarray(found.tabled.tables[leaves][starts[:, None] + np.arange(size)])
+        case _:
+            raise AssertionError("an input on an infinite domain has no table")

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .arguments import wants, wants_circuit
 from .compiler import driver, queries
+from .compiler.equality import equal as are_equal
 from .compiler.judge import Verdict, judge
 from .compiler.needs import require
 from .compiler.operators.operands import variable_of, variables_of
@@ -39,6 +40,7 @@ from .ir.evaluate import evaluate as evaluate_over
 from .ir.expression import Value
 from .ir.semirings import Semiring
 from .ir.span import caller
+from .steering import steer
 
 Floats = NDArray[np.float64]
 
@@ -150,6 +152,23 @@ def compatible(first: Circuit, second: Circuit) -> Result:
     wants_circuit(first)
     wants_circuit(second)
     return are_compatible(first, second)
+
+
+def equal(first: Circuit, second: Circuit) -> Result:
+    """Whether two circuits are one function of the union of their variables: proved, or refuted with an assignment.
+
+    A proof is by identity testing, and its `reason` says the degree and the error probability, below 1e-9; at the
+    assignment of a refutation the values certainly differ.
+
+    >>> p = parse("var x : bool; circuit p { return bernoulli(x, [0.3]) }").circuit
+    >>> equal(p, p).status
+    'proved'
+
+    Raises: DanausError `two-domains` where variables of one name differ in their domains.
+    """
+    wants_circuit(first)
+    wants_circuit(second)
+    return are_equal(first, second)
 
 
 def marginally_deterministic(
@@ -406,6 +425,7 @@ __all__ = [
     "compile",
     "conditional",
     "count",
+    "equal",
     "evaluate",
     "fit",
     "hamming",
@@ -422,4 +442,5 @@ __all__ = [
     "partition",
     "sample",
     "save",
+    "steer",
 ]

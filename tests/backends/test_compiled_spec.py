@@ -24,6 +24,8 @@ SPEC = dn.parse(
     query total = partition(p)
     query rows = sample(q)
     query ones = hamming(q)
+    query mean = moment(p, y, 1)
+    query many = count(q)
     """
 )
 P = SPEC.circuits["p"]
@@ -39,12 +41,22 @@ def test_queries_by_name() -> None:
     np.testing.assert_allclose(model.run("best", GAPS).values, dn.map(P, GAPS).values)
     np.testing.assert_allclose(model.run("total"), 0, atol=1e-15)
     np.testing.assert_array_equal(model.run("rows", 5, seed=2), dn.sample(SPEC.circuits["q"], 5, seed=2))
+    np.testing.assert_allclose(model.run("ones"), np.log([0.75, 0.25]))
+    np.testing.assert_allclose(model.run("mean"), dn.moment(P, "y", 1))
+    np.testing.assert_allclose(model.run("p.posterior", X).sum(2), 1)
+    assert model.run("p.decode", X).values.shape == (2, 2)
     np.testing.assert_allclose(model.run("q.likelihood", [[1]]), np.log([0.25]))
 
 
 @pytest.mark.parametrize(
     ("name", "code"),
-    [("al", "unknown-query"), ("p.hamming", "unknown-query"), ("ones", "not-yet"), ("", "unknown-query")],
+    [
+        ("al", "unknown-query"),
+        ("p.hamming", "wrong-domain"),
+        ("p.moment", "unknown-query"),
+        ("many", "not-yet"),
+        ("", "unknown-query"),
+    ],
 )
 def test_what_is_no_query(name: str, code: str) -> None:
     model = dn.compile(SPEC)
