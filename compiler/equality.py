@@ -32,9 +32,9 @@ _known: WeakKeyDictionary[Circuit, WeakKeyDictionary[Circuit, Result]] = WeakKey
 def equal(first: Circuit, second: Circuit) -> Result:
     """Whether two circuits are one function of the union of their variables, for their current values.
 
-    On finite domains, smooth and decomposable circuits are compared as polynomials in the indicators of their variables'
-    values; where they differ, a search variable by variable finds an assignment. All others are compared as polynomials
-    in their inputs, which can only prove, and at 64 drawn assignments, in bounds, which can only refute.
+    On finite domains, smooth and decomposable circuits are compared as polynomials in the indicators of the values of
+    their variables; where they differ, a search variable by variable finds an assignment. All others are compared as
+    polynomials in their inputs, which can only prove, and at 64 drawn assignments, in bounds, which can only refute.
 
     Raises: DanausError `two-domains` where variables of one name differ in their domains.
     """

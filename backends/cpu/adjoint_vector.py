@@ -116,7 +116,7 @@ class AdjointVector:
         joins = any(kernel.kind == "pull join" for kernel in self.plan.kernels)
         strict = joins and not all(tables[table].min(initial=1.0) > 0 for table in self.wanted)
         shapes = [table.shape for table in tables]
-        offsets = np.cumsum([0, *(8 * prod(shape) for shape in shapes[:-1])], dtype=np.int64)
+        offsets = np.cumsum([0, *(8 * prod(shape) for shape in shapes[:-1])], dtype=np.int64)[: len(shapes)]
         self.loaded = Loaded(place, exact, exponents, shapes, offsets, strict)
         return True
 

@@ -173,8 +173,8 @@ class Planner:
             record, following = self.record(step, width), self.record(shifted(step, column, jump), width)
             record[FIELDS.index("data_step")] = following[data] - record[data]
             record[FIELDS.index("column_step")] = following[column_field] - record[column_field]
-            other = _multiplied(step, width, body[place + 1]) if place + 1 < len(body) else None
-            self.records.append(record if other is None else self._times(record, other))
+            other = self._in_place(body, place)
+            self.records.append(record if other is None else self.times(record, other))
             place += 1 if other is None else 2
         back = self._empty("repeat")
         back[1], back[2] = loop.count, (len(self.records) - length) * RECORD
@@ -185,12 +185,19 @@ class Planner:
         place = 0
         while place < len(line):
             step, width = line[place]
-            other = _multiplied(step, width, line[place + 1]) if place + 1 < len(line) else None
+            other = self._in_place(line, place)
             record = self.record(step, width)
-            self.records.append(record if other is None else self._times(record, other))
+            self.records.append(record if other is None else self.times(record, other))
             place += 1 if other is None else 2
 
-    def _times(self, record: list[int], other: int) -> list[int]:
+    def _in_place(self, line: Sequence[tuple[Step, Width]], place: int) -> int | None:
+        """The buffer by which a load is multiplied by the operation after it, in its own buffer."""
+        step, width = line[place]
+        if place + 1 == len(line) or line[place + 1][0].out != step.out:
+            return None
+        return multiplied(step, width, line[place + 1])
+
+    def times(self, record: list[int], other: int) -> list[int]:
         """A load whose numbers are multiplied by another buffer on their way."""
         kernel = list(self.kernels)[record[0]]
         fused = Kernel(kernel.kind, (*kernel.sizes[:-1], 1))
@@ -261,11 +268,11 @@ class Planner:
         return offset
 
 
-def _multiplied(step: Step, width: Width, after: tuple[Step, Width]) -> int | None:
-    """The buffer by which the operation after a load multiplies it in its place, node by node; None where none does."""
+def multiplied(step: Step, width: Width, after: tuple[Step, Width]) -> int | None:
+    """The buffer by which the operation after a load multiplies it, node by node; None where it does not."""
     following, (nodes, below) = after
     match step, following:
-        case Load(out=out), Multiply(out=same, factors=(a, b)) if same == out and {a, b} != {out} and out in (a, b):
+        case Load(out=out), Multiply(factors=(a, b)) if {a, b} != {out} and out in (a, b):
             return (b if a == out else a) if below == (nodes, nodes) else None
         case _:
             return None

@@ -4,6 +4,7 @@ What a user calls enters through here, under the names of the language, and beco
 Follow a call from `variables` to `inputs`, `forms` and `maps`, and to `circuit`, where parameters get their values.
 """
 
+from .automata import automaton, dfa, keywords, over_tokens, regex
 from .block import Block
 from .circuit import Circuit
 from .forms import concat, gather, product, sum
@@ -22,6 +23,7 @@ __all__ = [
     "Int",
     "Real",
     "Variables",
+    "automaton",
     "bernoulli",
     "binomial",
     "block_diagonal",
@@ -31,6 +33,7 @@ __all__ = [
     "concat",
     "const",
     "dense",
+    "dfa",
     "diagonal",
     "discretized_logistic",
     "gather",
@@ -40,8 +43,10 @@ __all__ = [
     "index",
     "indicator",
     "kron",
+    "keywords",
     "mixture",
     "monarch",
+    "over_tokens",
     "param",
     "permute",
     "poisson",
@@ -50,6 +55,7 @@ __all__ = [
     "quad_graph",
     "quad_tree",
     "rat",
+    "regex",
     "sparse",
     "sum",
     "table",

@@ -40,6 +40,7 @@ from .ir.evaluate import evaluate as evaluate_over
 from .ir.expression import Value
 from .ir.semirings import Semiring
 from .ir.span import caller
+from .steering import steer
 
 Floats = NDArray[np.float64]
 
@@ -154,7 +155,7 @@ def compatible(first: Circuit, second: Circuit) -> Result:
 
 
 def equal(first: Circuit, second: Circuit) -> Result:
-    """Whether two circuits are one function of the union of their variables: proved, refuted with an assignment, or not.
+    """Whether two circuits are one function of the union of their variables: proved, or refuted with an assignment.
 
     A proof is by identity testing, and its `reason` says the degree and the error probability, below 1e-9; at the
     assignment of a refutation the values certainly differ.
@@ -441,4 +442,5 @@ __all__ = [
     "partition",
     "sample",
     "save",
+    "steer",
 ]

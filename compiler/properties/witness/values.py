@@ -59,7 +59,7 @@ class NegativeAt:
 
 @dataclass(frozen=True, slots=True)
 class DifferentValues:
-    """Refutes equal: an assignment of the variables of both circuits, and their values there, which certainly differ."""
+    """Refutes equal: an assignment of the variables of both circuits, and the values there, which certainly differ."""
 
     assignment: Assignment
     first: float

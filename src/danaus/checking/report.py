@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Plain = dict[str, Any]
-Kind = Literal["assert", "required"]
+Kind = Literal["assert", "required", "verified"]
 Format = Literal["text", "json", "sarif", "junit", "github"]
 
 
@@ -50,7 +50,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """An assertion, or a property required of a circuit: its status, and the finding where it fails."""
+    """An assertion, a required property, or the law of a product: its status, and the finding where it fails."""
 
     kind: Kind
     name: str
@@ -73,6 +73,11 @@ class Report:
     def assertions(self) -> list[Demand]:
         """The file's own assertions, in order."""
         return [demand for demand in self.demands if demand.kind == "assert"]
+
+    @property
+    def verified(self) -> list[Demand]:
+        """The products that were verified."""
+        return [demand for demand in self.demands if demand.kind == "verified"]
 
     def to_plain(self) -> Plain:
         """The report as JSON holds it."""

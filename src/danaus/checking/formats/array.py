@@ -27,12 +27,18 @@ def _file(outcome: Outcome, number: int, report: Report) -> Plain:
         if outcome.compared is not None:
             plain["baseline"] = "known" if outcome.known(number, position) else "new"
         diagnostics.append(plain)
-    return {
+    plain_report: Plain = {
         "file": report.file,
         "diagnostics": diagnostics,
         "circuits": report.circuits,
         "asserts": [_assert(demand) for demand in report.assertions],
     }
+    if report.verified:
+        plain_report["verified"] = [
+            {"name": demand.name, "line": demand.line, "status": demand.status, "tested": list(demand.tested)}
+            for demand in report.verified
+        ]
+    return plain_report
 
 
 def _assert(demand: Demand) -> Plain:

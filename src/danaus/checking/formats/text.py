@@ -26,8 +26,9 @@ def text(outcome: Outcome) -> str:
 
 
 def _tested(report: Report) -> list[str]:
-    """What proofs of equality rest on."""
-    return [f"  line {demand.line}: {said}" for demand in report.assertions for said in demand.tested]
+    """What proofs of equality rest on, and what came of the products that were verified."""
+    lines = [f"  line {demand.line}: {said}" for demand in report.assertions for said in demand.tested]
+    return lines + [f"  {demand.name}: {said}" for demand in report.verified for said in demand.tested]
 
 
 def _table(report: Report) -> list[str]:
