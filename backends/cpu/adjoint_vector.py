@@ -24,6 +24,7 @@ from .adjoint_plan import AdjointPlan, adjoint_plan
 from .batch import INTEGER, POINTER, Bytes, Codes, Make, buffers, copied, spread, tiled
 from .builder import module
 from .driver import CACHE, together
+from .kept import Kept
 from .machine import Library, Target, compiled, host
 from .packed import Exactly, Packing, Unpacking
 from .pulls import ANSWERS
@@ -85,6 +86,7 @@ class AdjointVector:
     packing: Packing = field(init=False)
     unpacking: Unpacking = field(init=False)
     heads: dict[tuple[str, int], int] = field(init=False)
+    derivatives: Kept = field(init=False)
     spare: list[Bytes] = field(init=False, default_factory=list[Bytes])
 
     def __post_init__(self) -> None:
@@ -98,6 +100,7 @@ class AdjointVector:
         self.function = self.library.call("adjoint", *kinds)
         self.records, self.words = copied(self.plan.records), copied(self.plan.words)
         shapes = self.program.tables
+        self.derivatives = Kept(lambda: np.zeros(self._numbers()))
         self.packing = Packing(self.plan, shapes, self.by_node, self.vectors, self.target)
         self.unpacking = Unpacking(self.plan, shapes, self.by_node, self.vectors, self.target)
         self.heads = {(entry.kind, entry.table): entry.offset for entry in self.plan.entries}
@@ -136,7 +139,7 @@ class AdjointVector:
         out = Derived(
             np.empty(rows),
             np.zeros(rows, dtype=bool),
-            _zeros(loaded.shapes, loaded.offsets),
+            _zeros(self.derivatives.take(), loaded.shapes, loaded.offsets),
             {source: np.zeros(values.shape) for source, values in densities.items()},
         )
         step = FOLDED * max(1, threads) * self.vectors.lanes
@@ -228,6 +231,10 @@ class AdjointVector:
             own_flows = flowing[:, first : first + nodes].transpose(1, 0, 2).reshape(nodes, -1)
             out.densities[source][:, part] = own_flows[:, :rows]
 
+    def _numbers(self) -> int:
+        """How many numbers the tables have as they come."""
+        return sum(map(prod, self.loaded.shapes))
+
     def _sums(self) -> Bytes:
         """Zeros to sum in: those of an earlier call, or new ones."""
         try:
@@ -252,9 +259,9 @@ class AdjointVector:
             tables[table] += found
 
 
-def _zeros(shapes: Sequence[tuple[int, ...]], offsets: NDArray[np.int64]) -> list[Floats]:
+def _zeros(flat: Floats, shapes: Sequence[tuple[int, ...]], offsets: NDArray[np.int64]) -> list[Floats]:
     """Zeros in shapes, in one piece of memory, at offsets in bytes."""
-    flat = np.zeros(sum(map(prod, shapes)))
+    flat.fill(0.0)
     starts = (offsets // flat.itemsize).tolist()
     return [flat[first : first + prod(shape)].reshape(shape) for first, shape in zip(starts, shapes, strict=True)]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from . import arena
 from .adjoint_plan import AdjointPlan
 from .batch import INTEGER, POINTER, Bytes
 from .builder import module
+from .kept import Kept
 from .machine import Library, Target, compiled, compiled_meanwhile
 from .packing import PACK_FIELDS, UNPACK_FIELDS, pack, pack_kernel, unpack, unpack_kernel
 from .plan import Kernel, Plan
@@ -46,11 +46,12 @@ class Packing:
     function: Callable[..., Any] = field(init=False)
     records: Any = field(init=False)
     tables: Any = field(init=False)
-    given: list[Bytes] = field(init=False, default_factory=list[Bytes])
+    arenas: Kept = field(init=False)
     last: Sequence[Floats] | None = field(init=False, default=None)
     addresses: Any = field(init=False)
 
     def __post_init__(self) -> None:
+        self.arenas = Kept(lambda: arena.aligned(self.plan.arena))
         kernels: dict[Kernel, int] = {}
         places = {(entry.kind, entry.table): entry.offset for entry in self.plan.entries}
         rows = [
@@ -75,7 +76,7 @@ class Packing:
     def fill(self, tables: Sequence[Floats], exactly: Exactly) -> tuple[Bytes, frozenset[int]] | None:
         """A new arena of the tables, and those that arena.py has written; None where one has numbers that no engine
         for non-negative numbers holds."""
-        place = self._place()
+        place = self.arenas.take()
         bad = sorted(set(self.tables[self._packed(tables, place)].tolist()))
         if bad:
             found = dict(zip(bad, exactly(bad), strict=True))
@@ -96,24 +97,6 @@ class Packing:
         flags = np.zeros(len(records), dtype=np.uint8)
         self.function(records.ctypes.data, len(records), place.ctypes.data, flags.ctypes.data)
         return flags != 0
-
-    def _place(self) -> Bytes:
-        """An arena: one that was given before, where nobody holds it any more, since new memory costs as much as what
-        is written there; else a new one."""
-        for position in range(len(self.given)):
-            if _references(self.given, position) == _UNUSED:
-                return self.given[position]
-        self.given = [*self.given[-1:], arena.aligned(self.plan.arena)]
-        return self.given[-1]
-
-
-def _references(held: Sequence[Bytes], position: int) -> int:
-    """How many hold an entry of a list, as this way of asking counts them."""
-    return getrefcount(held[position])
-
-
-_UNUSED = _references([np.zeros(1, dtype=np.uint8)], 0)
-"""What it counts for an entry that only the list holds."""
 
 
 @dataclass(slots=True)
