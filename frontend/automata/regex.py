@@ -263,7 +263,9 @@ def _sequence(parts: Sequence[_Fragment], symbols: int) -> _Fragment:
 
 
 def _automaton(built: _Fragment, symbols: int) -> Automaton:
-    labels, columns = classes(built.symbols) if len(built.first) else (np.zeros(symbols, dtype=np.int64), np.zeros(1, int))
+    labels, columns = (
+        classes(built.symbols) if len(built.first) else (np.zeros(symbols, dtype=np.int64), np.zeros(1, int))
+    )
     count = len(built.first)
     # A first position of its own, where nothing has been read, which all first positions follow.
     follow = np.zeros((count + 1, count + 1), dtype=np.float32)

@@ -36,7 +36,10 @@ def over_tokens(automaton: Automaton, vocabulary: Sequence[str | bytes], symbols
     dead = automaton.states
     unknown = automaton.moves.shape[1]
     spelt = [
-        [int(automaton.labels[code]) if 0 <= (code := _code(part, letters.places)) < letters.size else unknown for part in token]
+        [
+            int(automaton.labels[code]) if 0 <= (code := _code(part, letters.places)) < letters.size else unknown
+            for part in token
+        ]
         for token in vocabulary
     ]
     longest = max(map(len, spelt))

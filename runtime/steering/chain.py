@@ -105,7 +105,9 @@ def _ordered(circuit: Circuit, steps: list[Step], order: Sequence[Variable] | No
     """The steps, with a step that passes on for each variable of the order that the circuit does not have."""
     for step in steps:
         if not isinstance(step.variable.domain, FiniteDomain):
-            raise error("wrong-domain", f'"{step.variable}" is {step.variable.domain}; tokens are of finitely many values')
+            raise error(
+                "wrong-domain", f'"{step.variable}" is {step.variable.domain}; tokens are of finitely many values'
+            )
     if order is None:
         return steps
     waiting = list(reversed(steps))
@@ -135,7 +137,9 @@ def table(step: Step, numbers: Numbers) -> Floats:
     if step.letters is None:
         return np.ones((1, step.variable.domain.size))
     letters = step.letters
-    values = numbers.inputs(letters.family, letters.variable, letters.parameters, domain_values(letters.variable), LINEAR)
+    values = numbers.inputs(
+        letters.family, letters.variable, letters.parameters, domain_values(letters.variable), LINEAR
+    )
     return np.asarray(values, dtype=np.float64)
 
 

@@ -77,7 +77,9 @@ def _grouped(joint: Joint, prefixes: Prefixes, message: Tensor, meets: Tensor) -
     largest = mixed.amax(dim=(0, 2))
     mixed = (mixed / torch.where(largest > 0, largest, 1.0)[None, :, None]).to(dtype)
     largest_group = max(joint.letters.groups, key=lambda group: len(group[1]))[0]
-    out = joint.emission @ mixed[:, :, largest_group]  # of all values: to gather those of the group would copy the table
+    out = (
+        joint.emission @ mixed[:, :, largest_group]
+    )  # of all values: to gather those of the group would copy the table
     small: list[Tensor] = []
     for label, members in joint.letters.groups:
         if label == largest_group:

@@ -261,7 +261,9 @@ def make(
         place = torch.device(device)
         torch.empty(0, device=place)
     except (RuntimeError, AssertionError) as failure:
-        raise error("unknown-device", f'torch has no device "{device}" here', hint='such as "cpu" or "cuda"') from failure
+        raise error(
+            "unknown-device", f'torch has no device "{device}" here', hint='such as "cpu" or "cuda"'
+        ) from failure
     numbers = torch.float64 if dtype == "float64" else torch.float32
     return Steering(model, constraint, language_model, sharpness, numbers, place)
 

@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from .compiler.operators import restrict as restrict
     from .compiler.operators import scale as scale
     from .compiler.operators import smooth as smooth
+    from .frontend.automata import Automaton as Automaton
     from .frontend.dsl import *
     from .frontend.spec import Spec as Spec
     from .ir.diagnostic import DanausError as DanausError
     from .ir.diagnostic import DanausWarning as DanausWarning
     from .ir.diagnostic import Diagnostic as Diagnostic
+    from .runtime.steering import Prefixes as Prefixes
+    from .runtime.steering import Steering as Steering
 
 _HOMES = {
     "add": "compiler.operators",
@@ -37,10 +40,13 @@ _HOMES = {
     "restrict": "compiler.operators",
     "scale": "compiler.operators",
     "smooth": "compiler.operators",
+    "Automaton": "frontend.automata",
     "Spec": "frontend.spec",
     "DanausError": "ir.diagnostic",
     "DanausWarning": "ir.diagnostic",
     "Diagnostic": "ir.diagnostic",
+    "Prefixes": "runtime.steering",
+    "Steering": "runtime.steering",
 }
 
 # What the language and the interface have, and a later version brings.
