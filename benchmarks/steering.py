@@ -30,8 +30,8 @@ def keyword_sets(count: int) -> tuple[int, list[list[int]]]:
         encoder: dict[str, int] = json.load(file)
     found: list[list[int]] = []
     with gzip.open(DATA / "constraints/commongen/common-gen_validation.json.gz", "rt") as file:
-        for row in map(json.loads, file):
-            words = ["Ġ" + word for word in row["concept_set"].split("#")]
+        for row in json.load(file):
+            words = ["Ġ" + word for word in row["concepts"]]
             if all(word in encoder for word in words):
                 found.append([encoder[word] for word in words])
     return len(encoder), sorted(found, key=len)[-count:]
