@@ -7,10 +7,10 @@ Each arrow is one call below, in that order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -30,7 +30,7 @@ from ..ir.store import Store
 from .folding import Folding, tables_of
 from .lowering.counting import Counts, Valued, counts
 from .lowering.lower import Lowered, lower
-from .lowering.tables import depends, exactly, fed, feeds, held, parameter_derivatives, values
+from .lowering.tables import depending, depends, exactly, fed, feeds, held, parameter_derivatives, values
 from .needs import require
 from .programs.common import common
 from .programs.derived import OutOfRange
@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
     from ..backends.cpu.network import Numeric
     from ..ir.expression import Parameter
-    from ..runtime.bundle import Bundle, Walks
+    from ..runtime.asked import Asked
+    from ..runtime.bundle import Bundle, Several, Walks
     from ..runtime.collection import Collection
     from ..runtime.compiled import Reverse
     from ..runtime.executable import Executable
@@ -93,6 +94,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     Raises: DanausError `missing-package` without torch and llvmlite, `unsupported-cpu`.
     """
     with _packages():
+        from ..backends.cpu.adjoint_scalar import AdjointScalar
         from ..backends.cpu.adjoint_vector import AdjointVector
         from ..backends.cpu.machine import compiled_meanwhile
         from ..backends.cpu.scalar import Scalar
@@ -131,11 +133,18 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         return [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)]
 
     @cache
-    def reverse() -> Reverse | None:
-        if program.layouts:
-            return None
+    def reverse_of_vectors() -> Reverse:
         wanted = frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
         return AdjointVector(split(lowered.program), size, wanted, feeding.by_node)
+
+    @cache
+    def reverse_of_scalars(size: int, numeric: Numeric) -> Reverse:
+        leaves, weights = map(depending, lowered.tables)
+        # differences of logarithms say how a sum is shared out: float32 has not the digits
+        return AdjointScalar(lowered.program, 8 if numeric == "log" else size, numeric, (leaves, weights))
+
+    def reverse(circuit: Circuit) -> Reverse:
+        return reverse_of_scalars(*_numbers(circuit, size)) if program.layouts else reverse_of_vectors()
 
     def present(of: Callable[[Parameter], Floats], store: Callable[[], Store]) -> list[Floats]:
         return fed(lowered.tables, feeding, of, store)
@@ -159,6 +168,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         lowered.densities,
         tables,
         None if vector is None else present,
+        len(feeding.direct) + len(feeding.fixed) == len(lowered.tables),
         exactly_held,
         bundle,
         lowered.program,
@@ -290,19 +300,56 @@ def _form(circuit: Circuit, program: Program, dtype: Type) -> tuple[int, Numeric
 
 def compile_spec(spec: Spec, dtype: Type = "float32") -> Collection:
     """All circuits of a spec compiled, with its queries of one circuit by name."""
-    executables = {name: compile(circuit, dtype) for name, circuit in spec.circuits.items()}
-    from ..runtime.collection import Asked, Collection
+    circuits, asked = _asked(spec)
+    executables = {name: compile(circuit, dtype) for name, circuit in circuits.items()}
+    from ..runtime.collection import Collection
 
-    names = {circuit: name for name, circuit in spec.circuits.items()}
+    return Collection(executables, asked)
+
+
+def bundle_of_spec(
+    spec: Spec, only: str | None = None, dtype: Type = "float32", targets: Sequence[str] = ("cpu",)
+) -> tuple[Bundle | Several, list[str]]:
+    """What is saved of a spec, or of one of its circuits: a sentence is given for each part that is left out.
+
+    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`.
+    """
+    with _packages():
+        from ..runtime.several import several_of
+    circuits, asked = _asked(spec)
+    if only is not None:
+        bundle = bundle_of(circuits[only], dtype, targets)
+        answered = {name: of for name, of in asked.items() if of.circuit == only and of.kind in bundle.queries}
+        return replace(bundle, asked=_renamed(answered, bundle.name)), []
+    kinds = {query.name: query.kind for query in spec.queries.values()}
+    makers = {name: partial(bundle_of, circuit, dtype, targets) for name, circuit in circuits.items()}
+    several, left_out = several_of(makers, asked, kinds, spec.name)
+    if len(circuits) > 1:
+        return several, left_out
+    ((_, bundle),) = several.circuits.items()
+    return replace(bundle, asked=_renamed(several.asked, bundle.name)), left_out
+
+
+def _renamed(asked: Mapping[str, Asked], circuit: str) -> dict[str, Asked]:
+    """Queries of one circuit, by the name that it calls itself."""
+    return {name: replace(of, circuit=circuit) for name, of in asked.items()}
+
+
+def _asked(spec: Spec) -> tuple[dict[str, Circuit], dict[str, Asked]]:
+    """Circuits by name, and queries; a circuit that stands in a query alone, such as an operator's, has its name."""
+    from ..runtime.asked import Asked
+
+    circuits = dict(spec.circuits)
+    names = {circuit: name for name, circuit in circuits.items()}
     asked: dict[str, Asked] = {}
     for query in spec.queries.values():
         circuit = query.circuits[0]
-        if circuit not in names:  # one that stands in the query alone, such as an operator's
+        if circuit not in names:
             names[circuit] = query.name
-            executables[query.name] = compile(circuit, dtype)
+            circuits[query.name] = circuit
         of = (query.variables[0][0].name, order_of(query)) if query.kind == "moment" else ("", 0)
         asked[query.name] = Asked(query.kind, names[circuit], *of)
-    return Collection(executables, asked)
+    return circuits, asked
 
 
 @dataclass(frozen=True, slots=True)

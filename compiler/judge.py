@@ -6,7 +6,7 @@ Only a proof satisfies an `assert`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,18 +16,23 @@ from ..ir.diagnostic import Diagnostic
 from ..ir.evaluate import Evidence, evaluate
 from ..ir.semirings import LINEAR
 from ..ir.span import Note, Span
-from .properties import check, compatible, explained
+from .equality import equal
+from .properties import Proved, check, compatible, explained
 
 Status = Literal["proved", "refuted", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of one `assert`: its status, and for one that is not proved, why, with places."""
+    """What came of one `assert`: its status, and for one that is not proved, why, with places.
+
+    `tested` says what proofs by identity testing rest on: the degree, and the probability of error.
+    """
 
     status: Status
     span: Span
     reasons: tuple[Note, ...] = ()
+    tested: tuple[str, ...] = ()
 
     @property
     def diagnostic(self) -> Diagnostic | None:
@@ -46,7 +51,24 @@ def judge(spec: Spec) -> list[Verdict]:
 def verdict(assertion: Assertion) -> Verdict:
     """The verdict of one assertion."""
     status, reasons = _weigh(assertion.predicate)
-    return Verdict(status, assertion.span, () if status == "proved" else tuple(reasons))
+    shown = () if status == "proved" else tuple(reasons)
+    return Verdict(status, assertion.span, shown, tuple(_tested(assertion.predicate)))
+
+
+def _tested(predicate: Predicate) -> Iterator[str]:
+    """What the proofs of equality in a predicate rest on; they are remembered, and not made again."""
+    match predicate:
+        case PropertyOf("equal", (Circuit() as first, Circuit() as second)):
+            result = equal(first, second)
+            if isinstance(result, Proved):
+                yield result.because
+        case Not(operand):
+            yield from _tested(operand)
+        case Joined(_, operands):
+            for operand in operands:
+                yield from _tested(operand)
+        case _:
+            pass
 
 
 def _weigh(predicate: Predicate) -> tuple[Status, list[Note]]:
@@ -75,7 +97,13 @@ def _property(name: str, circuits: Sequence[Circuit | Failed]) -> tuple[Status, 
         if isinstance(circuit, Failed):
             return "unknown", _refusal(circuit)
         given.append(circuit)
-    result = compatible(*given) if name == "compatible" else check(given[0], name)[name]
+    match name:
+        case "compatible":
+            result = compatible(*given)
+        case "equal":
+            result = equal(*given)
+        case _:
+            result = check(given[0], name)[name]
     return result.status, list(explained(name, result))
 
 

@@ -46,7 +46,7 @@ class Bundled(Asking):
 
     def __init__(self, bundle: Bundle, engine: Engine | None, origin: Callable[[], str]) -> None:
         super().__init__()
-        self._bundle = bundle
+        self.bundle = bundle
         self._engine = engine
         self._origin = origin
         self._numbers = Numbers(Store())
@@ -60,17 +60,17 @@ class Bundled(Asking):
     @property
     def name(self) -> str:
         """The circuit's name."""
-        return self._bundle.name
+        return self.bundle.name
 
     @property
     def variables(self) -> tuple[Variable, ...]:
         """The variables, in the order of the columns."""
-        return self._bundle.variables
+        return self.bundle.variables
 
     @property
     def queries(self) -> tuple[str, ...]:
         """What it answers."""
-        return self._bundle.queries
+        return self.bundle.queries
 
     @property
     def origin(self) -> str:
@@ -114,7 +114,7 @@ class Bundled(Asking):
 
     def save(self, path: str | Path) -> None:
         """Writes the bundle again, as it was read: a folder, or a zip where `path` ends in .zip."""
-        save_bundle(self._bundle, Path(path))
+        save_bundle(self.bundle, Path(path))
 
     def run(self, *_: object, **__: object) -> NoReturn:
         """Not in a bundle: raises DanausError `not-in-bundle`."""
@@ -127,16 +127,16 @@ class Bundled(Asking):
 
     def _require(self, kind: str) -> None:
         """Whether what the query needs was proved when the bundle was made."""
-        if kind not in self._bundle.queries:
+        if kind not in self.bundle.queries:
             raise error(
                 "not-in-bundle",
-                f'the bundle of "{self.name}" does not answer {kind}: it answers {", ".join(self._bundle.queries)}',
+                f'the bundle of "{self.name}" does not answer {kind}: it answers {", ".join(self.bundle.queries)}',
                 hint="what a query needs is proved when the bundle is made; danaus check says what is not",
             )
 
     def _answers(self) -> Answers:
         if self._asked is None:
-            bundle = self._bundle
+            bundle = self.bundle
             if bundle.walks is None:
                 raise self._refused("virtual evidence")
             questions = Questions(
@@ -157,12 +157,12 @@ class Bundled(Asking):
     def _refused(self, what: str) -> DanausError:
         return error(
             "not-in-bundle",
-            f'{what} of "{self.name}" is not in its bundle, which answers {", ".join(self._bundle.queries)}',
+            f'{what} of "{self.name}" is not in its bundle, which answers {", ".join(self.bundle.queries)}',
             hint="compile the circuit itself for all else",
         )
 
     def _log_likelihood(self, values: Floats, observed: Bools) -> Floats:
-        bundle = self._bundle
+        bundle = self.bundle
         for position in bundle.free:
             variable = self.variables[position]
             if not isinstance(variable.domain, FiniteDomain) and not observed[:, position].all():
@@ -186,9 +186,9 @@ class Bundled(Asking):
 
     def _exact(self, codes: Indices, densities: dict[int, Floats]) -> Floats:
         """The Program in float64 logarithms, some rows at a time; NaN, with a warning, where it is negative."""
-        program = self._bundle.program
+        program = self.bundle.program
         if self._tables is None:
-            self._tables = [self._over.from_field(exact_table(self._bundle, i)) for i in range(len(program.tables))]
+            self._tables = [self._over.from_field(exact_table(self.bundle, i)) for i in range(len(program.tables))]
         held = sum(program.buffers) + sum(layout.size for layout in program.layouts)
         step = max(1, _ELEMENTS // held)
         logs, signs = np.empty(codes.shape[1]), np.empty(codes.shape[1])

@@ -85,7 +85,7 @@ class Reverse(Protocol):
     """Code for the adjoint of a Program."""
 
     def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
-        """As an engine does."""
+        """As an engine does; those of networks as `Compiled.tables` gives them."""
         ...
 
     def run(
@@ -108,14 +108,15 @@ class Compiled:
     """A Program, its inputs on infinite domains, and how an engine and its tables follow from parameters.
 
     `tables` gives NaN for tables with entries out of the range of float64, `linear` 0 for what underflows there.
-    `engine` gives the one whose numbers hold the circuit over its present parameters: the same one, as a rule.
-    `fed` gives tables as they lie in parameters, from these and from a store of them, for engines that `load` such;
-    `exactly` gives some by number. `bundle` gives what is saved of the circuit, with code for targets by name.
-    `lowered` is the Program before its passes, whose buffers are filled once: its reverse is derived from it, and
-    `reverse` gives code for that, where there is any, made when first asked for. From derivatives with respect to
-    tables, `derivatives` gives those of parameters. `counts` gives the expected counts of entries of weights and
-    tables, [ones, zeros] of probabilities, and counts of each value for inputs without a closed-form step; its flag
-    says whether missing values count. `sites` say where the circuit chooses in `lowered`.
+    `engine` gives the one whose numbers hold the circuit over its present parameters: the same one, as a rule. `fed`
+    gives tables as they lie in parameters, from these and from a store of them, for engines that `load` such; `plain`
+    says that all of them lie in parameters or never change; `exactly` gives some by number. `bundle` gives what is
+    saved of the circuit, with code for targets by name. `lowered` is the Program before its passes, whose buffers are
+    filled once: its reverse is derived from it, and `reverse` gives code for that over a circuit's present parameters,
+    made when first asked for. From derivatives with respect to tables, `derivatives` gives those of parameters.
+    `counts` gives the expected counts of entries of weights and tables, [ones, zeros] of probabilities, and counts of
+    each value for inputs without a closed-form step; its flag says whether missing values count. `sites` say where the
+    circuit chooses in `lowered`.
     """
 
     engine: Callable[[Circuit], Engine]
@@ -124,11 +125,12 @@ class Compiled:
     densities: tuple[Input, ...]
     tables: Callable[[Store], Sequence[Floats]]
     fed: Callable[[Callable[[Parameter], Floats], Callable[[], Store]], list[Floats]] | None
+    plain: bool
     exactly: Callable[[Store, Sequence[int]], Sequence[Floats]]
     bundle: Callable[[Circuit, Sequence[str]], Bundle]
     lowered: Program
     linear: Callable[[Store], Sequence[Floats]]
-    reverse: Callable[[], Reverse | None]
+    reverse: Callable[[Circuit], Reverse | None]
     derivatives: Callable[[Callable[[], Store], Sequence[Floats]], dict[Parameter, Floats]]
     counts: Callable[
         [Store, Sequence[Floats], bool], tuple[dict[Parameter, Floats], dict[Parameter, Floats], list[Valued]]
@@ -189,6 +191,10 @@ class Columns:
         if (codes.view(np.uint32).max(axis=0, initial=0) >= self.sizes).any():
             return None
         return codes if observed is None else np.where(observed, codes, self.sizes)
+
+    def codes(self, values: Floats, observed: Bools) -> Indices:
+        """Rows that are checked as codes [columns, batch]."""
+        return np.where(observed, values - self.firsts, self.sizes).astype(np.int64).T
 
     def rows(self, codes: Codes) -> tuple[Floats, Bools]:
         """The values and the mask of what is observed of codes [batch, columns]."""

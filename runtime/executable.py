@@ -29,7 +29,7 @@ from ..ir.query.exactness import one_path
 from ..ir.query.likelihood import log_likelihood
 from ..ir.store import Store
 from .backward import Flows, compiled_flows, flows
-from .bundle import not_compiled, save_bundle
+from .bundle import Bundle, not_compiled, save_bundle
 from .compiled import (
     Bools,
     Codes,
@@ -69,10 +69,12 @@ class Executable(Asking):
         self._seen: tuple[int, ...] | None = None
         self._changed = self._late = False
         self._hidden = any(_out_of_reach(circuit.store[parameter]) for parameter in circuit.parameters)
-        self._reversed: tuple[int, ...] | None = None
+        self._reversed: tuple[tuple[int, ...] | None, Reverse | None] | None = None
+        self._fed: tuple[tuple[int, ...], list[Floats]] | None = None
         self._engine: Engine | None = None
         self._asked: Answers | None = None
         self._tabled: Tabled | None = None
+        self._free = [i for i, each in enumerate(circuit.variables) if each in set(circuit.free)]
         self._columns: Columns | None = None
         if compiled is not None and not compiled.densities and len(compiled.variables) == len(circuit.variables):
             self._columns = Columns.of(compiled)
@@ -144,8 +146,14 @@ class Executable(Asking):
         plain = all(each.dtype == torch.float64 and each.is_contiguous() and each.is_cpu for each in tensors.values())
         if compiled.fed is None or not plain or (self._hidden and not self._changed):
             return None
+        places = tuple(map(_ADDRESS, tensors.values()))
+        if self._fed is not None and self._fed[0] == places:
+            return self._fed[1]
         arrays = {self._names[name]: tensor.detach().numpy() for name, tensor in tensors.items()}
-        return compiled.fed(arrays.__getitem__, lambda: self._present().store)
+        tables = compiled.fed(arrays.__getitem__, lambda: self._present().store)
+        if compiled.plain:
+            self._fed = places, tables
+        return tables
 
     def _exactly(self, numbers: Sequence[int]) -> Sequence[Floats]:
         assert self._compiled is not None
@@ -164,7 +172,7 @@ class Executable(Asking):
         something is summed out, a circuit that is not smooth and decomposable.
         """
         rows, known = as_array(x), None if observed is None else as_array(observed)
-        codes = None if self._wanted(x) else self._codes(rows, known)
+        codes = self._codes(rows, known)
         if codes is None:
             values, mask = validate_array(rows, self.variables, known)
             if not mask.all():
@@ -172,7 +180,7 @@ class Executable(Asking):
             return self._differentiable(x, values, mask)
         if known is not None and not known.all():
             self._require("marginal")
-        return torch.from_numpy(self._log_likelihood_of_codes(codes))
+        return self._of_codes(x, codes)
 
     def marginal(self, x: Any, observed: Any = None, evidence: Mapping[str, Any] | None = None) -> torch.Tensor:
         """log of the mass of what is observed, [batch]: as `log_likelihood`, but NaN without a mask is missing.
@@ -188,10 +196,10 @@ class Executable(Asking):
         rows, known = as_array(x), None if observed is None else as_array(observed)
         if known is None and isinstance(rows, np.ndarray) and rows.dtype.kind == "f":
             known = ~np.isnan(rows)
-        codes = None if self._wanted(x) else self._codes(rows, known)
+        codes = self._codes(rows, known)
         if codes is None:
             return self._differentiable(x, *self._rows(x, observed))
-        return torch.from_numpy(self._log_likelihood_of_codes(codes))
+        return self._of_codes(x, codes)
 
     def flows(self, x: Any, observed: Any = None) -> dict[str, Floats]:
         """Expected counts per parameter, summed over the rows: parameter · ∂ Σ log p / ∂ parameter, by name.
@@ -206,19 +214,26 @@ class Executable(Asking):
         store = self.circuit.store
         return {name: store[parameter].floats * found[name] for name, parameter in self._names.items()}
 
+    def _of_codes(self, x: Any, codes: Codes) -> torch.Tensor:
+        """log p of rows that are plain; where autograd asks for derivatives, with those."""
+        if self._wanted(x):
+            assert self._columns is not None
+            return self._differentiable(x, *self._columns.rows(codes))
+        return torch.from_numpy(self._log_likelihood_of_codes(codes))
+
     def _differentiable(self, x: Any, values: Floats, observed: Bools) -> torch.Tensor:
         """log p; where autograd asks for derivatives, with those of parameters and of data on real variables."""
         if not self._wanted(x):
             return torch.from_numpy(self._log_likelihood(values, observed))
         data = x if isinstance(x, torch.Tensor) and x.requires_grad else None
         apply: Any = LogLikelihood.apply
-        found: torch.Tensor = apply(self, values, observed, data, *self.parameters())
+        found: torch.Tensor = apply(self, values, observed, data, *self._tensors().values())
         return found
 
     def _wanted(self, x: Any) -> bool:
         """Whether autograd asks for derivatives."""
         data = isinstance(x, torch.Tensor) and x.requires_grad
-        return torch.is_grad_enabled() and (data or any(each.requires_grad for each in self.parameters()))
+        return torch.is_grad_enabled() and (data or any(each.requires_grad for each in self._tensors().values()))
 
     def flows_of_tables(self, values: Floats, observed: Bools, weights: Floats, whole: bool = True) -> Flows:
         """The reverse of the Program on rows, over the present parameters.
@@ -229,10 +244,9 @@ class Executable(Asking):
         compiled = self._compiled
         if compiled is None:
             raise error("not-differentiable", f'"{self._circuit.name}" has scalar nodes on infinite domains')
-        columns = compiled.variables
-        values, observed = with_first_values(columns, values, observed)
+        values, observed = with_first_values(compiled.variables, values, observed)
         densities = self._densities(compiled, values, observed)
-        codes = codes_of(compiled.program.columns, columns, values, observed)
+        codes = self._coded(compiled, values, observed)
 
         def interpreted(rows: Indices) -> Flows:
             circuit = self.circuit
@@ -265,16 +279,16 @@ class Executable(Asking):
 
     def _reverse(self, compiled: Compiled) -> Reverse | None:
         """Compiled code for derivatives, with the present numbers; None where there is none for them."""
-        reverse = None if self._engine is None else compiled.reverse()
-        if reverse is None:
+        if self._engine is None:
             return None
         with self._lock:
-            if self._reversed != self._seen:
-                tables = self._tables(compiled)
-                if tables is None or not reverse.load(tables, self._exactly):
-                    return None
-                self._reversed = self._seen
-        return reverse
+            if self._reversed is None or self._reversed[0] != self._seen:
+                networks = compiled.fed is None
+                tables = compiled.tables(self._present().store) if networks else self._tables(compiled)
+                reverse = None if tables is None else compiled.reverse(self._circuit)
+                fits = tables is not None and reverse is not None and reverse.load(tables, self._exactly)
+                self._reversed = self._seen, reverse if fits else None
+            return self._reversed[1]
 
     def _beyond(self) -> DanausError:
         return error("not-differentiable", f'"{self._circuit.name}" has numbers beyond the range of float64')
@@ -351,9 +365,16 @@ class Executable(Asking):
 
         Raises: DanausError `not-in-bundle` where only the evaluator can answer, `unknown-target`, `unwritable-file`.
         """
+        save_bundle(self.bundle(targets), Path(path))
+
+    def bundle(self, targets: Sequence[str] = ("cpu",)) -> Bundle:
+        """What `save` writes.
+
+        Raises: DanausError as `save`.
+        """
         if self._compiled is None:
             raise not_compiled(self._circuit.name)
-        save_bundle(self._compiled.bundle(self.circuit, targets), Path(path))
+        return self._compiled.bundle(self.circuit, targets)
 
     def _require(self, kind: str) -> None:
         """Proves what a query needs, once for as long as the parameters stay."""
@@ -394,23 +415,26 @@ class Executable(Asking):
 
     def _log_likelihood(self, values: Floats, observed: Bools) -> Floats:
         self._refresh()
-        engine, unused = self._engine, self._circuit.free
-        endless = [i for i, each in enumerate(self.variables) if each in unused and not each.size]
+        engine, columns = self._engine, self.variables
+        endless = [i for i in self._free if not columns[i].size]
         if self._compiled is None or engine is None or not observed[:, endless].all():
             return log_likelihood(self.circuit, values, observed)
-        columns = self._compiled.variables
-        values, observed = with_first_values(columns, values, observed)
+        values, observed = with_first_values(self._compiled.variables, values, observed)
         densities = self._densities(self._compiled, values, observed)
-        codes = codes_of(self._compiled.program.columns, columns, values, observed)
-        answer = engine.run(codes, densities, torch.get_num_threads())
-        free = [self.variables.index(variable) for variable in unused]
-        log = answer.log + free_logs(columns, free, observed)
+        answer = engine.run(self._coded(self._compiled, values, observed), densities, torch.get_num_threads())
+        log = answer.log + free_logs(columns, self._free, observed)
         if answer.unsure.any():
             rows = np.flatnonzero(answer.unsure)
             self.recomputed += len(rows)
             own = slice(len(self.variables))
             log[rows] = log_likelihood(self.circuit, values[rows][:, own], observed[rows][:, own])
         return log
+
+    def _coded(self, compiled: Compiled, values: Floats, observed: Bools) -> Indices:
+        """Rows that are checked as codes [columns, batch]."""
+        if self._columns is not None:
+            return self._columns.codes(values, observed)
+        return codes_of(compiled.program.columns, compiled.variables, values, observed)
 
     def _codes(self, x: Any, observed: Any) -> Codes | None:
         """Rows as codes [batch, columns] where no value needs a second look; None where all must be looked at."""

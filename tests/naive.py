@@ -17,7 +17,7 @@ from danaus.ir.block import Block, Hadamard, Indexed, Input, Pairs, Product, Sum
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Int, Variable
 from danaus.ir.expression import Constant, Expression
-from danaus.ir.family import Bernoulli, Binomial, Categorical, Gaussian, Indicator, One, Poisson, Table
+from danaus.ir.family import Bernoulli, Binomial, Categorical, Gaussian, Indicator, InputProduct, One, Poisson, Table
 from danaus.ir.linear import BlockDiagonal, Compose, Dense, Diagonal, Kronecker, LinearMap, Selection, Sparse
 
 Number = Fraction | float
@@ -82,6 +82,14 @@ def input_value(circuit: Circuit, block: Input, node: int, x: float) -> Number:
             return math.comb(n, v) * p**v * (1 - p) ** (n - v)
         case Indicator(value):
             return Fraction(int(x == value))
+        case InputProduct(widths=widths):
+            digits = np.unravel_index(node, widths)
+            return prod(
+                input_value(circuit, Input(family, block.variable, own, width), int(digit), x)
+                for (family, own), width, digit in zip(
+                    block.family.split(block.parameters), widths, digits, strict=True
+                )
+            )
         case One():
             return Fraction(1)
         case Gaussian():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -200,9 +201,9 @@ def test_compile_emits(danaus) -> None:
     ("arguments", "code"),
     [
         ((), "wrong-option"),
-        (("-o", "b"), "ambiguous"),
         (("-o", "b", "--circuit", "r"), "unknown-circuit"),
         (("-o", "b", "--circuit", "p", "--target", "cpu:6502"), "unknown-target"),
+        (("-o", "b", "--target", "cpu:6502"), "unknown-target"),
         (("-o", RAIN, "--circuit", "p"), "unwritable-file"),
         (("-o", "none/such/b", "--circuit", "p"), "unwritable-file"),
     ],
@@ -229,7 +230,7 @@ def test_bundle_runs(danaus) -> None:
         status, out, _ = danaus("run", name, "partition")
         assert status == 0 and float(out) == pytest.approx(0, abs=1e-12)
     for arguments, code in (
-        (("map", "--data", "rows.csv"), "not-in-bundle"),
+        (("moment", "--data", "rows.csv"), "not-in-bundle"),
         (("likelihood",), "needs-data"),
         (("likelihood", "--data", "holes.csv"), "missing-value"),
         (("marginal", "--data", "rows.csv", "--given", "snow=1"), "unknown-variable"),
@@ -238,6 +239,64 @@ def test_bundle_runs(danaus) -> None:
     ):
         status, _, err = danaus("run", "p.danaus", *arguments)
         assert status == 2 and f"error[{code}]" in err
+
+
+def test_a_bundle_of_several_circuits_runs(danaus) -> None:
+    write("rows.csv", "rain,sprinkler,wet\n1,0,soaked\n0,0,dry\n")
+    write("holes.csv", "rain,sprinkler,wet\n1,,soaked\n,,\n")
+    for name in ("b.danaus", "b.zip"):
+        assert danaus("compile", RAIN, "--dtype", "float64", "-o", name) == (0, "", "")
+        for arguments in (
+            ("likelihood", "--data", "rows.csv"),
+            ("missing", "--data", "holes.csv"),
+            ("p.marginal", "--data", "holes.csv"),
+            ("lawn", "--data", "holes.csv"),
+            ("days", "--count", 4, "--seed", 3),
+            ("mass",),
+            ("when_wet.partition",),
+        ):
+            status, out, err = danaus("run", name, *arguments)
+            expected = danaus("run", RAIN, *arguments)[1]
+            assert (status, err) == (0, "")
+            assert _cells(out) == _cells(expected)
+        for query, code, said in (
+            ("map", "ambiguous", "p.map, total.map, when_wet.map"),
+            ("q.map", "not-in-bundle", "when_wet.map"),
+            ("nothing", "not-in-bundle", "likelihood, missing, lawn, best, days, mass, p.likelihood"),
+            ("p.hamming", "not-in-bundle", ""),
+        ):
+            status, _, err = danaus("run", name, query)
+            assert status == 2 and f"error[{code}]" in err and said in err
+
+
+def _cells(text: str) -> list[object]:
+    """Words, and numbers nearly."""
+    return [
+        pytest.approx(float(cell), rel=1e-12, abs=1e-12) if re.fullmatch(r"-?\d[-+.e\d]*", cell) else cell
+        for line in text.splitlines()
+        for cell in line.split(",")
+    ]
+
+
+def test_a_bundle_of_one_circuit_has_its_queries(danaus) -> None:
+    write("in.circuit", HALF + "query odds = moment(p, x, 1)\nquery all = marginal(p)\n")
+    write("rows.csv", 'x\n1\n""\n')
+    for more in ((), ("--circuit", "p")):
+        assert danaus("compile", "in.circuit", "-o", "b.zip", *more) == (0, "", "")
+        assert danaus("run", "b.zip", "odds")[:2] == (0, "0.5\n")
+        want = danaus("run", "b.zip", "marginal", "--data", "rows.csv")
+        assert want[0] == 0 and danaus("run", "b.zip", "all", "--data", "rows.csv") == want
+        assert danaus("run", "b.zip", "odds", "--data", "rows.csv")[0] == 2
+
+
+def test_a_bundle_leaves_out_what_it_cannot_hold(danaus) -> None:
+    write("some.circuit", HALF + "query many = count(p)\nquery all = likelihood(p)\n")
+    status, out, err = danaus("compile", "some.circuit", "-o", "b.zip")
+    assert (status, out) == (0, "") and 'warning[not-in-bundle]: the query "many" (count) is left out' in err
+    assert "many" not in danaus("run", "b.zip", "some")[2]
+    write("none.circuit", "var x : bool\n")
+    status, _, err = danaus("compile", "none.circuit", "-o", "c.zip")
+    assert status == 2 and "error[not-in-bundle]" in err and not Path("c.zip").exists()
 
 
 def test_show(danaus) -> None:

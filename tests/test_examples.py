@@ -27,6 +27,7 @@ RUNS = [
     ("survey", "filled", "survey.csv"),
     ("image", "paint", None),
     ("virtual_evidence", "mass", None),
+    ("hmm_product", "agreement", None),
 ]
 
 

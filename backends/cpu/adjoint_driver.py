@@ -8,7 +8,7 @@ from __future__ import annotations
 from . import outer, pulls
 from .adjoint_plan import FIELDS, RECORD, AdjointPlan
 from .builder import Function
-from .driver import forward
+from .driver import forward, groups, slots_of
 from .plan import Kernel
 from .pulls import ANSWERS
 from .vectors import ROW, Vectors
@@ -16,7 +16,7 @@ from .vectors import ROW, Vectors
 ARGUMENTS = (
     "ptr noalias %records, i64 %count, ptr noalias %arena, ptr noalias %words, ptr noalias %codes, i64 %row, "
     "ptr noalias %soft, i64 %softness, ptr %slots, i64 %panel, ptr noalias %weights, ptr noalias %sums, "
-    "ptr noalias %flows, i64 %strict, ptr noalias %out, i64 %first, i64 %last"
+    "ptr noalias %flows, i64 %strict, ptr noalias %out, i64 %group, i64 %first, i64 %last"
 )
 
 
@@ -27,12 +27,7 @@ def adjoint_driver(plan: AdjointPlan, tolerance: float, vectors: Vectors) -> Fun
     bits = f.op(f"trunc i64 %strict to {v.integer}") if v.size == 4 else "%strict"
     strict = f.splat(f.op(f"bitcast {v.integer} {bits} to {v.number}"))
 
-    def tile(t: str) -> None:
-        codes = f.at("%codes", f.op(f"mul i64 {t}, %row"), 1)
-        offset = f.op(f"mul i64 {t}, %softness")
-        soft, flows = f.at("%soft", offset, 1), f.at("%flows", offset, 1)
-        answer, weights = f.at("%out", t, ANSWERS * ROW), f.at("%weights", t, ROW)
-
+    def group(first: str, last: str) -> None:
         def record(i: str) -> None:
             pc = f.at("%records", i, RECORD)
             names = {name: f.load(f.at(pc, None, offset=8 * n), "i64") for n, name in enumerate(FIELDS)}
@@ -41,17 +36,25 @@ def adjoint_driver(plan: AdjointPlan, tolerance: float, vectors: Vectors) -> Fun
             f.do(f"switch i64 {names['kernel']}, label %{labels[0]} [ {cases} ]")
             for kernel, label in zip(plan.kernels, labels, strict=True):
                 f.label(label)
-                column = f.at(codes, names["column"])
-                if kernel.kind.startswith("pull") or kernel.kind in ("seed", "clear"):
-                    _emit(f, kernel, names, column, soft, flows, answer, weights, strict, tolerance)
-                else:
-                    forward(f, kernel, names, names["data"], column, soft)
+
+                def tile(t: str, kernel: Kernel = kernel) -> None:
+                    codes = f.at(f.at("%codes", f.op(f"mul i64 {t}, %row"), 1), names["column"])
+                    offset = f.op(f"mul i64 {t}, %softness")
+                    soft, flows = f.at("%soft", offset, 1), f.at("%flows", offset, 1)
+                    answer, weights = f.at("%out", t, ANSWERS * ROW), f.at("%weights", t, ROW)
+                    slots = slots_of(f, t, first, plan.slots)
+                    if kernel.kind.startswith("pull") or kernel.kind in ("seed", "clear"):
+                        _emit(f, kernel, names, codes, soft, flows, answer, weights, strict, tolerance, slots)
+                    else:
+                        forward(f, kernel, names, names["data"], codes, soft, slots)
+
+                f.loop(last, tile, start=first)
                 f.do(f"br label %{joined}")
             f.label(joined)
 
         f.loop("%count", record)
 
-    f.loop("%last", tile, start="%first")
+    groups(f, group)
     return f
 
 
@@ -66,9 +69,10 @@ def _emit(
     weights: str,
     strict: str,
     tolerance: float,
+    slots: str,
 ) -> None:
     out, first, second, third, fourth = (
-        f.at("%slots", names[name]) for name in ("out", "first", "second", "third", "fourth")
+        f.at(slots, names[name]) for name in ("out", "first", "second", "third", "fourth")
     )
     gradient, words, sizes = f.at("%sums", names["gradient"]), f.at("%words", names["words"]), kernel.sizes
     match kernel.kind:
@@ -87,7 +91,7 @@ def _emit(
             adds = bool(sizes[2]), bool(sizes[3])
             emit(f, sizes[0], sizes[1], first, (second, third), (out, fourth), adds)
         case "pull join":
-            pulls.join(f, first, "%slots", words, answer, strict)
+            pulls.join(f, first, slots, words, answer, strict)
         case "pull gather":
             pulls.gather(f, sizes[0], first, out, words)
         case "pull scale":

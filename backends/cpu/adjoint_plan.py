@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ...ir.program.adjoint import Adjoint, Clear, Pull, Seed
+from ...ir.program.adjoint import Adjoint, Clear, Pull, Seed, values_of
 from ...ir.program.operation import AllPairs, Contract, Density, Fill, Gather, Join, Load, Multiply, Scale, Step
 from ...ir.program.program import Program
 from .outer import padded_columns, panel_bytes
-from .plan import Entry, Kernel, Planner, padded, table_use
-from .vectors import Vectors
+from .plan import Entry, Kernel, Planner, look_ahead, multiplied, padded, table_use
+from .vectors import ROW, Vectors
 
 FIELDS = ("kernel", "out", "first", "second", "data", "column", "third", "fourth", "gradient", "words")
 RECORD = 8 * len(FIELDS)
@@ -31,7 +31,7 @@ class AdjointPlan:
     """Records [moves, fields], kernels by number, entries of the arena and its bytes, words, and bytes of a tile.
 
     `gradients` are, by use and table, where its sums stand and the columns that a row of it takes there; `sums` is
-    their bytes; `panel` is where a tile's buffers have room for a panel of a matrix.
+    their bytes; `panel` is those of a panel and of a block of rows of a matrix.
     """
 
     records: NDArray[np.int64]
@@ -54,20 +54,32 @@ def adjoint_plan(adjoint: Adjoint, wanted: frozenset[int], vectors: Vectors) -> 
     planner = Planner(replace(program, operations=tuple(forward), buffers=adjoint.buffers), vectors)
     arena = planner.lay(_tables(adjoint))
     gradients, sums = _gradients(adjoint, wanted, vectors)
-    records = [_record(planner, adjoint, wanted, gradients, position) for position in range(len(adjoint.moves))]
+    records: list[list[int]] = []
+    position = 0
+    while position < len(adjoint.moves):
+        fused = _loaded_product(planner, adjoint, position)
+        records.append(fused or _record(planner, adjoint, wanted, gradients, position))
+        position += 2 if fused else 1
+    look_ahead(records, tuple(planner.kernels), FIELDS)
     return AdjointPlan(
         np.array(records, dtype=np.int64).reshape(-1, len(FIELDS)),
         tuple(planner.kernels),
         tuple(Entry(kind, table, offset) for (kind, table), offset in planner.places.items()),
         arena,
         np.frombuffer(bytes(planner.words) or bytes(8), dtype=np.uint8),
-        planner.slots[-1] + padded(panel_bytes(vectors)),
         planner.slots[-1],
+        padded(panel_bytes(vectors)) + ROW * _rows_apart(adjoint),
         planner.softness,
         tuple(planner.soft[source] for source in sorted(planner.soft)),
         gradients,
         sums,
     )
+
+
+def _rows_apart(adjoint: Adjoint) -> int:
+    """The most rows of a block of a matrix that are written apart from one another."""
+    steps = (move.step for move in adjoint.moves if isinstance(move, Pull))
+    return max((step.rows for step in steps if isinstance(step, Contract) and step.write.node != 1), default=0)
 
 
 def _tables(adjoint: Adjoint) -> Iterator[tuple[str, int]]:
@@ -114,11 +126,33 @@ def _record(planner: Planner, adjoint: Adjoint, wanted: frozenset[int], gradient
         case Pull(step, result, shares, adds):
             return _pull(planner, program, wanted, gradients, step, result, shares, adds, nodes, below)
         case _:
-            old = planner.record(move, (nodes, below))
-            kernel = list(planner.kernels)[old[0]]
-            return _fields(
-                planner, kernel, out=old[1], first=old[2], second=old[3], data=old[4], column=old[5], words=old[8]
-            )
+            return _of_forward(planner, planner.record(move, (nodes, below)))
+
+
+def _loaded_product(planner: Planner, adjoint: Adjoint, position: int) -> list[int] | None:
+    """A load and the product after it as one, where nothing else reads what is loaded."""
+    moves, widths = adjoint.moves, adjoint.widths
+    if position + 1 == len(moves):
+        return None
+    step, following = moves[position], moves[position + 1]
+    if not isinstance(step, Load) or not isinstance(following, Multiply):
+        return None
+    other = multiplied(step, widths[position], (following, widths[position + 1]))
+    if other is None:
+        return None
+    for move in moves[position + 2 :]:
+        if step.out in values_of(move):
+            return None
+        if not isinstance(move, Pull) and move.out == step.out:
+            break
+    record = planner.times(planner.record(step, widths[position]), other)
+    record[1] = planner.slots[following.out]
+    return _of_forward(planner, record)
+
+
+def _of_forward(planner: Planner, old: list[int]) -> list[int]:
+    kernel = list(planner.kernels)[old[0]]
+    return _fields(planner, kernel, out=old[1], first=old[2], second=old[3], data=old[4], column=old[5], words=old[8])
 
 
 def _fields(planner: Planner, kernel: Kernel, **given: int) -> list[int]:

@@ -12,6 +12,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...ir.expression import Floats
 from ...ir.linear import Indices
@@ -22,10 +23,11 @@ from .adjoint_driver import adjoint_driver
 from .adjoint_plan import AdjointPlan, adjoint_plan
 from .batch import INTEGER, POINTER, Bytes, Codes, Make, buffers, copied, spread, tiled
 from .builder import module
+from .driver import CACHE, together
 from .machine import Library, Target, compiled, host
 from .packed import Exactly, Packing, Unpacking
 from .pulls import ANSWERS
-from .state import STATE
+from .state import HEAD, STATE
 from .vector import TOLERANCE, answered, laid_densities
 from .vectors import ROW, Vectors
 
@@ -48,13 +50,14 @@ class Derived:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Tables in an arena; those that numpy has written there, with their exponents; their shapes as they came; and
-    whether a wanted number is exactly 0."""
+    """Tables in an arena; those that numpy has written there, with their exponents; their shapes as they came, and
+    where they begin laid end to end, in bytes; and whether a wanted number is exactly 0."""
 
     arena: Bytes
     exact: frozenset[int]
     exponents: dict[tuple[str, int], Any]
     shapes: list[tuple[int, ...]]
+    offsets: NDArray[np.int64]
     strict: bool
 
 
@@ -91,7 +94,7 @@ class AdjointVector:
         code = adjoint_driver(self.plan, TOLERANCE[self.size], self.vectors)
         self.library = self.make(module([code], self.vectors), self.target)
         places = (POINTER, INTEGER, POINTER, POINTER, POINTER, INTEGER, POINTER, INTEGER, POINTER, INTEGER)
-        kinds = (*places, POINTER, POINTER, POINTER, INTEGER, POINTER, INTEGER, INTEGER)
+        kinds = (*places, POINTER, POINTER, POINTER, INTEGER, POINTER, INTEGER, INTEGER, INTEGER)
         self.function = self.library.call("adjoint", *kinds)
         self.records, self.words = copied(self.plan.records), copied(self.plan.words)
         shapes = self.program.tables
@@ -112,7 +115,9 @@ class AdjointVector:
         }
         joins = any(kernel.kind == "pull join" for kernel in self.plan.kernels)
         strict = joins and not all(tables[table].min(initial=1.0) > 0 for table in self.wanted)
-        self.loaded = Loaded(place, exact, exponents, [table.shape for table in tables], strict)
+        shapes = [table.shape for table in tables]
+        offsets = np.cumsum([0, *(8 * prod(shape) for shape in shapes[:-1])], dtype=np.int64)[: len(shapes)]
+        self.loaded = Loaded(place, exact, exponents, shapes, offsets, strict)
         return True
 
     def run(
@@ -131,7 +136,7 @@ class AdjointVector:
         out = Derived(
             np.empty(rows),
             np.zeros(rows, dtype=bool),
-            _zeros(loaded.shapes),
+            _zeros(loaded.shapes, loaded.offsets),
             {source: np.zeros(values.shape) for source, values in densities.items()},
         )
         step = FOLDED * max(1, threads) * self.vectors.lanes
@@ -175,7 +180,8 @@ class AdjointVector:
                 sums: list[Bytes] = sums,
             ) -> None:
                 mine = self._sums()
-                slots = buffers(self.plan.slots)
+                group = together(CACHE + 1, self.adjoint.buffers, last - first)
+                slots = buffers(self.plan.slots * group + self.plan.panel)
                 self.function(
                     self.records.ctypes.data,
                     len(self.plan.records),
@@ -186,12 +192,13 @@ class AdjointVector:
                     soft.ctypes.data,
                     self.plan.soft,
                     slots.ctypes.data,
-                    self.plan.panel,
+                    self.plan.slots * group,
                     seeds.ctypes.data,
                     mine.ctypes.data,
                     flows.ctypes.data,
                     _NAN[v.size] if loaded.strict else 0,
                     answers.ctypes.data,
+                    group,
                     first,
                     last,
                 )
@@ -230,7 +237,9 @@ class AdjointVector:
 
     def _fold(self, loaded: Loaded, sums: Bytes, tables: list[Floats], whole: bool) -> None:
         """Adds sums over numbers as they lie in the arena to derivatives of the numbers that the tables hold."""
-        self.unpacking.add(sums, loaded.arena, tables, whole, loaded.exact)
+        # the tables lie one after the other, as `_zeros` has made them
+        first = tables[0].__array_interface__["data"][0] if tables else 0
+        self.unpacking.add(sums, loaded.arena, first + loaded.offsets, whole, loaded.exact)
         floats, _ = arena.kind_of(self.vectors)
         for (kind, table), exponents in loaded.exponents.items():
             offset, columns = self.plan.gradients[kind, table]
@@ -243,11 +252,11 @@ class AdjointVector:
             tables[table] += found
 
 
-def _zeros(shapes: Sequence[tuple[int, ...]]) -> list[Floats]:
-    """Zeros in shapes, in one piece of memory."""
-    ends = np.cumsum([prod(shape) for shape in shapes]).tolist()
-    flat = np.zeros(ends[-1] if ends else 0)
-    return [flat[end - prod(shape) : end].reshape(shape) for end, shape in zip(ends, shapes, strict=True)]
+def _zeros(shapes: Sequence[tuple[int, ...]], offsets: NDArray[np.int64]) -> list[Floats]:
+    """Zeros in shapes, in one piece of memory, at offsets in bytes."""
+    flat = np.zeros(sum(map(prod, shapes)))
+    starts = (offsets // flat.itemsize).tolist()
+    return [flat[first : first + prod(shape)].reshape(shape) for first, shape in zip(starts, shapes, strict=True)]
 
 
 _NAN = {4: 0x7FC00000, 8: 0x7FF8000000000000}
@@ -257,5 +266,5 @@ def _exponents(kind: str, shape: tuple[int, ...], place: Bytes, offset: int, vec
     """The exponents, negative, of a table's numbers in the arena; of a loaded one, row by row."""
     _, integers = arena.kind_of(vectors)
     count = shape[0] if kind == "load" else 1
-    found = -place[offset : offset + count * vectors.size].view(integers).astype(np.int64)
+    found = -place[offset : offset + count * HEAD * vectors.size].view(integers)[::HEAD].astype(np.int64)
     return found[:, None] if kind == "load" else found[0]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ...ir.expression import Floats
 from .maps import row_blocks
 from .plan import Entry, Plan, padded, size_of
+from .state import HEAD
 from .vectors import ROW, Vectors
 
 if TYPE_CHECKING:
@@ -108,12 +109,14 @@ def kind_of(vectors: Vectors) -> tuple[type[Any], type[Any]]:
 
 
 def _loaded(tables: Floats, vectors: Vectors) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Rows [tables, count, nodes] scaled to a largest number in [1, 2), and their statistics [tables, 5, count]."""
+    """Rows [tables, count, nodes] scaled to a largest number in [1, 2), and their statistics [tables, count, HEAD]."""
     numbers, integers = kind_of(vectors)
     count, rows, nodes = tables.shape
     scaled, exponent, statistics = scaled_rows(tables.reshape(-1, nodes), vectors)
-    head = np.concatenate([exponent.astype(integers).view(numbers)[None], statistics])
-    return head.reshape(5, count, rows).transpose(1, 0, 2), scaled.reshape(count, rows, nodes)
+    head = np.zeros((count * rows, HEAD), dtype=numbers)
+    head[:, 0] = exponent.astype(integers).view(numbers)
+    head[:, 1:5] = statistics.T
+    return head.reshape(count, rows, HEAD), scaled.reshape(count, rows, nodes)
 
 
 def scaled_rows(table: Floats, vectors: Vectors) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[Any]]:

@@ -25,6 +25,22 @@ class Function:
     lines: list[str] = field(default_factory=lambda: ["entry:"])
     block: str = "entry"
     count: int = 0
+    one_column: bool = False
+
+    @property
+    def columns(self) -> int:
+        """The vectors of a row of a tile that a kernel sees: all, or one, where its pointers step through them."""
+        return 1 if self.one_column else self.vectors.columns
+
+    def each_column(self, body: Callable[..., None], *pointers: tuple[str, int]) -> None:
+        """Emits a kernel once for all vectors of a row; pointers come with how far apart theirs are, in bytes."""
+
+        def column(c: str) -> None:
+            body(*(self.at(pointer, c, step) for pointer, step in pointers))
+
+        self.one_column = True
+        self.loop(self.vectors.columns, column)
+        self.one_column = False
 
     def fresh(self, prefix: str = "v") -> str:
         self.count += 1

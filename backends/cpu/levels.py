@@ -38,13 +38,17 @@ def levels(layout: Layout, below: Indices) -> Indices:
     return np.array(found, dtype=np.int64)
 
 
+def ordered(layout: Layout, below: Indices) -> Indices:
+    """The nodes by level, kind and arity, [nodes]; the root is the last of its level, the deepest of all."""
+    return np.lexsort((np.diff(layout.offsets), kinds_of(layout)[0], levels(layout, below)))
+
+
 def runs(layout: Layout) -> NDArray[np.int32]:
     """The stream of a layout: per run kind, arity and count, then the members of its nodes by place."""
     below = writers(layout)
     lengths = np.diff(layout.offsets)
     kinds, weighted = kinds_of(layout)
-    # the root is the last of its level, the deepest of all
-    order = np.lexsort((lengths, kinds, levels(layout, below)))
+    order = ordered(layout, below)
     place = np.empty(layout.nodes, dtype=np.int64)
     place[order] = np.arange(layout.nodes)
     leaf = layout.kinds == LEAF

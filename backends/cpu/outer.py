@@ -44,57 +44,83 @@ def contract(
     v = f.vectors
     xs, ds, gs, table = values(f, source), values(f, result), values(f, share), f.at(data, None, offset=ROW)
     group = min(2, v.columns)
-    for c in range(0, v.columns, group):
-        scales = [state(f, source, c + g).scale for g in range(group)]
+    wide = padded_columns(columns, v)
+    states = [state(f, source, c) for c in range(v.columns)]
+    strided = write[1] != 1 and rows > 1
+    stride = ROW if strided else write[1] * ROW
 
-        def block(i: str, c: int = c, scales: list[str] = scales) -> None:
-            d = f.at(f.at(ds, i, write[0] * ROW), c, v.bytes)
-            g = f.at(f.at(gs, i, read[0] * ROW), c, v.bytes)
-            w = table if shared else f.at(table, i, rows * columns * v.size)
-            offset = column = 0
-            for size, count in row_blocks(columns, v):
+    def block(i: str) -> None:
+        d = f.at(ds, i, write[0] * ROW)
+        if strided:  # rows so far apart share few places of the caches, and each is read many times
+            d = _copied(f, rows, d, write[1] * ROW, f.at(panel, None, offset=panel_bytes(v)))
+        w = table if shared else f.at(table, i, rows * columns * v.size)
+        offset = column = 0
+        for size, count in row_blocks(columns, v):
 
-                def columns_of(n: str, size: int = size, offset: int = offset, column: int = column) -> None:
+            def columns_of(n: str, size: int = size, offset: int = offset, column: int = column) -> None:
+                weights = f.at(w, n, size * rows * v.size, offset)
+                for c in range(0, v.columns, group):  # the weights stay in cache from one group of lanes to the next
+                    g = f.at(f.at(gs, i, read[0] * ROW), c, v.bytes)
                     place = f.at(g, n, size * read[1] * ROW, column * read[1] * ROW)
 
-                    def store(r: int, half: int, value: str) -> None:
-                        value = f.multiply(value, scales[half])
+                    def store(r: int, half: int, value: str, c: int = c, place: str = place) -> None:
+                        value = f.multiply(value, states[c + half].scale)
                         target = f.at(place, None, offset=r * read[1] * ROW + half * v.bytes)
                         f.store(f.add(f.load(target), value) if add else value, target)
 
-                    weights = f.at(w, n, size * rows * v.size, offset)
-                    register_block(f, weights, d, rows, size, group, write[1] * ROW, store)
+                    register_block(f, weights, f.at(d, c, v.bytes), rows, size, group, stride, store)
 
-                f.loop(count, columns_of)
-                offset += count * size * rows * v.size
-                column += count * size
+            f.loop(count, columns_of)
+            offset += count * size * rows * v.size
+            column += count * size
+        if gradient is not None:
+            sums = gradient if shared else f.at(gradient, i, rows * wide * v.size)
+            _outers(f, rows, columns, f.at(xs, i, read[0] * ROW), read[1] * ROW, d, stride, states, panel, sums)
 
-        f.loop(blocks, block)
-    if gradient is None:
-        return
+    f.loop(blocks, block)
+
+
+def _copied(f: Function, rows: int, d: str, stride: int, place: str) -> str:
+    """Rows from so many bytes apart, one after the other."""
+    v = f.vectors
+
+    def row(r: str) -> None:
+        source, target = f.at(d, r, stride), f.at(place, r, ROW)
+        for c in range(v.columns):
+            f.store(f.load(f.at(source, c, v.bytes)), f.at(target, c, v.bytes))
+
+    f.loop(rows, row)
+    return place
+
+
+def _outers(
+    f: Function,
+    rows: int,
+    columns: int,
+    x: str,
+    apart: int,
+    d: str,
+    stride: int,
+    states: list[State],
+    panel: str,
+    sums: str,
+) -> None:
+    """Adds the outer products of d and x to sums [rows, columns padded], panel by panel."""
+    v = f.vectors
     wide = padded_columns(columns, v)
-    states = [state(f, source, c) for c in range(v.columns)]
+    full = columns // (2 * v.width)
+    if full:
 
-    def outer(i: str) -> None:
-        x, d = f.at(xs, i, read[0] * ROW), f.at(ds, i, write[0] * ROW)
-        sums = gradient if shared else f.at(gradient, i, rows * wide * v.size)
-        full = columns // (2 * v.width)
-        if full:
+        def both(n: str) -> None:
+            _panel(f, f.at(x, n, 2 * v.width * apart), apart, [v.width, v.width], states, panel)
+            _outer(f, rows, wide, 2, d, stride, panel, f.at(sums, n, 2 * v.bytes))
 
-            def both(n: str) -> None:
-                first = f.at(x, n, 2 * v.width * read[1] * ROW)
-                _panel(f, first, read[1] * ROW, [v.width, v.width], states, panel)
-                _outer(f, rows, wide, 2, d, write[1] * ROW, panel, f.at(sums, n, 2 * v.bytes))
-
-            f.loop(full, both)
-        rest = columns - full * 2 * v.width
-        if rest:
-            there = [min(rest, v.width), rest - v.width] if rest > v.width else [rest]
-            _panel(f, f.at(x, full * 2 * v.width, read[1] * ROW), read[1] * ROW, there, states, panel)
-            place = f.at(sums, full * 2, v.bytes)
-            _outer(f, rows, wide, len(there), d, write[1] * ROW, panel, place)
-
-    f.loop(blocks, outer)
+        f.loop(full, both)
+    rest = columns - full * 2 * v.width
+    if rest:
+        there = [min(rest, v.width), rest - v.width] if rest > v.width else [rest]
+        _panel(f, f.at(x, full * 2 * v.width, apart), apart, there, states, panel)
+        _outer(f, rows, wide, len(there), d, stride, panel, f.at(sums, full * 2, v.bytes))
 
 
 def _panel(f: Function, x: str, stride: int, there: list[int], states: list[State], panel: str) -> None:

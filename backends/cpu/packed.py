@@ -13,6 +13,7 @@ from sys import getrefcount
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...ir.expression import Floats
 from . import arena
@@ -46,6 +47,8 @@ class Packing:
     records: Any = field(init=False)
     tables: Any = field(init=False)
     given: list[Bytes] = field(init=False, default_factory=list[Bytes])
+    last: Sequence[Floats] | None = field(init=False, default=None)
+    addresses: Any = field(init=False)
 
     def __post_init__(self) -> None:
         kernels: dict[Kernel, int] = {}
@@ -85,9 +88,11 @@ class Packing:
         """Packs by native code what it reaches; which records it does not."""
         if self.library is None:
             return slice(None)
-        addresses = np.array([table.__array_interface__["data"][0] for table in tables], dtype=np.int64)
+        if tables is not self.last:  # the same list again holds the same arrays
+            self.addresses = np.array([table.__array_interface__["data"][0] for table in tables], dtype=np.int64)
+            self.last = tables
         records = self.records.copy()
-        records[:, 1] = addresses[self.tables]
+        records[:, 1] = self.addresses[self.tables]
         flags = np.zeros(len(records), dtype=np.uint8)
         self.function(records.ctypes.data, len(records), place.ctypes.data, flags.ctypes.data)
         return flags != 0
@@ -95,15 +100,20 @@ class Packing:
     def _place(self) -> Bytes:
         """An arena: one that was given before, where nobody holds it any more, since new memory costs as much as what
         is written there; else a new one."""
-        for held in self.given:
-            if getrefcount(held) == _UNUSED:
-                return held
+        for position in range(len(self.given)):
+            if _references(self.given, position) == _UNUSED:
+                return self.given[position]
         self.given = [*self.given[-1:], arena.aligned(self.plan.arena)]
         return self.given[-1]
 
 
-_UNUSED = 3
-"""References to an arena that only its list has: the list's, the loop's, and the question's own."""
+def _references(held: Sequence[Bytes], position: int) -> int:
+    """How many hold an entry of a list, as this way of asking counts them."""
+    return getrefcount(held[position])
+
+
+_UNUSED = _references([np.zeros(1, dtype=np.uint8)], 0)
+"""What it counts for an entry that only the list holds."""
 
 
 @dataclass(slots=True)
@@ -137,8 +147,9 @@ class Unpacking:
         self.tables = np.array([table for _, table in self.plan.gradients], dtype=np.int64)
         self.kernels = tuple(kernels)
 
-    def add(self, sums: Bytes, place: Bytes, found: Sequence[Floats], whole: bool, but: frozenset[int]) -> None:
-        """Adds to derivatives, in the shapes in which their tables came, and clears the sums; `but` leaves some out.
+    def add(self, sums: Bytes, place: Bytes, addresses: NDArray[np.int64], whole: bool, but: frozenset[int]) -> None:
+        """Adds to derivatives at addresses, in the shapes in which their tables came, and clears the sums; `but` leaves
+        some out.
 
         `whole` gives each value of an input by node the derivative of the sum over all values, too.
         """
@@ -148,7 +159,6 @@ class Unpacking:
             text = module([unpack(self.kernels, self.vectors)], self.vectors)
             self.library = compiled(text, self.target, passes=True)
             self.function = self.library.call("unpack", POINTER, INTEGER, POINTER, POINTER, INTEGER)
-        addresses = np.array([each.__array_interface__["data"][0] for each in found], dtype=np.int64)
         records = self.records.copy()
         records[:, 2] = addresses[self.tables]
         if but:

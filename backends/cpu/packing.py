@@ -16,6 +16,7 @@ from .builder import Function
 from .maps import row_blocks
 from .outer import padded_columns
 from .plan import Kernel, padded
+from .state import HEAD
 from .vectors import ROW, Vectors
 
 PACK_FIELDS = ("kernel", "source", "out", "other")
@@ -148,7 +149,7 @@ class _Scalars:
 
     def exponent(self, head: str, row: str | int = 0) -> str:
         """The exponent of a row that stands in a head, as i64."""
-        found = self.f.load(self.f.at(head, row, self.v.size), self.v.integer)
+        found = self.f.load(self.f.at(head, row, HEAD * self.v.size), self.v.integer)
         return found if self.v.size == 8 else self.f.op(f"sext i32 {found} to i64")
 
 
@@ -164,7 +165,7 @@ class _Packer(_Scalars):
     def rows(self, source: str, out: str, count: int, nodes: int) -> str:
         """Rows as they come."""
         f, v = self.f, self.v
-        body = f.at(out, None, offset=padded(5 * count * v.size))
+        body = f.at(out, None, offset=padded(HEAD * count * v.size))
 
         def each(k: str, good: str) -> list[str]:
             x = f.load(f.at(source, k, 8), "double")
@@ -177,7 +178,7 @@ class _Packer(_Scalars):
     def nodes(self, source: str, out: str, values: int, nodes: int) -> str:
         """An input's table by node: transposed, with the sums over values as its last row."""
         f, v = self.f, self.v
-        body = f.at(out, None, offset=padded(5 * (values + 1) * v.size))
+        body = f.at(out, None, offset=padded(HEAD * (values + 1) * v.size))
         together = 8 if values % 8 == 0 else 1
 
         def stretch(r: str, good: str) -> list[str]:
@@ -234,10 +235,11 @@ class _Packer(_Scalars):
             power = f.op(f"select i1 {there}, {whole} {f.op(f'sub {whole} {bits}, {v.bias}')}, {whole} 0")
             raised = f.op(f"shl {whole} {f.op(f'sub {whole} {v.bias}, {power}')}, {v.mantissa}")
             scale = f.op(f"bitcast {whole} {raised} to {kind}")
-            f.store(power, f.at(out, r, v.size), whole)
+            beside = f.at(out, r, HEAD * v.size)
+            f.store(power, beside, whole)
             scaled = [f.op(f"fmul {kind} {value}, {scale}") for value in (largest, least, nonzero)]
             for position, value in enumerate([*scaled, "0.0"], 1):
-                f.store(value, f.at(f.at(out, None, offset=position * count * v.size), r, v.size), kind)
+                f.store(value, f.at(beside, None, offset=position * v.size), kind)
 
             def raise_each(k: str) -> None:
                 place = f.at(first, k, v.size)
@@ -357,7 +359,7 @@ class _Unpacker(_Scalars):
 
         def stretch(r: str) -> None:
             scales = [
-                self.double(f.op(f"sub i64 0, {self.exponent(f.at(head, None, offset=u * size), r)}"))
+                self.double(f.op(f"sub i64 0, {self.exponent(f.at(head, None, offset=u * HEAD * size), r)}"))
                 for u in range(together)
             ]
 

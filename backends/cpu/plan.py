@@ -7,8 +7,9 @@ run again with other parameters, only the arena is filled anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -33,12 +34,15 @@ from ...ir.program.operation import (
 )
 from ...ir.program.program import Program
 from ...ir.program.widths import Width, widths
-from .state import STATE
+from .state import HEAD, STATE
 from .vectors import ROW, Vectors
 
 FIELDS = ("kernel", "out", "first", "second", "data", "column", "data_step", "column_step", "words")
 LAST = len(FIELDS)
 RECORD = 8 * LAST
+
+FAR = 1 << 21
+"""Bytes of loaded tables beyond which the next one is asked for ahead of time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,9 @@ def plan(program: Program, vectors: Vectors) -> Plan:
 
 @dataclass(slots=True)
 class Planner:
-    """Places and records while they are made; `slots` are the offsets of the buffers of a tile."""
+    """Places and records while they are made; `slots` are the offsets of the buffers of a tile.
+
+    `far` says that the tables that are loaded are more than a cache holds."""
 
     program: Program
     vectors: Vectors
@@ -93,17 +99,23 @@ class Planner:
     places: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
     soft: dict[int, int] = field(default_factory=dict[int, int])
     softness: int = 0
+    far: bool = False
     slots: list[int] = field(default_factory=list[int])
 
     def plan(self) -> Plan:
         program = self.program
         arena = self.lay(_uses(program))
         found = iter(widths(program))
+        line: list[tuple[Step, Width]] = []
         for operation in program.operations:
             if isinstance(operation, Repeat):
+                self._straight(line)
+                line = []
                 self._loop(operation, found)
             else:
-                self.records.append(self.record(operation, next(found)))
+                line.append((operation, next(found)))
+        self._straight(line)
+        look_ahead(self.records, tuple(self.kernels), FIELDS)
         entries = tuple(Entry(kind, table, offset) for (kind, table), offset in self.places.items())
         return Plan(
             np.array(self.records, dtype=np.int64).reshape(-1, LAST),
@@ -125,11 +137,14 @@ class Planner:
         sizes = [(STATE + nodes) * ROW for nodes in self.program.buffers]
         self.slots = [int(offset) for offset in np.cumsum([0, *sizes])]
         self.softness = self._lay_densities()
-        offset = 0
+        offset = loaded = 0
         for kind, table in sorted(set(uses)):
             if kind != "density":
                 self.places[kind, table] = offset
-                offset += size_of(kind, self.program.tables[table], self.vectors)
+                size = size_of(kind, self.program.tables[table], self.vectors)
+                offset += size
+                loaded += size if kind == "load" else 0
+        self.far = loaded > FAR
         return offset
 
     def _lay_densities(self) -> int:
@@ -151,14 +166,44 @@ class Planner:
                     self.records.append(self.record(shifted(step, turn * column, turn * jump), width))
             return
         data, column_field = FIELDS.index("data"), FIELDS.index("column")
-        for (step, width), column, jump in moves:
+        length = len(self.records)
+        place = 0
+        while place < len(moves):
+            (step, width), column, jump = moves[place]
             record, following = self.record(step, width), self.record(shifted(step, column, jump), width)
             record[FIELDS.index("data_step")] = following[data] - record[data]
             record[FIELDS.index("column_step")] = following[column_field] - record[column_field]
-            self.records.append(record)
+            other = self._in_place(body, place)
+            self.records.append(record if other is None else self.times(record, other))
+            place += 1 if other is None else 2
         back = self._empty("repeat")
-        back[1], back[2] = loop.count, len(body) * RECORD
+        back[1], back[2] = loop.count, (len(self.records) - length) * RECORD
         self.records.append(back)
+
+    def _straight(self, line: Sequence[tuple[Step, Width]]) -> None:
+        """Operations one after the other."""
+        place = 0
+        while place < len(line):
+            step, width = line[place]
+            other = self._in_place(line, place)
+            record = self.record(step, width)
+            self.records.append(record if other is None else self.times(record, other))
+            place += 1 if other is None else 2
+
+    def _in_place(self, line: Sequence[tuple[Step, Width]], place: int) -> int | None:
+        """The buffer by which a load is multiplied by the operation after it, in its own buffer."""
+        step, width = line[place]
+        if place + 1 == len(line) or line[place + 1][0].out != step.out:
+            return None
+        return multiplied(step, width, line[place + 1])
+
+    def times(self, record: list[int], other: int) -> list[int]:
+        """A load whose numbers are multiplied by another buffer on their way."""
+        kernel = list(self.kernels)[record[0]]
+        fused = Kernel(kernel.kind, (*kernel.sizes[:-1], 1))
+        record[0] = self.kernels.setdefault(fused, len(self.kernels))
+        record[FIELDS.index("first")] = self.slots[other]
+        return record
 
     def _even(self, step: Step, jump: int, count: int) -> bool:
         """Whether what a step of a loop reads turn after turn lies evenly."""
@@ -182,7 +227,7 @@ class Planner:
         lanes = self.vectors.lanes * 4
         match operation:
             case Load(_, table, column):
-                record = self._empty("load", nodes, self.program.tables[table][0])
+                record = self._empty("load", nodes, self.program.tables[table][0], int(self.far), 0)
                 record[5] = column * lanes
             case Fill():
                 record = self._empty("fill", nodes)
@@ -223,6 +268,30 @@ class Planner:
         return offset
 
 
+def multiplied(step: Step, width: Width, after: tuple[Step, Width]) -> int | None:
+    """The buffer by which the operation after a load multiplies it, node by node; None where it does not."""
+    following, (nodes, below) = after
+    match step, following:
+        case Load(out=out), Multiply(factors=(a, b)) if {a, b} != {out} and out in (a, b):
+            return (b if a == out else a) if below == (nodes, nodes) else None
+        case _:
+            return None
+
+
+def look_ahead(records: Sequence[list[int]], kernels: Sequence[Kernel], fields: Sequence[str]) -> None:
+    """Tells each load that is far from its numbers where the next one has its own, so that it can ask for them.
+
+    `second` becomes the place of that table, `words` how much further on its column is.
+    """
+    data, column = fields.index("data"), fields.index("column")
+    loads = [record for record in records if kernels[record[0]].kind == "load" and kernels[record[0]].sizes[2]]
+    for record, following in pairwise(loads):
+        record[fields.index("second")] = following[data]
+        record[fields.index("words")] = following[column] - record[column]
+    if loads:
+        loads[-1][fields.index("second")] = loads[-1][data]
+
+
 def _uses(program: Program) -> Iterator[tuple[str, int]]:
     """Every use of a table, in every turn of loops."""
     for operation in program.operations:
@@ -257,9 +326,9 @@ def size_of(kind: str, shape: tuple[int, ...], vectors: Vectors) -> int:
     numbers = prod(shape) * vectors.size
     match kind:
         case "load":
-            return padded(5 * shape[0] * vectors.size) + padded(numbers)
+            return padded(HEAD * shape[0] * vectors.size) + padded(numbers)
         case "fill":
-            return padded(5 * vectors.size) + padded(numbers)
+            return padded(HEAD * vectors.size) + padded(numbers)
         case _:
             return ROW + padded(numbers)
 

@@ -14,7 +14,7 @@ def multiply(f: Function, first: int, second: int, out: str, a: str, b: str, pai
     """The product of two buffers, elementwise or of all pairs; one of a single node stands in every node."""
     v = f.vectors
     xs, ys, target = values(f, a), values(f, b), values(f, out)
-    for c in range(v.columns):
+    for c in range(f.columns):
         left, right = state(f, a, c), state(f, b, c)
 
         def put_value(x: str, y: str, place: str, found: Range, c: int = c) -> Range:
@@ -23,19 +23,7 @@ def multiply(f: Function, first: int, second: int, out: str, a: str, b: str, pai
             return found.with_value(f, value)
 
         if pairs:
-
-            def outer(i: str, *carried: str, c: int = c, left: State = left, right: State = right) -> list[str]:
-                x = f.multiply(f.load(f.at(f.at(xs, i, ROW), c, v.bytes)), left.scale)
-                row = f.at(target, f.op(f"mul i64 {i}, {second}"), ROW)
-
-                def inner(j: str, *carried: str) -> list[str]:
-                    y = f.multiply(f.load(f.at(f.at(ys, j, ROW), c, v.bytes)), right.scale)
-                    return put_value(x, y, f.at(row, j, ROW), Range(*carried)).parts
-
-                firsts = [(kind, value) for (kind, _), value in zip(Range.carried(f), carried, strict=True)]
-                return f.loop(second, inner, carried=firsts)
-
-            found = Range(*f.loop(first, outer, carried=Range.carried(f)))
+            found = _all_pairs(f, first, second, (xs, ys, target), c, left, right)
         else:
             nodes = max(first, second)
             step = 2 if nodes % 2 == 0 else 1
@@ -56,10 +44,54 @@ def multiply(f: Function, first: int, second: int, out: str, a: str, b: str, pai
                 return found.parts
 
             found = Range(*f.loop(nodes, each, step, Range.carried(f)))
-        _close_product(f, out, c, found, left, right)
+        close_product(f, out, c, found, left, right)
 
 
-def _close_product(f: Function, out: str, c: int, found: Range, left: State, right: State) -> None:
+def _all_pairs(
+    f: Function, first: int, second: int, places: tuple[str, str, str], c: int, left: State, right: State
+) -> Range:
+    """Every pair, several of the first factor's nodes at once; the range of products is the product of the ranges.
+
+    Rounding keeps the order of numbers, so the largest and the least are exact; where the least product that is not
+    zero would be none any more, it counts as the least number there is, which is far from sure.
+    """
+    v = f.vectors
+    xs, ys, target = places
+    together = next(n for n in (4, 2, 1) if first % n == 0)
+
+    def outer(i: str) -> None:
+        found = [
+            f.multiply(f.load(f.at(f.at(xs, i, ROW), None, offset=u * ROW + c * v.bytes)), left.scale)
+            for u in range(together)
+        ]
+        row = f.at(target, f.op(f"mul i64 {i}, {second}"), ROW)
+
+        def inner(j: str) -> None:
+            y = f.multiply(f.load(f.at(f.at(ys, j, ROW), c, v.bytes)), right.scale)
+            place = f.at(row, j, ROW)
+            for u, x in enumerate(found):
+                f.store(f.multiply(x, y), f.at(place, None, offset=u * second * ROW + c * v.bytes))
+
+        f.loop(second, inner)
+
+    f.loop(first, outer, together)
+    ranges = [
+        f.multiply(f.multiply(a, left.scale), f.multiply(b, right.scale))
+        for a, b in ((left.largest, right.largest), (left.least, right.least), (left.nonzero, right.nonzero))
+    ]
+    # infinity stands for no value at all: times anything it stays so
+    none = f.op(
+        f"or <{v.width} x i1> {f.compare('oeq', left.nonzero, f.number(float('inf')))}, "
+        f"{f.compare('oeq', right.nonzero, f.number(float('inf')))}"
+    )
+    nonzero = f.bits(f.select(none, f.number(float("inf")), ranges[2]))
+    gone = f.op(f"icmp eq {v.ints} {nonzero}, zeroinitializer")
+    nonzero = f.select(gone, f.whole(1), nonzero, v.ints)
+    return Range(ranges[0], ranges[1], f.integer("add", nonzero, f.whole(-1)))
+
+
+def close_product(f: Function, out: str, c: int, found: Range, left: State, right: State) -> None:
+    """The state after a product, whose range is found."""
     v = f.vectors
     least = f.multiply(f.multiply(left.nonzero, left.scale), f.multiply(right.nonzero, right.scale))
     lost_left, lost_right = f.multiply(left.lost, left.scale), f.multiply(right.lost, right.scale)
@@ -99,7 +131,7 @@ def join(f: Function, out: str, slots: str, parts: str) -> None:
     """Buffers end to end under one exponent: the words are how many parts, then for each its slot and its nodes."""
     v = f.vectors
     count = f.word(parts, "i64")
-    for c in range(v.columns):
+    for c in range(f.columns):
 
         def part(i: str) -> tuple[str, str]:
             words = f.at(parts, i, 16, 8)

@@ -107,14 +107,14 @@ def fill(f: Function, nodes: int, result: str, gradient: str, answer: str) -> No
 
     def node(k: str, *bad: str) -> list[str]:
         found = [f.load(f.at(f.at(values(f, result), k, ROW), c, v.bytes)) for c in range(v.columns)]
-        _sum_into(f, found, f.at(gradient, k, v.size))
+        sum_into(f, found, f.at(gradient, k, v.size))
         return [_watch(f, value, each) for value, each in zip(found, bad, strict=True)]
 
     for c, bad in enumerate(f.loop(nodes, node, carried=[(v.floats, "zeroinitializer")] * v.columns)):
         _note(f, answer, c, bad)
 
 
-def _sum_into(f: Function, found: list[str], place: str) -> None:
+def sum_into(f: Function, found: list[str], place: str) -> None:
     """Adds all lanes of vectors to one number."""
     v = f.vectors
     total = found[0]
@@ -302,6 +302,6 @@ def scale(
                 add,
             )
         if gradient is not None:
-            _sum_into(f, found, f.at(gradient, k, v.size))
+            sum_into(f, found, f.at(gradient, k, v.size))
 
     f.loop(nodes, each)

@@ -23,6 +23,10 @@ EXPONENT, LARGEST, LEAST, NONZERO, LOST, ERROR = range(6)
 STATE = 6
 """Rows before the values."""
 
+HEAD = 8
+"""Numbers beside each row of a table that is loaded: its exponent, largest, least, least non-zero, lost; three unused,
+so that a row's stand in one line of cache."""
+
 SURE = 2.0**26
 """How far above the smallest normal number the least terms must lie for nothing to be lost."""
 

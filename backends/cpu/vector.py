@@ -18,7 +18,7 @@ from ...ir.program.program import Program
 from . import arena
 from .batch import INTEGER, POINTER, Answer, Bytes, Codes, Make, buffers, copied, padded_to, spread, tiled
 from .builder import module
-from .driver import ANSWERS, driver
+from .driver import ANSWERS, driver, together
 from .machine import Library, Target, compiled, host
 from .packed import Exactly, Packing
 from .plan import Plan, plan
@@ -59,7 +59,7 @@ class Vector:
         self.plan = plan(self.program, self.vectors)
         self.library = self.make(module([driver(self.plan, self.vectors)], self.vectors), self.target)
         kinds = (POINTER, INTEGER, POINTER, POINTER, POINTER, INTEGER, POINTER, INTEGER)
-        self.function = self.library.call("program", *kinds, POINTER, INTEGER, POINTER, INTEGER, INTEGER)
+        self.function = self.library.call("program", *kinds, POINTER, INTEGER, POINTER, INTEGER, INTEGER, INTEGER)
         self.arena = arena.aligned(self.plan.arena)
         self.records = copied(self.plan.records)
         self.words = copied(self.plan.words)
@@ -89,7 +89,8 @@ class Vector:
         numbers = self.arena
 
         def call(first: int, last: int) -> None:
-            slots = buffers(self.plan.slots)
+            group = together(self.plan.slots, self.program.buffers, last - first)
+            slots = buffers(self.plan.slots * group)
             self.function(
                 self.records.ctypes.data,
                 len(self.plan.records),
@@ -102,6 +103,7 @@ class Vector:
                 slots.ctypes.data,
                 self.plan.root,
                 out.ctypes.data,
+                group,
                 first,
                 last,
             )

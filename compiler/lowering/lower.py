@@ -15,7 +15,7 @@ import numpy as np
 from ...ir.block import Block, Hadamard, Indexed, Input, Pairs, Product, Sum
 from ...ir.circuit import Circuit
 from ...ir.domain import FiniteDomain, Variable
-from ...ir.expression import Expression
+from ...ir.expression import Expression, broadcast, reshape
 from ...ir.linear import (
     BlockDiagonal,
     Compose,
@@ -26,6 +26,7 @@ from ...ir.linear import (
     LinearMap,
     Selection,
     rotation,
+    selection,
 )
 from ...ir.program.descent import Sites
 from ...ir.program.operation import (
@@ -167,7 +168,7 @@ class _Line:
         parts = linear.maps[::-1] if isinstance(linear, Compose) else (linear,)
         position = 0
         self._counted(0)
-        steps = [len(part.factors) if isinstance(part, Kronecker) else 1 for part in parts]
+        steps = [_leaves(part) for part in parts]
         while position < len(parts):
             part = parts[position]
             after = parts[position + 1] if position + 1 < len(parts) else None
@@ -196,35 +197,106 @@ class _Line:
             case Selection(index, _):
                 if part.is_identity:
                     return source
-                self.indices.append(index)
-                out = self._buffer(part.outputs)
-                self.operations.append(Gather(out, source, len(self.indices) - 1))
-                return out
+                return self._gather(source, index)
             case _:
                 raise AssertionError(f"{type(part).__name__} maps are networks")
 
     def _kronecker(self, factors: tuple[LinearMap, ...], source: int, after: int) -> int:
-        """A₁ ⊗ … ⊗ A_M: each factor on the last digit of the index, which then becomes the first."""
+        """A₁ ⊗ … ⊗ A_M: each factor on the last digit of the index, which then becomes the first.
+
+        `after` is the number of the first choice that it makes, that of the factor applied last.
+        """
+        numbers = [after + sum(map(_leaves, factors[:position])) for position in range(len(factors))]
+        match factors:
+            case [Dense(weights), Selection() as same] if same.is_identity:
+                source = self._contract(source, weights, (1, *weights.shape), same.inputs, across=True)
+                self._counted(numbers[0])
+                return source
+            case [Selection() as same, other] if same.is_identity:
+                return self._on_digit(other, source, same.inputs, numbers[1])
+            case _:
+                pass
         size = prod(factor.inputs for factor in factors)
-        for position in reversed(range(len(factors))):
-            factor = factors[position]
-            assert isinstance(factor, Dense)
+        for factor, number in zip(reversed(factors), reversed(numbers), strict=True):
             blocks = size // factor.inputs
-            source = self._contract(source, factor.weights, (1, *factor.weights.shape), blocks, turned=True)
-            self._counted(after + position)
+            match factor:
+                case Dense(weights):
+                    source = self._contract(source, weights, (1, *weights.shape), blocks, turned=True)
+                case Selection(index, inputs):
+                    source = self._gather(source, (np.arange(blocks) * inputs + index[:, None]).ravel())
+                case _:
+                    source = self._on_digit(factor, source, blocks, number)
+                    source = self._gather(source, rotation((blocks, factor.outputs)).index)
+            self._counted(number)
             size = blocks * factor.outputs
         return source
 
+    def _on_digit(self, factor: LinearMap, source: int, blocks: int, after: int) -> int:
+        """A map on the last digit of the index, of which there are so many blocks."""
+        match factor:
+            case Dense(weights):
+                source = self._contract(source, weights, (1, *weights.shape), blocks)
+            case BlockDiagonal(weights):
+                b, m, n = weights.shape
+                spread = reshape(broadcast(weights, (blocks, b, m, n)), (blocks * b, m, n))
+                source = self._contract(source, spread, spread.shape)
+            case Diagonal(weights):
+                spread = reshape(broadcast(weights, (blocks, factor.inputs)), (blocks * factor.inputs,))
+                source = self._part(Diagonal(spread), source)
+            case Selection(index, inputs):
+                if not factor.is_identity:
+                    source = self._gather(source, (np.arange(blocks)[:, None] * inputs + index).ravel())
+            case Compose(maps):
+                for position in reversed(range(len(maps))):
+                    number = after + sum(map(_leaves, maps[:position]))
+                    source = self._on_digit(maps[position], source, blocks, number)
+            case Kronecker(parts):
+                # Three factors at least, so that it is not this case again; the identities choose nothing.
+                same = _identities(blocks)
+                source = self._kronecker((*same, *parts), source, after - len(same))
+            case _:
+                raise AssertionError(f"{type(factor).__name__} maps are networks")
+        self._counted(after)
+        return source
+
+    def _gather(self, source: int, index: Indices) -> int:
+        self.indices.append(index)
+        out = self._buffer(len(index))
+        self.operations.append(Gather(out, source, len(self.indices) - 1))
+        return out
+
     def _contract(
-        self, source: int, weights: Expression, shape: tuple[int, ...], blocks: int | None = None, turned: bool = False
+        self,
+        source: int,
+        weights: Expression,
+        shape: tuple[int, ...],
+        blocks: int | None = None,
+        turned: bool = False,
+        across: bool = False,
     ) -> int:
+        """A matrix per block of the source; `turned` puts the index of the block last, `across` finds it there, too."""
         blocks = shape[0] if blocks is None else blocks
         rows, columns = shape[1], shape[2]
         out = self._buffer(blocks * rows)
         table = self.tables.of(Weights(weights, shape))
-        write = Strides(1, blocks) if turned else Strides(rows, 1)
-        self.operations.append(Contract(out, source, table, blocks, rows, columns, Strides(columns, 1), write))
+        read = Strides(1, blocks) if across else Strides(columns, 1)
+        write = Strides(1, blocks) if turned or across else Strides(rows, 1)
+        self.operations.append(Contract(out, source, table, blocks, rows, columns, read, write))
         return out
+
+
+def _leaves(linear: LinearMap) -> int:
+    """How many maps a map is made of: each of them chooses once for a node."""
+    match linear:
+        case Compose(parts) | Kronecker(parts):
+            return sum(map(_leaves, parts))
+        case _:
+            return 1
+
+
+def _identities(size: int) -> tuple[LinearMap, LinearMap]:
+    """The identity as a Kronecker product of two."""
+    return selection(np.arange(size), size), selection(np.arange(1), 1)
 
 
 def _turns(selection: Selection, before: BlockDiagonal) -> bool:

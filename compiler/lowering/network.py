@@ -49,7 +49,7 @@ def _is_sparse(linear: LinearMap) -> bool:
         case Sparse():
             return True
         case Kronecker(factors):
-            return not all(isinstance(factor, Dense) for factor in factors)
+            return any(_is_sparse(factor) for factor in factors)
         case Compose(maps):
             return any(_is_sparse(part) for part in maps)
         case _:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from math import prod
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...ir.density import domain_values
 from ...ir.domain import FiniteDomain, Variable
@@ -149,6 +150,12 @@ def depends(source: Table) -> bool:
             return bool(parameters_of(parameters))
         case Laid(parts):
             return any(map(depends, parts))
+
+
+def depending(source: Table) -> NDArray[np.bool_]:
+    """Which entries of a table, flat, follow from parameters: whole parts of it."""
+    parts = source.parts if isinstance(source, Laid) else (source,)
+    return np.repeat([depends(part) for part in parts], [prod(part.shape) for part in parts]).astype(bool)
 
 
 def _key(source: Table) -> object:

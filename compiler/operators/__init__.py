@@ -5,8 +5,12 @@ from collections.abc import Callable, Mapping
 from ...ir.circuit import Circuit
 from .add import add
 from .evidence import evidence
+from .initialise import initialise
 from .integrate import integrate
-from .multiply import multiply
+from .layers import monarch_layers, untie
+from .multiply import multiply, product_size, provenance
+from .power import power
+from .project import Projected, project
 from .rename import rename
 from .restrict import restrict
 from .scale import scale
@@ -17,10 +21,29 @@ OPERATORS: Mapping[str, Callable[..., Circuit]] = {
     "evidence": evidence,
     "integrate": integrate,
     "multiply": multiply,
+    "power": power,
     "rename": rename,
     "restrict": restrict,
     "scale": scale,
     "smooth": smooth,
 }
 
-__all__ = ["OPERATORS", "add", "evidence", "integrate", "multiply", "rename", "restrict", "scale", "smooth"]
+__all__ = [
+    "OPERATORS",
+    "Projected",
+    "add",
+    "evidence",
+    "initialise",
+    "integrate",
+    "monarch_layers",
+    "multiply",
+    "power",
+    "product_size",
+    "project",
+    "provenance",
+    "rename",
+    "restrict",
+    "scale",
+    "smooth",
+    "untie",
+]

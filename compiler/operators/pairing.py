@@ -1,7 +1,7 @@
 """Which pairs of nodes of two circuits their product has: planned from the roots down, before anything is built.
 
 What enters are two compatible circuits; what leaves is a step for each pair of blocks that meets, those that others
-stand on last. A pair is asked for as a whole, all pairs of nodes, or by the pairs of nodes that are needed,
+stand on last. A pair is asked for as a whole, all pairs of nodes, or by the pairs of nodes that are needed, each as
 i · width of the second + j. Pairs are taken up in the order of their blocks, so that all that ask for one come before
 it.
 """

@@ -15,7 +15,7 @@ from ...ir.block import MAX_NUMBERS, Block, Indexed, Input, Product, Sum
 from ...ir.circuit import Circuit
 from ...ir.diagnostic import error
 from ...ir.domain import Variable
-from ...ir.expression import Expression, reshape, times, total
+from ...ir.expression import Expression, constant, reshape, times, total
 from ...ir.linear import (
     BlockDiagonal,
     Compose,
@@ -29,7 +29,7 @@ from ...ir.linear import (
 )
 from ...ir.scope import Scopes, scopes
 from ...ir.semirings import BOOLEAN
-from ...ir.store import Booleans
+from ...ir.support import Booleans
 from ..properties.factors import factors
 from .demands import entries_of
 
@@ -175,8 +175,6 @@ def _terms(row: Indices, count: int, positions: Indices, places: Indices, weight
 
 def written_out(linear: LinearMap) -> Expression:
     """A map of several others as one matrix, an expression [outputs, inputs]: for small ones."""
-    from ...ir.expression import constant
-
     match linear:
         case Dense(weights):
             return weights
@@ -200,9 +198,9 @@ def written_out(linear: LinearMap) -> Expression:
             whole = written_out(parts[0])
             for part in parts[1:]:
                 (m, n), next_ = whole.shape, written_out(part)
-                k, n2 = next_.shape
-                spread = times(reshape(whole, (m, 1, n, 1)), reshape(next_, (1, k, 1, n2)))
-                whole = reshape(spread, (m * k, n * n2))
+                k, j = next_.shape
+                spread = times(reshape(whole, (m, 1, n, 1)), reshape(next_, (1, k, 1, j)))
+                whole = reshape(spread, (m * k, n * j))
             return whole
         case Compose(parts):
             whole = written_out(parts[0])

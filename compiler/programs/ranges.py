@@ -68,6 +68,7 @@ def bounds(circuit: Circuit) -> Bounds:
     numbers = Numbers(circuit.store)
     negative = False
     known: dict[object, Array] = {}
+    partial: list[Array] = []
 
     def element(block: Block, below: list[Array]) -> Array:
         nonlocal negative
@@ -84,6 +85,9 @@ def bounds(circuit: Circuit) -> Bounds:
                 known[key] = np.stack([found[..., 0].min(axis=1), found[..., 1].max(axis=1)], axis=-1)[:, None]
                 return known[key]
             case Product(_, form):
+                # a product of some of the factors is within that of those that are below 1, and of those above
+                one = [np.stack([np.minimum(v[..., 0], 0.0), np.maximum(v[..., 1], 0.0)], axis=-1) for v in below]
+                partial.append(multiply(one, form, 1, RANGE))
                 return multiply(below, form, 1, RANGE)
             case Sum(_, linear):
                 return apply(linear, RANGE.concatenate(below), RANGE, numbers)
@@ -92,6 +96,9 @@ def bounds(circuit: Circuit) -> Bounds:
     with np.errstate(invalid="ignore"):
         for _, value in forward_by(circuit, element):
             least, largest = min(least, _least(value[..., 0])), max(largest, float(value[..., 1].max(initial=-np.inf)))
+            for part in partial:
+                least, largest = min(least, float(part[..., 0].min())), max(largest, float(part[..., 1].max()))
+            partial.clear()
     return Bounds(least, largest, negative)
 
 

@@ -1,7 +1,7 @@
 """Properties of circuits: each an analysis that proves, refutes with a witness, or says why it does not know."""
 
 from .check import PROPERTIES, check
-from .compatible import compatible
+from .compatible import compatible, require_domains
 from .deterministic import Budget, deterministic, marginally_deterministic
 from .marginalisation import PROGRAMS, Program, marginalisation
 from .matching import Matching
@@ -12,6 +12,7 @@ from .witness import (
     CommonSupport,
     CrossingScopes,
     DifferentScopes,
+    DifferentValues,
     Mass,
     NegativeAt,
     Node,
@@ -29,6 +30,7 @@ __all__ = [
     "CommonSupport",
     "CrossingScopes",
     "DifferentScopes",
+    "DifferentValues",
     "Mass",
     "Matching",
     "NegativeAt",
@@ -52,4 +54,5 @@ __all__ = [
     "marginally_deterministic",
     "omni_compatible",
     "refusal",
+    "require_domains",
 ]

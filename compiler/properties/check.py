@@ -25,7 +25,7 @@ PROPERTIES: Mapping[str, Judge | None] = {
     "normalized": normalized,
     "nonnegative": nonnegative,
 }
-OF_TWO = ("compatible",)
+OF_TWO = ("compatible", "equal")
 
 
 def check(circuit: Circuit, *names: str, budget: Budget | None = None) -> dict[str, Result]:

@@ -47,7 +47,7 @@ def compatible(first: Circuit, second: Circuit) -> Result:
 
 
 def _compatible(first: Circuit, second: Circuit) -> Result:
-    _require_domains(first, second)
+    require_domains(first, second)
     for circuit in (first, second):
         for result in (smooth(circuit), decomposable(circuit)):
             if isinstance(result, Refuted):
@@ -65,7 +65,8 @@ def _compatible(first: Circuit, second: Circuit) -> Result:
     return Proved(matching=Matching(shared, one.rows, other.rows, first_in_second, second_in_first))
 
 
-def _require_domains(first: Circuit, second: Circuit) -> None:
+def require_domains(first: Circuit, second: Circuit) -> None:
+    """Raises DanausError `two-domains` where variables of one name differ in their domains."""
     known = {variable.name: variable for variable in first.variables}
     for variable in second.variables:
         other = known.get(variable.name, variable)

@@ -27,6 +27,7 @@ PROPERTIES = (
     "nonnegative",
 )
 COMPARISONS = ("near", "equal")
+OF_TWO = ("compatible", "equal")
 
 # What each query takes: circuits, then variables (v), lists of variables (l), or numbers (n).
 QUERIES: dict[str, tuple[int, str]] = {
@@ -54,7 +55,6 @@ QUERIES: dict[str, tuple[int, str]] = {
     "squared_loss": (2, ""),
     "mutual_information": (1, "ll"),
 }
-AVAILABLE_PROPERTIES = (*PROPERTIES, "near")
 AVAILABLE_QUERIES = (
     "likelihood",
     "marginal",
@@ -72,7 +72,7 @@ AVAILABLE_QUERIES = (
 def predicate(expression: Expression, context: Context) -> Predicate:
     """The predicate that an `assert` states.
 
-    Raises: DanausError `unknown-property`, `not-yet`, `wrong-arguments`.
+    Raises: DanausError `unknown-property`, `wrong-arguments`.
     """
     match expression:
         case Parenthesis(inner):
@@ -82,21 +82,19 @@ def predicate(expression: Expression, context: Context) -> Predicate:
         case Chain(first, (("and" | "or" as word, _), *_) as rest, span):
             operands = (first, *(operand for _, operand in rest))
             return Joined(word, tuple(predicate(operand, context) for operand in operands), span)
-        case Call(Name(name, place)) if name in (*PROPERTIES, *COMPARISONS):
-            if name not in AVAILABLE_PROPERTIES:
-                raise error("not-yet", f"the property {name} is not available yet", place)
+        case Call(Name(name)) if name in (*PROPERTIES, *COMPARISONS):
             return _near(expression, context) if name == "near" else _property(expression, context)
         case Call(Name(name, place)) | Name(name, place):
             hint = nearest(name, (*PROPERTIES, *COMPARISONS)) or f"properties are {', '.join(PROPERTIES)}"
-            if name in PROPERTIES:
-                hint = f"write {name}(p, q)" if name == "compatible" else f"write {name}(p)"
+            if name in PROPERTIES or name in OF_TWO:
+                hint = f"write {name}(p, q)" if name in OF_TWO else f"write {name}(p)"
             raise error("unknown-property", f'there is no property "{name}"', place, hint=hint)
         case _:
             raise error("wrong-predicate", f"{describe(expression)} is not a property", expression.span)
 
 
 def _property(call: Call, context: Context) -> PropertyOf:
-    count = 2 if call.name.text == "compatible" else 1
+    count = 2 if call.name.text in OF_TWO else 1
     given = arguments(call, count, count).positional
     return PropertyOf(call.name.text, tuple(_operand(item, context) for item in given), call.span)
 

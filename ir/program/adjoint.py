@@ -220,6 +220,19 @@ def _placed(program: Program, derived: tuple[list[Move], dict[int, int]], sizes:
     return Adjoint(program, tuple(placed), tuple(widths), tuple(places.sizes))
 
 
+def values_of(move: Move) -> tuple[int, ...]:
+    """The buffers whose values, or derivatives, a move reads."""
+    match move:
+        case Seed(root=root):
+            return (root,)
+        case Clear():
+            return ()
+        case Pull(step, result, shares, _):
+            return (result, *shares, *values_read(step))
+        case _:
+            return reads(move)
+
+
 def _width(move: Move, nodes: dict[int, int], program: Program) -> tuple[int, tuple[int, ...]]:
     match move:
         case Seed():

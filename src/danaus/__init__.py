@@ -16,12 +16,19 @@ if TYPE_CHECKING:
     from .api import *
     from .compiler.operators import add as add
     from .compiler.operators import evidence as evidence
+    from .compiler.operators import initialise as initialise
     from .compiler.operators import integrate as integrate
+    from .compiler.operators import monarch_layers as monarch_layers
     from .compiler.operators import multiply as multiply
+    from .compiler.operators import power as power
+    from .compiler.operators import product_size as product_size
+    from .compiler.operators import project as project
+    from .compiler.operators import provenance as provenance
     from .compiler.operators import rename as rename
     from .compiler.operators import restrict as restrict
     from .compiler.operators import scale as scale
     from .compiler.operators import smooth as smooth
+    from .compiler.operators import untie as untie
     from .frontend.automata import Automaton as Automaton
     from .frontend.dsl import *
     from .frontend.spec import Spec as Spec
@@ -40,6 +47,13 @@ _HOMES = {
     "restrict": "compiler.operators",
     "scale": "compiler.operators",
     "smooth": "compiler.operators",
+    "initialise": "compiler.operators",
+    "monarch_layers": "compiler.operators",
+    "power": "compiler.operators",
+    "product_size": "compiler.operators",
+    "project": "compiler.operators",
+    "provenance": "compiler.operators",
+    "untie": "compiler.operators",
     "Automaton": "frontend.automata",
     "Spec": "frontend.spec",
     "DanausError": "ir.diagnostic",
@@ -52,14 +66,12 @@ _HOMES = {
 # What the language and the interface have, and a later version brings.
 _LATER = frozenset(
     [
-        "power",
         "condition",
         "log",
         "reciprocal",
         "divide",
         "normalize",
         "differentiate",
-        "equal",
         "flows",
         "decode",
         "posterior",

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .arguments import wants, wants_circuit
 from .compiler import driver, queries
+from .compiler.equality import equal as are_equal
 from .compiler.judge import Verdict, judge
 from .compiler.needs import require
 from .compiler.operators.operands import variable_of, variables_of
@@ -151,6 +152,23 @@ def compatible(first: Circuit, second: Circuit) -> Result:
     wants_circuit(first)
     wants_circuit(second)
     return are_compatible(first, second)
+
+
+def equal(first: Circuit, second: Circuit) -> Result:
+    """Whether two circuits are one function of the union of their variables: proved, or refuted with an assignment.
+
+    A proof is by identity testing, and its `reason` says the degree and the error probability, below 1e-9; at the
+    assignment of a refutation the values certainly differ.
+
+    >>> p = parse("var x : bool; circuit p { return bernoulli(x, [0.3]) }").circuit
+    >>> equal(p, p).status
+    'proved'
+
+    Raises: DanausError `two-domains` where variables of one name differ in their domains.
+    """
+    wants_circuit(first)
+    wants_circuit(second)
+    return are_equal(first, second)
 
 
 def marginally_deterministic(
@@ -407,6 +425,7 @@ __all__ = [
     "compile",
     "conditional",
     "count",
+    "equal",
     "evaluate",
     "fit",
     "hamming",

@@ -2,29 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .ir.diagnostic import error
 
 if TYPE_CHECKING:
+    from .runtime.bundle import Bundle, Several
     from .runtime.bundled import Bundled
+    from .runtime.collection import Loaded
 
 
-def load(path: Path) -> Bundled:
-    """The bundle at a path, ready to run.
+def read(path: Path) -> Bundle | Several:
+    """The bundle at a path, checked; nothing of it runs yet.
 
-    Raises: DanausError `unreadable-file`, `damaged-bundle`, `bundle-version`, `missing-package`, `unsupported-cpu`.
+    Raises: DanausError `unreadable-file`, `damaged-bundle`, `bundle-version`, `missing-package`.
     """
-    try:
+    with _packages():
+        from .runtime.unbundle import read_bundle
+    return read_bundle(path)
+
+
+def ready(bundle: Bundle) -> Bundled:
+    """A circuit of a bundle, ready to run.
+
+    Raises: DanausError `missing-package`, `unsupported-cpu`.
+    """
+    with _packages():
         from .backends.cpu.load import engine_of
-        from .runtime.bundle import read_bundle
         from .runtime.bundled import Bundled, negative
+    if bundle.exact or negative(bundle):  # numbers that the engines do not hold
+        return Bundled(bundle, None, lambda: "none")
+    return Bundled(bundle, *engine_of(bundle))
+
+
+def load(path: Path) -> Bundled | Loaded:
+    """The bundle at a path, ready to run: its one circuit, or several by name.
+
+    Raises: DanausError as `read` and `ready`.
+    """
+    found = read(path)
+    from .runtime.bundle import Bundle
+
+    if isinstance(found, Bundle):
+        return ready(found)
+    from .runtime.collection import Loaded
+
+    return Loaded({name: ready(bundle) for name, bundle in found.circuits.items()}, found.asked)
+
+
+@contextmanager
+def _packages() -> Iterator[None]:
+    """Names the package that is missing where imports fail."""
+    try:
+        yield
     except ImportError as failure:
         raise error(
             "missing-package", f"{failure.name} is not installed", hint='pip install "danaus[cpu]"'
         ) from failure
-    bundle = read_bundle(path)
-    if bundle.exact or negative(bundle):  # numbers that the engines do not hold
-        return Bundled(bundle, None, lambda: "none")
-    return Bundled(bundle, *engine_of(bundle))

@@ -45,6 +45,7 @@ def danaus() -> None:
 @click.argument("files", nargs=-1, required=True, type=_FILE, metavar="FILE…")
 @click.option("--require", default="", metavar="PROPERTY,…", help="Demand these properties of every circuit.")
 @click.option("--format", "form", type=click.Choice(_FORMATS), default="text", show_default=True)
+@click.option("--verify", is_flag=True, help="Test each product that the files make by identity testing.")
 @click.option("-o", "--output", type=_FILE, metavar="FILE", help="Write the report to a file.")
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes at most; as many as cores unless set.")
 @click.option("--baseline", type=_FILE, metavar="FILE", help="Pass over the failures that are recorded in it.")
@@ -75,7 +76,7 @@ def check(files: tuple[Path, ...], **options: Any) -> int:
 def run_query(file: Path, query: str, **options: Any) -> int:
     """Answer a QUERY of a FILE: the name of a query, or p.likelihood, p.marginal, … for a circuit p.
 
-    Of a bundle, QUERY is likelihood, marginal or partition.
+    Of a bundle as of the file that it was compiled from.
     """
     if file.is_dir() or file.suffix == ".zip":
         from .commands.bundle import run as run_bundle
@@ -91,11 +92,11 @@ def run_query(file: Path, query: str, **options: Any) -> int:
 @click.option("--emit", type=click.Choice(["syntax", "circuit", "program", "kernels"]), help="Print a stage and stop.")
 @click.option("-o", "--output", type=_FILE, metavar="BUNDLE", help="Write a bundle.")
 @click.option("--target", multiple=True, metavar="TARGET", help="cpu, cpu:x86-64-v3, -v4 or cpu:aarch64; repeatable.")
-@click.option("--circuit", metavar="NAME", help="Only this circuit: a bundle holds one.")
+@click.option("--circuit", metavar="NAME", help="Only this circuit.")
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
 @_spec_options
 def compile_file(file: Path, **options: Any) -> int:
-    """Compile a circuit of a FILE to a bundle, or print a stage of the line."""
+    """Compile the circuits and queries of a FILE to a bundle, or print a stage of the line."""
     from .commands.compile import run
 
     return run(file, **options)

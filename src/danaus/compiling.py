@@ -15,7 +15,7 @@ from .ir.span import caller
 
 if TYPE_CHECKING:
     from .runtime.bundled import Bundled
-    from .runtime.collection import Collection
+    from .runtime.collection import Collection, Loaded
     from .runtime.executable import Executable
 
 
@@ -48,8 +48,10 @@ def compile(target: Circuit | Spec, device: str = "cpu", dtype: str = "float32")
     return compile_spec(target, numbers) if isinstance(target, Spec) else compile_circuit(target, numbers)
 
 
-def load_bundle(path: str | Path) -> Bundled:
+def load_bundle(path: str | Path) -> Bundled | Loaded:
     """A compiled circuit that `model.save` or `danaus compile -o` wrote: `log_likelihood`, `marginal`, `partition`.
+
+    Of several, all circuits by name (`loaded["p"]`), and their queries: `loaded.run("name", x)`.
 
     It needs neither the circuit nor the compiler. Every file is checked against its hash. Code for another processor,
     or from another version of Danaus, is made again from the Program. A bundle holds machine code: load only what comes

@@ -225,8 +225,8 @@ def _change(path: Path, change) -> None:
     manifest = json.loads((path / "manifest.json").read_text())
     del manifest["sha256"]
     change(manifest)
-    manifest["sha256"] = bundles._sha256(bundles._text(manifest))
-    (path / "manifest.json").write_bytes(bundles._text(manifest))
+    manifest["sha256"] = bundles.sha256_of(bundles.text_of(manifest))
+    (path / "manifest.json").write_bytes(bundles.text_of(manifest))
 
 
 def test_code_for_other_processors_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

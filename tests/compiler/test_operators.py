@@ -9,7 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from danaus.compiler.operators import OPERATORS, add, evidence, integrate, rename, restrict, scale, smooth
+from danaus.compiler.operators import (
+    OPERATORS,
+    add,
+    evidence,
+    integrate,
+    multiply,
+    power,
+    rename,
+    restrict,
+    scale,
+    smooth,
+)
 from danaus.compiler.properties import check
 from danaus.ir.block import Block, Input, hadamard, input_block, weighted
 from danaus.ir.circuit import Circuit
@@ -65,6 +76,8 @@ def test_every_operator_says_how_it_was_made_and_keeps_the_name() -> None:
         "add": add(p, p),
         "evidence": evidence(p, {x: [1, 2]}),
         "integrate": integrate(p, [x]),
+        "multiply": multiply(p, p),
+        "power": power(p, 1),
         "rename": rename(p, {x: "z"}),
         "restrict": restrict(p, {"x": 1}),
         "scale": scale(p, 2),

@@ -5,7 +5,7 @@ Each witness says in a sentence what it shows (`str`), names the places to look 
 
 from .node import Assignment, Json, Node, Places, show_scope
 from .scopes import CrossingScopes, DifferentScopes, OverlappingScopes, SharedVariables, WideFactor
-from .values import CommonSupport, Mass, NegativeAt, WrongSum
+from .values import CommonSupport, DifferentValues, Mass, NegativeAt, WrongSum
 
 Witness = (
     DifferentScopes
@@ -16,6 +16,7 @@ Witness = (
     | CommonSupport
     | WideFactor
     | CrossingScopes
+    | DifferentValues
     | WrongSum
 )
 
@@ -24,6 +25,7 @@ __all__ = [
     "CommonSupport",
     "CrossingScopes",
     "DifferentScopes",
+    "DifferentValues",
     "Json",
     "Mass",
     "NegativeAt",

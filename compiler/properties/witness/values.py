@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -54,6 +55,32 @@ class NegativeAt:
         """The assignment by names, and the value."""
         found = {variable.name: value for variable, value in self.assignment}
         return {"type": "negative-at", "text": str(self), "assignment": found, "value": self.value}
+
+
+@dataclass(frozen=True, slots=True)
+class DifferentValues:
+    """Refutes equal: an assignment of the variables of both circuits, and the values there, which certainly differ."""
+
+    assignment: Assignment
+    first: float
+    second: float
+
+    def __str__(self) -> str:
+        text = assigned(self.assignment)
+        where = f"at {text} " if text else ""
+        if self.first == self.second:
+            return f"{where}both values are near {self.first!r}, and differ by less than its last digit"
+        return f"{where}the first is {self.first!r}, the second {self.second!r}"
+
+    def notes(self) -> Places:
+        """An assignment has no place."""
+        return []
+
+    def to_json(self) -> Json:
+        """The assignment by names, and the two values; null where they are beyond the floats."""
+        finite = [value if math.isfinite(value) else None for value in (self.first, self.second)]
+        found = {variable.name: value for variable, value in self.assignment}
+        return {"type": "different-values", "text": str(self), "assignment": found, "values": finite}
 
 
 @dataclass(frozen=True, slots=True)

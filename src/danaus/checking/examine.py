@@ -10,6 +10,7 @@ from ..commands.options import load_spec
 from ..compiler.judge import judge
 from ..compiler.needs import require
 from ..compiler.properties import Result, check, explained
+from ..compiler.verification import verify
 from ..frontend.spec import Spec
 from ..ir.diagnostic import DanausError, Diagnostic, render
 from ..ir.span import Source, Span
@@ -30,6 +31,7 @@ class _Demanded:
     status: str
     line: int
     diagnostic: Diagnostic | None
+    tested: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -48,7 +50,7 @@ def examine(file: str, required: Sequence[str], options: Options) -> Report:
     try:
         spec = load_spec(Path(file), given)
         found.diagnostics += spec.diagnostics
-        _examine(spec, required, found)
+        _examine(spec, required, bool(options.get("verify")), found)
     except DanausError as failure:
         found.diagnostics += failure.diagnostics
     except MemoryError:
@@ -56,7 +58,7 @@ def examine(file: str, required: Sequence[str], options: Options) -> Report:
     return _report(file, found)
 
 
-def _examine(spec: Spec, required: Sequence[str], found: _Found) -> None:
+def _examine(spec: Spec, required: Sequence[str], verified: bool, found: _Found) -> None:
     for name, circuit in spec.circuits.items():
         results = found.circuits[name] = check(circuit)
         for wanted in required:
@@ -71,7 +73,12 @@ def _examine(spec: Spec, required: Sequence[str], found: _Found) -> None:
             found.demanded.append(_Demanded("required", f"{name} is {wanted}", result.status, line, diagnostic))
     for verdict in judge(spec):
         name = squeezed(_stretch(verdict.span))
-        found.demanded.append(_Demanded("assert", name, verdict.status, verdict.span.line, verdict.diagnostic))
+        demanded = _Demanded("assert", name, verdict.status, verdict.span.line, verdict.diagnostic, verdict.tested)
+        found.demanded.append(demanded)
+    if verified:
+        for law in verify(spec):
+            line = law.span.line if law.span is not None else 1
+            found.demanded.append(_Demanded("verified", law.name, law.status, line, law.diagnostic, (law.said,)))
     found.diagnostics += [demand.diagnostic for demand in found.demanded if demand.diagnostic is not None]
     for query in spec.queries.values():
         try:
@@ -98,6 +105,7 @@ def _report(file: str, found: _Found) -> Report:
                 demand.status,
                 demand.line,
                 None if demand.diagnostic is None else position[id(demand.diagnostic)],
+                demand.tested,
             )
             for demand in found.demanded
         ),

@@ -5,12 +5,12 @@ Nothing here imports numpy or the compiler, so that a run whose answers are all 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 Plain = dict[str, Any]
-Kind = Literal["assert", "required"]
+Kind = Literal["assert", "required", "verified"]
 Format = Literal["text", "json", "sarif", "junit", "github"]
 
 
@@ -50,13 +50,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """An assertion, or a property required of a circuit: its status, and the finding where it fails."""
+    """An assertion, a required property, or the law of a product: its status, and the finding where it fails."""
 
     kind: Kind
     name: str
     status: str
     line: int
     finding: int | None  # its position among the file's findings
+    tested: Sequence[str] = ()  # what proofs by identity testing rest on
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +74,18 @@ class Report:
         """The file's own assertions, in order."""
         return [demand for demand in self.demands if demand.kind == "assert"]
 
+    @property
+    def verified(self) -> list[Demand]:
+        """The products that were verified."""
+        return [demand for demand in self.demands if demand.kind == "verified"]
+
     def to_plain(self) -> Plain:
         """The report as JSON holds it."""
         return {
             "file": self.file,
             "findings": [_plain_finding(found) for found in self.findings],
             "circuits": self.circuits,
-            "demands": [[found.kind, found.name, found.status, found.line, found.finding] for found in self.demands],
+            "demands": [_plain_demand(found) for found in self.demands],
         }
 
     @staticmethod
@@ -104,6 +110,10 @@ def status(findings: list[Finding]) -> int:
     if not errors:
         return 0
     return 1 if all(is_demand(found) for found in errors) else 2
+
+
+def _plain_demand(found: Demand) -> list[object]:
+    return [found.kind, found.name, found.status, found.line, found.finding, list(found.tested)]
 
 
 def _plain_finding(found: Finding) -> Plain:

@@ -8,40 +8,69 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..bundles import load
+from ..bundles import read, ready
 from ..compiler.queries import Answer, conditional_columns, map_columns, ones_columns, value_columns, value_of
 from ..ir.data import Column, read_data
 from ..ir.diagnostic import Diagnostic, error, nearest
+from ..runtime.asked import Asked
 from .options import say, working
 from .run import assignments, write_answer
 
 if TYPE_CHECKING:
     from ..ir.expression import Floats
     from ..ir.query.likelihood import Booleans
+    from ..runtime.bundle import Bundle, Several
     from ..runtime.bundled import Bundled
 
 QUERIES = ("likelihood", "marginal", "partition", "conditional", "map", "sample", "hamming", "decode")
-WITHOUT_DATA = ("partition", "hamming")
+WITHOUT_DATA = ("partition", "hamming", "moment")
 
 
 def run(path: Path, query: str, **options: Any) -> int:
     """Answers a query of a bundle."""
     if options["device"] != "cpu":
         raise error("not-yet", f"the device {options['device']} is not available yet", hint="cpu is")
-    model = load(path)
-    kind = query.removeprefix(f"{model.name}.")
-    answered = [each for each in QUERIES if each in model.queries]
-    if kind not in answered:
-        hint = nearest(kind, answered) or f"it answers {', '.join(answered)}"
-        raise error("not-in-bundle", f"{path} does not answer {query}", hint=hint)
-    _require_used(kind, options)
+    held, asked = _find(read(path), path, query)
+    _require_used(asked.kind, options)
+    model = ready(held)
     with warnings.catch_warnings(record=True) as caught, working(f"answering {query}"):
         warnings.simplefilter("always")
-        found = _answered(model, kind, options)
+        found = _answered(model, asked, options)
     for warning in caught:
         say(Diagnostic("warning", str(warning.message), severity="warning"))
     write_answer(found, options["output"])
     return 0
+
+
+def _find(bundle: Bundle | Several, path: Path, query: str) -> tuple[Bundle, Asked]:
+    """The circuit that a query is of: by the query's name, `circuit.kind`, or a bare kind where there is one circuit.
+
+    Raises: DanausError `not-in-bundle`, `ambiguous`.
+    """
+    from ..runtime.bundle import circuits_of
+
+    circuits = circuits_of(bundle)
+    if query in bundle.asked:
+        asked = bundle.asked[query]
+        return circuits[asked.circuit], asked
+    own = [name for name in circuits if name not in bundle.asked]  # not those that stand in a query alone
+    known = [*bundle.asked, *(f"{name}.{kind}" for name in own for kind in _kinds(circuits[name]))]
+    name, _, kind = query.rpartition(".")
+    if not name and kind in QUERIES and len(own) > 1:
+        names = ", ".join(f"{name}.{kind}" for name in own if kind in _kinds(circuits[name])) or ", ".join(known)
+        raise error("ambiguous", f"{path} holds {len(own)} circuits", hint=f"name one of them: {names}")
+    if not name and len(own) == 1:
+        known += _kinds(circuits[own[0]])
+        name = own[0]
+    if name not in circuits or kind not in _kinds(circuits[name]):
+        hint = nearest(query, known) or f"it answers {', '.join(known)}"
+        raise error("not-in-bundle", f"{path} does not answer {query}", hint=hint)
+    return circuits[name], Asked(kind, name)
+
+
+def _kinds(bundle: Bundle) -> list[str]:
+    """What a circuit answers that takes nothing beside it."""
+    return [kind for kind in QUERIES if kind in bundle.queries]
 
 
 def _require_used(kind: str, options: dict[str, Any]) -> None:
@@ -60,9 +89,11 @@ def _require_used(kind: str, options: dict[str, Any]) -> None:
         raise error("needs-data", f"the query {kind} needs rows of data", hint="give them with --data FILE")
 
 
-def _answered(model: Bundled, kind: str, options: dict[str, Any]) -> Answer:
+def _answered(model: Bundled, asked: Asked, options: dict[str, Any]) -> Answer:
     """The answer of a query, for the rows of the data where it takes such."""
-    variables = model.variables
+    variables, kind = model.variables, asked.kind
+    if kind == "moment":
+        return Answer(number=model.moment(asked.variable, asked.order))
     if kind == "partition":
         return Answer(number=model.partition())
     if kind == "hamming":

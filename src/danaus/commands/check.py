@@ -12,7 +12,7 @@ from ..checking.formats.format import formatted
 from ..checking.run import Choices, check
 from ..ir.diagnostic import error
 
-_READING = ("init_seed", "params", "variables", "vtree", "evidence", "memory")
+_READING = ("init_seed", "params", "variables", "vtree", "evidence", "memory", "verify")
 
 
 def run(files: tuple[Path, ...], **options: Any) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..compiler.compile import Type, bundle_of, kernels_of, program_of
+from ..compiler.compile import Type, bundle_of_spec, kernels_of, program_of
 from ..compiler.driver import syntax
 from ..compiler.judge import judge
 from ..compiler.needs import require
@@ -44,20 +44,19 @@ def run(file: Path, **options: Any) -> int:
                 _print(_named(circuit, kernels_of(circuit, dtype, target), ";") for circuit in circuits)
             return 0
         case _:
-            return _bundle(spec, circuits, dtype, targets, options["output"])
+            return _bundle(spec, options["circuit"], dtype, targets, options["output"])
 
 
-def _bundle(spec: Spec, circuits: list[Circuit], dtype: Type, targets: tuple[str, ...], output: Path | None) -> int:
+def _bundle(spec: Spec, only: str | None, dtype: Type, targets: tuple[str, ...], output: Path | None) -> int:
     if output is None:
         raise error("wrong-option", "there is nothing to do", hint="-o BUNDLE writes a bundle; --emit prints a stage")
-    if len(circuits) > 1:
-        names = ", ".join(circuit.name for circuit in circuits)
-        raise error("ambiguous", f"{spec.name} has several circuits: {names}", hint="choose one with --circuit NAME")
     status = _judged(spec)
     if status:
         return status
-    with working(f"compiling {circuits[0].name}"):
-        bundle = bundle_of(circuits[0], dtype, targets)
+    with working(f"compiling {only or spec.name}"):
+        bundle, left_out = bundle_of_spec(spec, only, dtype, targets)
+    for sentence in left_out:
+        say(Diagnostic("not-in-bundle", sentence, severity="warning"))
     from ..runtime.bundle import save_bundle
 
     save_bundle(bundle, output)

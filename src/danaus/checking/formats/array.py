@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from ..outcome import Outcome
-from ..report import Plain, Report
+from ..report import Demand, Plain, Report
 
 
 def array(outcome: Outcome) -> str:
@@ -27,9 +27,21 @@ def _file(outcome: Outcome, number: int, report: Report) -> Plain:
         if outcome.compared is not None:
             plain["baseline"] = "known" if outcome.known(number, position) else "new"
         diagnostics.append(plain)
-    return {
+    plain_report: Plain = {
         "file": report.file,
         "diagnostics": diagnostics,
         "circuits": report.circuits,
-        "asserts": [{"line": demand.line, "status": demand.status} for demand in report.assertions],
+        "asserts": [_assert(demand) for demand in report.assertions],
     }
+    if report.verified:
+        plain_report["verified"] = [
+            {"name": demand.name, "line": demand.line, "status": demand.status, "tested": list(demand.tested)}
+            for demand in report.verified
+        ]
+    return plain_report
+
+
+def _assert(demand: Demand) -> Plain:
+    """An assertion; beside proofs by identity testing, what they rest on."""
+    plain: Plain = {"line": demand.line, "status": demand.status}
+    return {**plain, "tested": list(demand.tested)} if demand.tested else plain

@@ -19,10 +19,16 @@ def text(outcome: Outcome) -> str:
         findings = enumerate(report.findings)
         lines += [found.text for position, found in findings if not outcome.known(number, position)]
         if tables and report.circuits:
-            lines += [report.file, *_table(report)]
+            lines += [report.file, *_table(report), *_tested(report)]
     lines += outcome.mended_lines
     lines.append(outcome.summary)
     return "\n".join(lines) + "\n"
+
+
+def _tested(report: Report) -> list[str]:
+    """What proofs of equality rest on, and what came of the products that were verified."""
+    lines = [f"  line {demand.line}: {said}" for demand in report.assertions for said in demand.tested]
+    return lines + [f"  {demand.name}: {said}" for demand in report.verified for said in demand.tested]
 
 
 def _table(report: Report) -> list[str]:
