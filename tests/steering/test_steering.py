@@ -16,13 +16,15 @@ from danaus.ir.circuit import Circuit
 LENGTH, VALUES = 5, 3
 WORDS = np.array(list(itertools.product(range(VALUES), repeat=LENGTH)))
 PREFIXES = [prefix for length in range(LENGTH) for prefix in itertools.product(range(VALUES), repeat=length)]
+BEGINS = np.array(
+    [[(WORDS[:, : len(p) + 1] == (*p, v)).all(axis=1) for v in range(VALUES)] for p in PREFIXES], dtype=np.float64
+)
 x = dn.Cat("x", VALUES, shape=LENGTH)
 
 
 def masses(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """The mass of each prefix with each next token, [prefixes, values], from the values of all words."""
-    rows = [[(WORDS[:, : len(p) + 1] == (*p, v)).all(axis=1) @ values for v in range(VALUES)] for p in PREFIXES]
-    return np.array(rows)
+    return np.asarray(BEGINS @ values)
 
 
 def shares(rows: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -64,7 +66,7 @@ def constraints(seed: int) -> dict[str, Circuit]:
 @pytest.mark.parametrize("kind", ["dense", "monarch", "product", "factorised"])
 @pytest.mark.parametrize("constraint", ["automaton", "attribute", "part", "hmm", "both"])
 def test_answers_are_those_of_enumeration(kind: str, constraint: str) -> None:
-    for seed in range(3):
+    for seed in range(2):
         p, c = models(seed)[kind], constraints(seed)[constraint]
         columns = [x.elements.index(variable) for variable in c.variables]
         alone, joint = dn.evaluate(p, WORDS), dn.evaluate(p, WORDS) * dn.evaluate(c, WORDS[:, columns])
