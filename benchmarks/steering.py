@@ -2,8 +2,9 @@
 
     python benchmarks/steering.py [STATES …]
 
-The HMMs are random: times do not hang on the numbers, and are the own time of the one thread. A decode is 32 steps of a batch, each a question for the next
-token and an extension by the most probable one; "free" is the same under the automaton that accepts everything.
+The HMMs are random: times do not hang on the numbers, and are the one thread's own. A decode is 32 steps of a batch of
+16, each a question for the next token and an extension by the most probable one; "free" is the same under the automaton
+that accepts everything.
 """
 
 from __future__ import annotations
