@@ -77,7 +77,7 @@ def main() -> None:
             if names and not any(part in name for part in names):
                 continue
             spec = {"hmm": length, "states": 256, "batch": batch, "values": 32}
-            print(line(name, spec, "torch", sys.executable if batch * length < 1 << 15 else None), flush=True)
+            print(line(name, spec, "torch", sys.executable if batch * length < 33_000 else None), flush=True)
     for name in IMAGES:
         if cirkit is not None and (not names or any(part in name for part in names)):
             print(line(name, dict(WORKLOADS[name].spec), "cirkit", cirkit), flush=True)

@@ -261,7 +261,7 @@ def test_a_bundle_of_several_circuits_runs(danaus) -> None:
             assert _cells(out) == _cells(expected)
         for query, code, said in (
             ("map", "ambiguous", "p.map, total.map, when_wet.map"),
-            ("q.map", "not-in-bundle", "when_wet.map"),
+            ("q.map", "not-in-bundle", 'did you mean "p.map"?'),
             ("nothing", "not-in-bundle", "likelihood, missing, lawn, best, days, mass, p.likelihood"),
             ("p.hamming", "not-in-bundle", ""),
         ):

@@ -63,7 +63,7 @@ def _find(bundle: Bundle | Several, path: Path, query: str) -> tuple[Bundle, Ask
         known += _kinds(circuits[own[0]])
         name = own[0]
     if name not in circuits or kind not in _kinds(circuits[name]):
-        hint = nearest(query, known) or f"it answers {', '.join(known)}"
+        hint = " ".join(filter(None, (nearest(query, known), f"it answers {', '.join(known)}")))
         raise error("not-in-bundle", f"{path} does not answer {query}", hint=hint)
     return circuits[name], Asked(kind, name)
 
