@@ -61,3 +61,10 @@ def test_digits(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "of 397 test images right" in done.stdout
     assert "0 errors" in done.stdout
+
+
+def test_steer() -> None:
+    done = subprocess.run([sys.executable, EXAMPLES / "steer.py"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    sentences = done.stdout.splitlines()[1:]
+    assert len(sentences) == 5 and all("cat" in each and "ball ." in each for each in sentences)

@@ -148,7 +148,7 @@ class Automaton:
     def _joined(self, other: Automaton, rule: Callable[[Booleans, Booleans], Booleans]) -> Automaton:
         first, second, labels = self._common(other)
         pairs, moves = side_by_side(first, second, (self.start, other.start))
-        accepting = rule(self.accepting[pairs[:, 0]], other.accepting[pairs[:, 1]])
+        accepting: Booleans = rule(self.accepting[pairs[:, 0]], other.accepting[pairs[:, 1]])
         return minimal(moves, labels, accepting, 0)
 
     def _common(self, other: Automaton) -> tuple[Indices, Indices, Indices]:
@@ -170,7 +170,8 @@ class Automaton:
         start[self.start] = True
         start[left + other.start] = self.accepting[self.start]
         subsets, table = determinised(scattered(moves, joins, len(moves)), start, moves.shape[1])
-        return minimal(table, labels, (subsets[:, left:] & other.accepting).any(axis=1), 0)
+        accepting = np.asarray((subsets[:, left:] & other.accepting).any(axis=1))
+        return minimal(table, labels, accepting, 0)
 
     def star(self) -> Automaton:
         """The words that are any number of words of it, one after the other; none is the empty word."""
@@ -179,7 +180,7 @@ class Automaton:
         start = np.zeros(len(moves), dtype=np.bool_)
         start[-1] = True
         subsets, table = determinised(scattered(moves, joins, len(moves)), start, moves.shape[1])
-        accepting = (subsets[:, :-1] & self.accepting).any(axis=1) | subsets[:, -1]
+        accepting: Booleans = (subsets[:, :-1] & self.accepting).any(axis=1) | subsets[:, -1]
         return minimal(table, self.labels, accepting, 0)
 
     def __repr__(self) -> str:

@@ -82,7 +82,7 @@ def _live(automaton: Automaton, steps: int) -> list[Booleans]:
     ending = automaton.accepting
     backward = [ending]
     for _ in range(steps):
-        ending = ending[automaton.moves].any(axis=1)
+        ending = np.asarray(ending[automaton.moves].any(axis=1))
         backward.append(ending)
     return [before & after for before, after in zip(forward, reversed(backward), strict=True)]
 

@@ -29,11 +29,14 @@ if TYPE_CHECKING:
     from .compiler.operators import scale as scale
     from .compiler.operators import smooth as smooth
     from .compiler.operators import untie as untie
+    from .frontend.automata import Automaton as Automaton
     from .frontend.dsl import *
     from .frontend.spec import Spec as Spec
     from .ir.diagnostic import DanausError as DanausError
     from .ir.diagnostic import DanausWarning as DanausWarning
     from .ir.diagnostic import Diagnostic as Diagnostic
+    from .runtime.steering import Prefixes as Prefixes
+    from .runtime.steering import Steering as Steering
 
 _HOMES = {
     "add": "compiler.operators",
@@ -51,10 +54,13 @@ _HOMES = {
     "project": "compiler.operators",
     "provenance": "compiler.operators",
     "untie": "compiler.operators",
+    "Automaton": "frontend.automata",
     "Spec": "frontend.spec",
     "DanausError": "ir.diagnostic",
     "DanausWarning": "ir.diagnostic",
     "Diagnostic": "ir.diagnostic",
+    "Prefixes": "runtime.steering",
+    "Steering": "runtime.steering",
 }
 
 # What the language and the interface have, and a later version brings.

@@ -24,11 +24,11 @@ def steer(
 ) -> Steering:
     """A chain model, such as an HMM, under a constraint on the whole sequence: what comes next, given a prefix.
 
-    The constraint is an automaton (`dfa`), a product of inputs (a factorised attribute), or another chain over variables
-    of the model, in its order. With a language model, a function from prefixes [batch, length] to log-probabilities of
-    the next token [batch, values], answers are proportional to p_LM(v | prefix) · q, where q = P(constraint | prefix,
-    v) under the model; with a sharpness a, σ(a · logit q) in place of q. float32 loses what is beyond its range beside
-    the largest of an automaton state; float64 does not.
+    The constraint is an automaton (`dfa`), a product of inputs (a factorised attribute), or another chain over
+    variables of the model, in its order. With a language model, a function from prefixes [batch, length] to
+    log-probabilities of the next token [batch, values], answers are proportional to p_LM(v | prefix) · q, where q =
+    P(constraint | prefix, v) under the model; with a sharpness a, σ(a · logit q) in place of q. float32 loses what is
+    beyond its range beside the largest of an automaton state; float64 does not.
 
     >>> import danaus as dn
     >>> x = dn.Cat("x", 3, shape=4)
