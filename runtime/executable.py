@@ -114,7 +114,7 @@ class Executable(Asking):
 
     def _refresh(self) -> None:
         """Takes over what was changed in the parameters."""
-        tensors = self._tensors().values()
+        tensors = self._parameters.values()  # none of them is None: nothing registers such a one
         seen = (*map(_VERSION, tensors), *map(_ADDRESS, tensors))
         with self._lock:
             if self._seen == seen:
@@ -233,7 +233,7 @@ class Executable(Asking):
     def _wanted(self, x: Any) -> bool:
         """Whether autograd asks for derivatives."""
         data = isinstance(x, torch.Tensor) and x.requires_grad
-        return torch.is_grad_enabled() and (data or any(each.requires_grad for each in self._tensors().values()))
+        return torch.is_grad_enabled() and (data or any(map(_WANTED, self._parameters.values())))
 
     def flows_of_tables(self, values: Floats, observed: Bools, weights: Floats, whole: bool = True) -> Flows:
         """The reverse of the Program on rows, over the present parameters.
@@ -466,7 +466,8 @@ def _out_of_reach(value: Value) -> bool:
     return bool(small.any()) and any(number != 0 for number in value.rationals[small].ravel())
 
 
-_VERSION, _ADDRESS = attrgetter("_version"), torch.Tensor.data_ptr
+_VERSION, _WANTED = attrgetter("_version"), attrgetter("requires_grad")
+_ADDRESS: Any = torch.Tensor.data_ptr
 
 
 class LogLikelihood(torch.autograd.Function):
