@@ -1,0 +1,1 @@
+"""The backend for GPUs: Programs as a few fused Triton kernels."""
