@@ -43,7 +43,8 @@ class Tiles:
 
 
 FEW, FULL = 512, 64 * 132
-"""Rows up to which a batch is small, and beyond which tiles of 64 give each of the 132 processors of an H200 a program."""
+"""Rows up to which a batch is small, and beyond which tiles of 64 give a program to each of the 132 processors of an
+H200."""
 
 
 def batch_class(rows: int) -> int:
