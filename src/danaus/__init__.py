@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api import *
     from .compiler.operators import add as add
+    from .compiler.operators import divide as divide
     from .compiler.operators import evidence as evidence
     from .compiler.operators import initialise as initialise
     from .compiler.operators import integrate as integrate
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "add": "compiler.operators",
+    "divide": "compiler.operators",
     "evidence": "compiler.operators",
     "integrate": "compiler.operators",
     "log": "compiler.operators",
@@ -71,7 +73,6 @@ _HOMES = {
 _LATER = frozenset(
     [
         "condition",
-        "divide",
         "normalize",
         "differentiate",
         "flows",
