@@ -96,6 +96,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     with _packages():
         from ..backends.cpu.adjoint_scalar import AdjointScalar
         from ..backends.cpu.adjoint_vector import AdjointVector
+        from ..backends.cpu.links import Links
         from ..backends.cpu.machine import compiled_meanwhile
         from ..backends.cpu.scalar import Scalar
         from ..backends.cpu.vector import Vector
@@ -177,6 +178,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         of_parameters,
         counted,
         lowered.sites,
+        Links,
     )
     executable = Executable(circuit, compiled, _Compiler())
     if vector is not None:
