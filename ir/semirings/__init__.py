@@ -1,6 +1,6 @@
 """The semirings that a circuit can be evaluated over: each is a value."""
 
-from .discrete import BOOLEAN, COUNTING, EXACT, Boolean, Counting, Exact, Modular
+from .discrete import BOOLEAN, COUNTING, EXACT, Boolean, Counting, Exact, LargeModular, Modular
 from .floats import DUAL, INTERVAL, LINEAR, Dual, Interval, Linear
 from .logarithmic import LOG, MAX, SIGNED_LOG, Log, Max, SignedLog
 from .polynomial import Polynomial
@@ -23,6 +23,7 @@ __all__ = [
     "Exact",
     "Field",
     "Interval",
+    "LargeModular",
     "Linear",
     "Log",
     "Max",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import *
+    from .compiler.marginaliser import import_marginaliser as import_marginaliser
     from .compiler.operators import add as add
     from .compiler.operators import evidence as evidence
     from .compiler.operators import initialise as initialise
@@ -47,6 +48,7 @@ _HOMES = {
     "restrict": "compiler.operators",
     "scale": "compiler.operators",
     "smooth": "compiler.operators",
+    "import_marginaliser": "compiler.marginaliser",
     "initialise": "compiler.operators",
     "monarch_layers": "compiler.operators",
     "power": "compiler.operators",
