@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -51,8 +52,7 @@ class Encoder:
         if word not in self.known:
             parts = ["Ġ", *word]
             while len(parts) > 1:
-                pairs = list(zip(parts, parts[1:], strict=False))
-                best = min(pairs, key=lambda pair: self.ranks.get(pair, len(self.ranks)))
+                best = min(pairwise(parts), key=lambda pair: self.ranks.get(pair, len(self.ranks)))
                 if best not in self.ranks:
                     break
                 merged: list[str] = []

@@ -1,6 +1,6 @@
-"""HMMs of the text of `benchmarks/corpus.py`, learnt by mini-batch EM and kept in a folder, for `benchmarks/steering.py`.
+"""HMMs of the text of `corpus.py`, learnt by mini-batch EM and kept in a folder, for `steering.py`.
 
-    python benchmarks/corpus_hmm.py FOLDER STATES EPOCHS [BLOCK …] [--from FILE]
+    python benchmarks/corpus_hmm.py FOLDER STATES EPOCHS [BLOCK …]
 
 STATES alone is dense; BLOCK … are the sizes of a Monarch transition. A model is `FOLDER/hmm_STATES[_monarch].npz`, its
 parameters by name, with a line in `FOLDER/learnt.jsonl` of how it was learnt.
