@@ -106,6 +106,9 @@ def compile_file(file: Path, **options: Any) -> int:
 @click.argument("file", type=_FILE)
 @click.option("--circuit", metavar="NAME", help="Only this circuit.")
 @click.option("-o", "--output", type=_FILE, metavar="FILE.svg|.dot", help="Write a picture.")
+@click.option("--cost", is_flag=True, help="Print what the circuits cost, as formulas in batch and widths.")
+@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="With --cost: rows of a batch; 128.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), help="With --cost; text unless set.")
 @_spec_options
 def show(file: Path, **options: Any) -> int:
     """Summarise and draw the circuits of a FILE."""
