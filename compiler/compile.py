@@ -27,7 +27,9 @@ from ..ir.program.verify import verify
 from ..ir.query.exactness import one_path
 from ..ir.span import caller
 from ..ir.store import Store
+from .composing import compositions, saved_by
 from .folding import Folding, tables_of
+from .information import KINDS
 from .lowering.counting import Counts, Valued, counts
 from .lowering.lower import Lowered, lower
 from .lowering.tables import depending, depends, exactly, fed, feeds, held, parameter_derivatives, values
@@ -299,12 +301,12 @@ def _form(circuit: Circuit, program: Program, dtype: Type) -> tuple[int, Numeric
 
 
 def compile_spec(spec: Spec, dtype: Type = "float32") -> Collection:
-    """All circuits of a spec compiled, with its queries of one circuit by name."""
+    """All circuits of a spec compiled, with its queries by name."""
     circuits, asked = _asked(spec)
     executables = {name: compile(circuit, dtype) for name, circuit in circuits.items()}
     from ..runtime.collection import Collection
 
-    return Collection(executables, asked)
+    return Collection(executables, asked, compositions(spec, executables, partial(compile, dtype="float64")))
 
 
 def bundle_of_spec(
@@ -323,8 +325,9 @@ def bundle_of_spec(
         return replace(bundle, asked=_renamed(answered, bundle.name)), []
     kinds = {query.name: query.kind for query in spec.queries.values()}
     makers = {name: partial(bundle_of, circuit, dtype, targets) for name, circuit in circuits.items()}
-    several, left_out = several_of(makers, asked, kinds, spec.name)
-    if len(circuits) > 1:
+    composed = saved_by(spec, partial(bundle_of, dtype="float64", targets=targets))
+    several, left_out = several_of(makers, asked, composed, kinds, spec.name)
+    if len(circuits) > 1 or several.composed:
         return several, left_out
     ((_, bundle),) = several.circuits.items()
     return replace(bundle, asked=_renamed(several.asked, bundle.name)), left_out
@@ -343,6 +346,8 @@ def _asked(spec: Spec) -> tuple[dict[str, Circuit], dict[str, Asked]]:
     names = {circuit: name for name, circuit in circuits.items()}
     asked: dict[str, Asked] = {}
     for query in spec.queries.values():
+        if query.kind in KINDS:
+            continue
         circuit = query.circuits[0]
         if circuit not in names:
             names[circuit] = query.name

@@ -5,6 +5,7 @@ What enters is a query whose needs are met; what leaves is a formula over circui
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ...frontend.spec import Query
@@ -26,26 +27,44 @@ class Information:
     circuits: tuple[Circuit, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What the supports of two circuits make of a query: infinite, or of what they have in common only."""
+
+    infinite: bool = False
+    partial: bool = False
+
+
 def information(query: Query) -> float:
     """The number that a query of information theory is, in nats where it is one of logarithms.
 
     Raises: DanausError `too-large`, `no-closed-integral`.
     """
     found = informed(query)
-    totals = {position: _total(circuit) for position, circuit in enumerate(found.circuits)}
+    if found is None:
+        return math.inf
+    totals = {position: total_of(circuit) for position, circuit in enumerate(found.circuits)}
     with placed(query.span):
         return value(found.formula, totals, query.name)
 
 
-def informed(query: Query) -> Information:
-    """The definition of a query over circuits whose variables are all summed out."""
+def informed(query: Query) -> Information | None:
+    """The definition of a query over circuits whose variables are all summed out; None where it is +inf."""
+    found = settled(query)
+    if found.infinite:
+        return None
     with placed(query.span):
-        formula = _definition(query)
+        formula = _definition(query, found.partial)
         circuits = formula.terms
         return Information(numbered(formula, circuits), tuple(integrate(each) for each in circuits))
 
 
-def _definition(query: Query) -> define.Number:
+def settled(query: Query) -> Settled:
+    """Which formula the query is, for the present supports."""
+    return Settled()
+
+
+def _definition(query: Query, partial: bool) -> define.Number:
     p, q = query.circuits[0], query.circuits[-1]
     match query.kind:
         case "expectation":
@@ -60,7 +79,7 @@ def _definition(query: Query) -> define.Number:
             raise AssertionError(kind)
 
 
-def _total(circuit: Circuit) -> tuple[float, float]:
+def total_of(circuit: Circuit) -> tuple[float, float]:
     """The logarithm and the sign of the value of a circuit without variables."""
     logs, signs = log_and_sign(evaluate(circuit, SIGNED_LOG, Evidence.nothing(circuit.variables)), SIGNED_LOG)
     return float(logs[0]), float(signs[0])

@@ -80,7 +80,7 @@ def value(formula: Formula[Term], totals: Mapping[Term, tuple[float, float]], wh
 
     >>> log = Formula((LogOf(1.0, "z"),))
     >>> value(log - Formula((Share(1.0, "m", "z"),)), {"z": (0.0, 1.0), "m": (-1.0, -1.0)})
-    1.3678794411714423
+    0.36787944117144233
 
     Raises: DanausError `too-large` where the number is finite and beyond float64, `negative` of a
     logarithm.

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from .arguments import wants, wants_circuit
 from .compiler.information import information, require_information
-from .compiler.operators.operands import variables_of
 from .frontend.spec import Query
 from .ir.circuit import Circuit
 from .ir.domain import Variable
