@@ -27,7 +27,9 @@ from ..ir.program.verify import verify
 from ..ir.query.exactness import one_path
 from ..ir.span import caller
 from ..ir.store import Store
+from .composing import compositions, saved_by
 from .folding import Folding, tables_of
+from .information import KINDS
 from .lowering.counting import Counts, Valued, counts
 from .lowering.lower import Lowered, lower
 from .lowering.tables import depending, depends, exactly, fed, feeds, held, parameter_derivatives, values
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
     from ..runtime.asked import Asked
     from ..runtime.bundle import Bundle, Several, Walks
     from ..runtime.collection import Collection
-    from ..runtime.compiled import Reverse
+    from ..runtime.compiled import Links, Place, Reverse
     from ..runtime.executable import Executable
 
 Type = Literal["float32", "float64"]
@@ -102,7 +104,6 @@ def compile(
     with _packages():
         from ..backends.cpu.adjoint_scalar import AdjointScalar
         from ..backends.cpu.adjoint_vector import AdjointVector
-        from ..backends.cpu.links import Links
         from ..backends.cpu.machine import compiled_meanwhile
         from ..backends.cpu.scalar import Scalar
         from ..backends.cpu.vector import Vector
@@ -184,7 +185,7 @@ def compile(
         of_parameters,
         counted,
         lowered.sites,
-        Links,
+        _links,
     )
     executable = Executable(circuit, compiled, _Compiler())
     if vector is not None:
@@ -232,8 +233,16 @@ def _on_device(circuit: Circuit, device: str, precision: Precision | None) -> Ex
         lambda store, given: parameter_derivatives(lowered.tables, feeding, store, given),
         lambda store, given, missing: counts(lowered.tables, store, given, missing),
         lowered.sites,
+        _links,
     )
     return Executable(circuit, compiled, _Compiler())
+
+
+def _links(places: Sequence[Place], size: int) -> Links:
+    """Code of this machine's processor for numbers without constraints."""
+    with _packages():
+        from ..backends.cpu.links import Links
+    return Links(places, size)
 
 
 def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu") -> str:
@@ -353,12 +362,12 @@ def _form(circuit: Circuit, program: Program, dtype: Type) -> tuple[int, Numeric
 def compile_spec(
     spec: Spec, dtype: Type = "float32", device: str = "cpu", precision: Precision | None = None
 ) -> Collection:
-    """All circuits of a spec compiled, with its queries of one circuit by name."""
+    """All circuits of a spec compiled, with its queries by name."""
     circuits, asked = _asked(spec)
     executables = {name: compile(circuit, dtype, device, precision) for name, circuit in circuits.items()}
     from ..runtime.collection import Collection
 
-    return Collection(executables, asked)
+    return Collection(executables, asked, compositions(spec, executables, partial(compile, dtype="float64")))
 
 
 def bundle_of_spec(
@@ -377,8 +386,9 @@ def bundle_of_spec(
         return replace(bundle, asked=_renamed(answered, bundle.name)), []
     kinds = {query.name: query.kind for query in spec.queries.values()}
     makers = {name: partial(bundle_of, circuit, dtype, targets) for name, circuit in circuits.items()}
-    several, left_out = several_of(makers, asked, kinds, spec.name)
-    if len(circuits) > 1:
+    composed = saved_by(spec, partial(bundle_of, dtype="float64", targets=targets))
+    several, left_out = several_of(makers, asked, composed, kinds, spec.name)
+    if len(circuits) > 1 or several.composed:
         return several, left_out
     ((_, bundle),) = several.circuits.items()
     return replace(bundle, asked=_renamed(several.asked, bundle.name)), left_out
@@ -397,6 +407,8 @@ def _asked(spec: Spec) -> tuple[dict[str, Circuit], dict[str, Asked]]:
     names = {circuit: name for name, circuit in circuits.items()}
     asked: dict[str, Asked] = {}
     for query in spec.queries.values():
+        if query.kind in KINDS:
+            continue
         circuit = query.circuits[0]
         if circuit not in names:
             names[circuit] = query.name

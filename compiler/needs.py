@@ -7,6 +7,7 @@ from types import UnionType
 from ..frontend.spec import Query
 from ..ir.diagnostic import Diagnostic, Refused, error
 from ..ir.domain import Bool, FiniteDomain
+from .information import KINDS, require_information
 from .properties import check, refusal
 
 _NEEDS = {
@@ -26,8 +27,12 @@ _DOMAINS: dict[str, tuple[type | UnionType, str]] = {
 def require(query: Query) -> None:
     """Checks what a query needs of its circuits.
 
-    Raises: Refused with the witness of each need that is not proved; DanausError `wrong-domain`.
+    Raises: Refused with the witness of each need that is not proved; DanausError `wrong-domain`, and what
+    information theory has of its own.
     """
+    if query.kind in KINDS:
+        require_information(query)
+        return
     refused: list[Diagnostic] = []
     for circuit in query.circuits:
         for name in _NEEDS.get(query.kind, _STRUCTURE):

@@ -66,6 +66,10 @@ AVAILABLE_QUERIES = (
     "marginal_map",
     "sample",
     "count",
+    "expectation",
+    "renyi",
+    "cauchy_schwarz",
+    "squared_loss",
 )
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .frontend.automata import Automaton as Automaton
     from .frontend.dsl import *
     from .frontend.spec import Spec as Spec
+    from .information import *
     from .ir.diagnostic import DanausError as DanausError
     from .ir.diagnostic import DanausWarning as DanausWarning
     from .ir.diagnostic import Diagnostic as Diagnostic
@@ -65,6 +66,8 @@ _HOMES = {
     "Steering": "runtime.steering",
 }
 
+_FACES = (".api", ".information", ".frontend.dsl")
+
 # What the language and the interface have, and a later version brings.
 _LATER = frozenset(
     [
@@ -77,15 +80,11 @@ _LATER = frozenset(
         "flows",
         "decode",
         "posterior",
-        "expectation",
         "entropy",
         "cross_entropy",
         "kl",
-        "renyi",
         "alpha_divergence",
         "itakura_saito",
-        "cauchy_schwarz",
-        "squared_loss",
         "mutual_information",
     ]
 )
@@ -97,7 +96,7 @@ def __getattr__(name: str) -> Any:
     if name in _LATER:
         return import_module(".api", __name__).later(name)
     if not name.startswith("_"):
-        for home in (".api", ".frontend.dsl"):
+        for home in _FACES:
             module = import_module(home, __name__)
             if name in module.__all__:
                 return getattr(module, name)
@@ -105,5 +104,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    public = [import_module(home, __name__).__all__ for home in (".api", ".frontend.dsl")]
-    return sorted({*_HOMES, *public[0], *public[1]})
+    public = [import_module(home, __name__).__all__ for home in _FACES]
+    return sorted({*_HOMES, *(name for names in public for name in names)})
