@@ -21,6 +21,7 @@ from ..ir.circuit import Circuit
 from ..ir.diagnostic import DanausError, error
 from ..ir.domain import FiniteDomain
 from ..ir.expression import Floats
+from ..ir.family import is_signed
 from ..ir.numbers import Numbers
 from ..ir.program.program import Program
 from ..ir.program.verify import verify
@@ -371,11 +372,14 @@ class _Compiler:
 
 
 def _runs_compiled(circuit: Circuit) -> bool:
-    """Whether the engines hold all of it: scalar nodes on infinite domains are the evaluator's."""
+    """Whether the engines hold all of it: logarithms and scalar nodes on infinite domains are the evaluator's."""
     from .lowering.network import is_scalar
 
-    inputs = (block.variable for block in circuit.blocks if isinstance(block, Input))
-    infinite = any(not isinstance(variable.domain, FiniteDomain) for variable in inputs)
+    inputs = [block for block in circuit.blocks if isinstance(block, Input)]
+    infinite = any(not isinstance(block.variable.domain, FiniteDomain) for block in inputs)
+    # The engines take the logarithms of densities, which have no signs.
+    if any(is_signed(block.family) for block in inputs):
+        return False
     return not (infinite and any(is_scalar(block) for block in circuit.blocks))
 
 

@@ -44,6 +44,13 @@ class Exact(Field):
     def log(self, a: Array) -> Array:
         raise _irrational("a logarithm")
 
+    def power(self, a: Array, exponent: Fraction) -> Array:
+        if exponent.denominator != 1:
+            raise _irrational(f"the power {exponent} of a number")
+        whole = int(exponent)
+        raised = np.frompyfunc(lambda number: number**whole if number else number, 1, 1)(a)
+        return np.asarray(raised, dtype=object).reshape(a.shape)
+
     def lift(self, value: Value) -> Array:
         return value.exact
 
@@ -176,6 +183,12 @@ class Modular(Field):
 
     def log(self, a: Array) -> Array:
         raise _irrational("a logarithm")
+
+    def power(self, a: Array, exponent: Fraction) -> Array:
+        if exponent.denominator != 1:
+            raise _irrational(f"the power {exponent} of a number")
+        # The order of the group is prime − 1, so that a negative power is a natural one too.
+        return np.where(a == 0, 0, self._power(a, int(exponent) % (self.prime - 1)))
 
     def lift(self, value: Value) -> Array:
         return self._floats(value.floats) if value.rationals is None else self._fractions(value.rationals)

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from .compiler.operators import evidence as evidence
     from .compiler.operators import initialise as initialise
     from .compiler.operators import integrate as integrate
+    from .compiler.operators import log as log
     from .compiler.operators import monarch_layers as monarch_layers
     from .compiler.operators import multiply as multiply
     from .compiler.operators import power as power
     from .compiler.operators import product_size as product_size
     from .compiler.operators import project as project
     from .compiler.operators import provenance as provenance
+    from .compiler.operators import reciprocal as reciprocal
     from .compiler.operators import rename as rename
     from .compiler.operators import restrict as restrict
     from .compiler.operators import scale as scale
@@ -43,6 +45,7 @@ _HOMES = {
     "add": "compiler.operators",
     "evidence": "compiler.operators",
     "integrate": "compiler.operators",
+    "log": "compiler.operators",
     "multiply": "compiler.operators",
     "rename": "compiler.operators",
     "restrict": "compiler.operators",
@@ -54,6 +57,7 @@ _HOMES = {
     "product_size": "compiler.operators",
     "project": "compiler.operators",
     "provenance": "compiler.operators",
+    "reciprocal": "compiler.operators",
     "untie": "compiler.operators",
     "Automaton": "frontend.automata",
     "Spec": "frontend.spec",
@@ -70,8 +74,6 @@ _FACES = (".api", ".information", ".frontend.dsl")
 _LATER = frozenset(
     [
         "condition",
-        "log",
-        "reciprocal",
         "divide",
         "normalize",
         "differentiate",
