@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 from ...frontend.spec import Query
 from ...ir.circuit import Circuit
@@ -17,6 +18,7 @@ from ...ir.query.likelihood import log_and_sign
 from ...ir.semirings import SIGNED_LOG
 from ..operators import integrate
 from . import definitions as define
+from .supports import uncovered
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,23 @@ def informed(query: Query) -> Information | None:
 
 def settled(query: Query) -> Settled:
     """Which formula the query is, for the present supports."""
-    return Settled()
+    match query.kind:
+        case "cross_entropy" | "kl":
+            return Settled(infinite=uncovered(*query.circuits) is not None)
+        case "alpha_divergence" if query.numbers[0] >= 1:
+            return Settled(infinite=uncovered(*query.circuits) is not None)
+        case "alpha_divergence" if near(query):
+            return Settled(partial=uncovered(*query.circuits) is not None)
+        case "itakura_saito":
+            p, q = query.circuits
+            return Settled(infinite=uncovered(q, p) is not None)
+        case _:
+            return Settled()
+
+
+def near(query: Query) -> bool:
+    """Whether alpha is so close to 1 that the definition of a limit is taken."""
+    return abs(query.numbers[0] - 1) < define.NEAR
 
 
 def _definition(query: Query, partial: bool) -> define.Number:
@@ -69,8 +87,29 @@ def _definition(query: Query, partial: bool) -> define.Number:
     match query.kind:
         case "expectation":
             return define.expectation(p, q)
+        case "entropy":
+            return define.entropy(p)
+        case "cross_entropy":
+            return define.cross_entropy(p, q)
+        case "kl":
+            return define.kl(p, q)
+        case "renyi" if query.numbers[0] == 1:
+            return define.entropy(p)
         case "renyi":
-            return define.renyi(p, query.numbers[0])
+            alpha = Fraction(query.numbers[0])
+            return define.renyi_near(p, alpha) if near(query) else define.renyi(p, alpha)
+        case "alpha_divergence" if query.numbers[0] == 1:
+            return define.kl(p, q)
+        case "alpha_divergence":
+            alpha = Fraction(query.numbers[0])
+            if not near(query):
+                return define.alpha_divergence(p, q, alpha)
+            found = define.alpha_divergence_near(p, q, alpha)
+            return found + define.outside(p, q, alpha) if partial else found
+        case "itakura_saito":
+            return define.itakura_saito(p, q)
+        case "mutual_information":
+            return define.mutual_information(p, *query.variables)
         case "cauchy_schwarz":
             return define.cauchy_schwarz(p, q)
         case "squared_loss":

@@ -14,7 +14,9 @@ from ...ir.circuit import Circuit
 from ...ir.diagnostic import Diagnostic, Refused, error
 from ...ir.domain import FiniteDomain
 from ...ir.query.likelihood import signed_partition
+from ...ir.span import Note
 from ..properties import Proved, check, compatible, explained, refusal
+from .supports import uncovered
 
 KINDS = (
     "expectation",
@@ -62,6 +64,8 @@ def require_information(query: Query) -> None:
     if query.kind not in _AS_THEY_ARE:
         for circuit in query.circuits[:1] if query.kind == "expectation" else query.circuits:
             require_mass(circuit, query)
+    if query.kind == "itakura_saito":
+        _require_support(query)
 
 
 def _refusals(query: Query) -> Iterator[Diagnostic]:
@@ -125,6 +129,17 @@ def _require_variables(query: Query) -> None:
         both = [variable.name for variable in first if variable in second]
         if both:
             raise error("wrong-arguments", f'"{both[0]}" stands in both lists', query.span, hint="they are disjoint")
+
+
+def _require_support(query: Query) -> None:
+    """Raises Refused with an assignment where p is positive and q is 0, at which p / q is nothing."""
+    p, q = query.circuits
+    found = uncovered(p, q)
+    if found is not None:
+        where = ", ".join(f"{variable} = {value:g}" for variable, value in found)
+        message = f'{query.kind} needs "{q.name}" to be positive where "{p.name}" is'
+        note = Note(f'at {where} "{p.name}" is positive and "{q.name}" is 0')
+        raise Refused(Diagnostic("not-supported", message, query.span, notes=(note,)))
 
 
 def require_mass(circuit: Circuit, query: Query) -> None:

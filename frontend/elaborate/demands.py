@@ -67,7 +67,12 @@ AVAILABLE_QUERIES = (
     "sample",
     "count",
     "expectation",
+    "entropy",
+    "cross_entropy",
+    "kl",
     "renyi",
+    "alpha_divergence",
+    "itakura_saito",
     "cauchy_schwarz",
     "squared_loss",
 )

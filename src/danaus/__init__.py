@@ -82,11 +82,6 @@ _LATER = frozenset(
         "flows",
         "decode",
         "posterior",
-        "entropy",
-        "cross_entropy",
-        "kl",
-        "alpha_divergence",
-        "itakura_saito",
         "mutual_information",
     ]
 )
