@@ -29,6 +29,7 @@ from ...ir.family import Table
 from ...ir.linear import sparse
 from ...ir.span import Span, caller
 from ...ir.store import Store
+from ..properties.marginalisation import taken_as_exact
 from .fields import Vanishing, exactly
 from .multilinear import require_multilinear
 from .series import Builder, Series
@@ -65,10 +66,15 @@ def import_marginaliser(
     entries = tape.below([root])
     if tape.value(root) == 0:
         return Circuit(constant_block(constant(np.zeros((1, 1))), span), Store(), name, named, None, span)
-    require_multilinear(tape, entries, named)
+    tested = require_multilinear(tape, entries, named)
     point, first = _generic(tape, entries, len(named))
-    block = _Circuit(tape, entries, named, point, first, span).root()
-    return Circuit(block, Store(), name, (), None, span)
+    made = Circuit(_Circuit(tape, entries, named, point, first, span).root(), Store(), name, (), None, span)
+    taken_as_exact(
+        made,
+        "the function that it was imported from computes a polynomial of degree 1 in the weights of each variable, "
+        f"by a test modulo a random prime of {tested.bits} bits, which errs with at most {tested.error_probability:.1g}",
+    )
+    return made
 
 
 def _variables(n: object, given: Iterable[Variable] | None) -> tuple[Variable, ...]:

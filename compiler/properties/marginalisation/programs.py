@@ -43,6 +43,7 @@ _SEED = 0
 _POINTS = 24
 
 _known: WeakKeyDictionary[Circuit, dict[Program, Result]] = WeakKeyDictionary()
+_partly: WeakKeyDictionary[Circuit, dict[Program, Result]] = WeakKeyDictionary()
 
 
 def marginalisation(circuit: Circuit) -> Mapping[Program, Result]:
@@ -61,6 +62,41 @@ def marginalisation(circuit: Circuit) -> Mapping[Program, Result]:
     if known is None:
         known = _known[circuit] = _marginalisation(circuit)
     return known
+
+
+def exact(circuit: Circuit, program: Program) -> Result:
+    """Whether one program is exact, as `marginalisation` says, without trying the others by enumeration."""
+    known = _known.get(circuit)
+    if known is not None:
+        return known[program]
+    if all(isinstance(judge(circuit), Proved) for judge in (smooth, decomposable)):
+        return marginalisation(circuit)[program]
+    partly = _partly.setdefault(circuit, {})
+    if program not in partly:
+        partly[program] = _one(circuit, program)
+    return partly[program]
+
+
+def _one(circuit: Circuit, program: Program) -> Result:
+    test = _Test(circuit)
+    try:
+        virtual = test.virtual()
+        if isinstance(virtual, Proved) or program == "virtual":
+            return virtual
+        match program:
+            case "total":
+                return test.total()
+            case "subset":
+                return test.subset()
+            case _:
+                return test.hamming()
+    except DanausError as failure:
+        return Unknown(f"its numbers have no value modulo a prime: {failure.diagnostics[0].message}")
+
+
+def taken_as_exact(circuit: Circuit, because: str) -> None:
+    """Remembers that a circuit is exact for all programs, as whoever made it has proved."""
+    _known[circuit] = {program: Proved(because=because) for program in PROGRAMS}
 
 
 def _marginalisation(circuit: Circuit) -> dict[Program, Result]:
