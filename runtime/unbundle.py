@@ -21,8 +21,8 @@ from ..ir.program.verify import verify
 from ..ir.semirings import Array
 from .asked import Asked
 from .bundle import FORMAT, PARAMETERS, SEVERAL, SITES, Bundle, Code, Several, Walks, danaus_version, sha256_of, text_of
-from .package import MANIFEST, Package
 from .device_code import read_device
+from .package import MANIFEST, Package
 from .written import read_densities, read_variable
 
 

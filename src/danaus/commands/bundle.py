@@ -28,11 +28,9 @@ WITHOUT_DATA = ("partition", "hamming", "moment")
 
 def run(path: Path, query: str, **options: Any) -> int:
     """Answers a query of a bundle."""
-    if options["device"] != "cpu":
-        raise error("not-yet", f"the device {options['device']} is not available yet", hint="cpu is")
     held, asked = _find(read(path), path, query)
     _require_used(asked.kind, options)
-    model = ready(held)
+    model = ready(held, options["device"])
     with warnings.catch_warnings(record=True) as caught, working(f"answering {query}"):
         warnings.simplefilter("always")
         found = _answered(model, asked, options)
