@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ..backends.triton.policy import DEFAULT
+from ..backends.triton.targets import gpu_named, is_gpu
 from ..frontend.spec import Query, Spec
 from ..ir.block import Input
 from ..ir.circuit import Circuit
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from ..runtime.bundle import Bundle, Several, Walks
     from ..runtime.collection import Collection
     from ..runtime.compiled import Links, Place, Reverse
+    from ..runtime.device_code import DeviceCode
     from ..runtime.executable import Executable
 
 Type = Literal["float32", "float64"]
@@ -249,8 +252,16 @@ def _links(places: Sequence[Place], size: int) -> Links:
 def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu") -> str:
     """The LLVM IR of a circuit's likelihood for a target by name; of a network, for its narrowest tiles.
 
-    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`.
+    For a GPU the Triton kernels that its batches may launch.
+
+    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`, `not-on-device`.
     """
+    if is_gpu(target):
+        from ..backends.triton.stored import plans_of
+        from ..backends.triton.stored import text_of as text_of_plans
+
+        gpu_named(target)
+        return text_of_plans(plans_of(_of_gpus(circuit, dtype, [target]), DEFAULT))
     with _packages():
         from ..backends.cpu.engine import text_of
         from ..backends.cpu.machine import named
@@ -261,10 +272,36 @@ def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu") -
     return text_of(program, *_form(circuit, program, dtype), named(target))
 
 
+def report_of(circuit: Circuit, dtype: Type, targets: Sequence[str], rows: int) -> str:
+    """What a circuit's kernels take of GPUs by name, and the time that they take at least for a batch, as tables.
+
+    Raises: DanausError `missing-package`, `unknown-target`, `not-in-bundle`, `not-on-device`, and as compiling them.
+    """
+    from ..backends.triton.report import report
+
+    return report(_of_gpus(circuit, dtype, targets), DEFAULT, targets, rows)
+
+
+def _of_gpus(circuit: Circuit, dtype: Type, targets: Sequence[str]) -> Program:
+    """The Program of a circuit that kernels for GPUs are made from.
+
+    Raises: DanausError `unknown-type` where it is to be float64, `not-in-bundle`, `missing-package`.
+    """
+    if dtype == "float64":
+        message = f"kernels for {targets[0]} compute in float32"
+        raise error("unknown-type", message, hint="leave out --dtype, or its target")
+    with _packages():
+        from ..runtime.bundle import not_compiled
+    if not _runs_compiled(circuit):
+        raise not_compiled(circuit.name)
+    return program_of(circuit)
+
+
 def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] = ("cpu",)) -> Bundle:
     """What is saved of a circuit: its Program, the numbers of its present parameters, and code for targets by name.
 
-    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`.
+    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`, `not-on-device`, and as
+    compiling kernels for GPUs.
     """
     with _packages():
         from ..backends.cpu.load import codes_of, compiler
@@ -299,9 +336,21 @@ def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] 
         lowered.densities,
         tuple(tuple(numbers.floats(block.parameters)) for block in lowered.densities),
         compiler(),
-        codes_of(program, size, form, targets),
+        codes_of(program, size, form, [target for target in targets if not is_gpu(target)]),
         walks,
+        devices=_devices(circuit, dtype, program, targets),
     )
+
+
+def _devices(circuit: Circuit, dtype: Type, program: Program, targets: Sequence[str]) -> tuple[DeviceCode, ...]:
+    """Kernels for those targets that are GPUs."""
+    gpus = [target for target in targets if is_gpu(target)]
+    if not gpus:
+        return ()
+    _of_gpus(circuit, dtype, gpus)
+    from ..backends.triton.stored import devices_of
+
+    return devices_of(program, DEFAULT, gpus)
 
 
 def _answered(circuit: Circuit, lowered: Lowered, walks: bool) -> tuple[str, ...]:

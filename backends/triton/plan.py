@@ -34,6 +34,7 @@ class Launch:
     batch: int
     first: int
     groups: int
+    form: Form
 
     def grid(self, rows: int) -> int:
         """How many programs run for so many rows of data."""
@@ -89,7 +90,7 @@ def plan(program: Program, precision: Precision, rows: int) -> Plan:
         form = wave[0].form
         tiles = tiles_of(form, batch, precision)
         kernel = kernel_of(form, tiles, precision)
-        launches.append(Launch(kernel, programs(form, tiles) * len(wave), batch, len(places), len(wave)))
+        launches.append(Launch(kernel, programs(form, tiles) * len(wave), batch, len(places), len(wave), form))
         for group in wave:
             places.append(where[group.out])
             for kind, operand in zip(form.slots, group.operands, strict=True):

@@ -1,7 +1,7 @@
 """Kernels of a Program for bundles: all that its plans launch, compiled for GPUs by name.
 
-What enters is a Program; what leaves is code by target. A loader plans the Program again, which takes no Triton, and finds
-the code of each kernel by its digest: code never meets places or tables of another version.
+What enters is a Program; what leaves is code by target. A loader plans the Program again, which takes no Triton, and
+finds the code of each kernel by its digest: code never meets places or tables of another version.
 """
 
 from __future__ import annotations

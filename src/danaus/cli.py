@@ -91,7 +91,9 @@ def run_query(file: Path, query: str, **options: Any) -> int:
 @click.argument("file", type=_FILE)
 @click.option("--emit", type=click.Choice(["syntax", "circuit", "program", "kernels"]), help="Print a stage and stop.")
 @click.option("-o", "--output", type=_FILE, metavar="BUNDLE", help="Write a bundle.")
-@click.option("--target", multiple=True, metavar="TARGET", help="cpu, cpu:x86-64-v3, -v4 or cpu:aarch64; repeatable.")
+@click.option("--target", multiple=True, metavar="TARGET", help="cpu, cpu:x86-64-v3, cuda:sm_90, …; repeatable.")
+@click.option("--report", is_flag=True, help="Print what kernels take of the GPUs, and the time predicted.")
+@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="With --report: rows of a batch; 1024.")
 @click.option("--circuit", metavar="NAME", help="Only this circuit.")
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
 @_spec_options
