@@ -45,6 +45,7 @@ from .queries import order_of
 if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
     from ..backends.cpu.network import Numeric
+    from ..backends.triton.policy import Precision
     from ..ir.expression import Parameter
     from ..runtime.asked import Asked
     from ..runtime.bundle import Bundle, Several, Walks
@@ -88,11 +89,16 @@ def _by(step: Callable[[Program], Program], program: Program) -> Program:
     return after
 
 
-def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
-    """A circuit compiled for this machine's processor.
+def compile(
+    circuit: Circuit, dtype: Type = "float32", device: str = "cpu", precision: Precision | None = None
+) -> Executable:
+    """A circuit compiled for this machine's processor, or for a GPU by its name.
 
-    Raises: DanausError `missing-package` without torch and llvmlite, `unsupported-cpu`.
+    Raises: DanausError `missing-package` without torch and llvmlite or Triton, `unsupported-cpu`, `no-device`,
+    `unknown-device`, `not-on-device`.
     """
+    if device != "cpu":
+        return _on_device(circuit, device, precision)
     with _packages():
         from ..backends.cpu.adjoint_scalar import AdjointScalar
         from ..backends.cpu.adjoint_vector import AdjointVector
@@ -182,6 +188,50 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     if vector is not None:
         vector.library.wait()
     return executable
+
+
+def _on_device(circuit: Circuit, device: str, precision: Precision | None) -> Executable:
+    """A circuit compiled for a GPU; its numbers are float32."""
+    with _packages("triton"):
+        from ..backends.triton.device import chosen, device_of
+        from ..backends.triton.engine import Fused
+        from ..runtime.compiled import Compiled
+        from ..runtime.executable import Executable
+    place = device_of(device)
+    if not _runs_compiled(circuit):
+        return Executable(circuit, None, _Compiler())
+    lowered = lower(circuit)
+    folded = _folded(lowered.program)
+    if folded.program.layouts:
+        raise error("not-on-device", f'"{circuit.name}" has scalar nodes, which run on the CPU', hint='device="cpu"')
+    feeding = feeds(lowered.tables)
+    by_node = frozenset(i for i, number in enumerate(folded.wanted) if number in feeding.by_node)
+    mode = chosen(precision)
+    fast = Fused(folded.program, place, mode, by_node)
+
+    @cache
+    def plain() -> Fused:
+        return Fused(_passes(lowered.program), place, mode, feeding.by_node)
+
+    folding = Folding(folded, fast, plain, 4, feeding.by_node)
+    compiled = Compiled(
+        lambda circuit: folding,
+        folded.program,
+        lowered.variables,
+        lowered.densities,
+        lambda store: held(lowered.tables, store),
+        lambda of, store: fed(lowered.tables, feeding, of, store),
+        len(feeding.direct) + len(feeding.fixed) == len(lowered.tables),
+        lambda store, numbers: held([lowered.tables[number] for number in numbers], store),
+        lambda circuit, targets: bundle_of(circuit, "float32", targets),
+        lowered.program,
+        lambda store: [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)],
+        lambda circuit: None,
+        lambda store, given: parameter_derivatives(lowered.tables, feeding, store, given),
+        lambda store, given, missing: counts(lowered.tables, store, given, missing),
+        lowered.sites,
+    )
+    return Executable(circuit, compiled, _Compiler())
 
 
 def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu") -> str:
@@ -282,13 +332,13 @@ def _walks(circuit: Circuit, lowered: Lowered, tables: Sequence[Floats]) -> Walk
 
 
 @contextmanager
-def _packages() -> Iterator[None]:
-    """Names the package that is missing where imports fail."""
+def _packages(extra: str = "cpu") -> Iterator[None]:
+    """Names the package that is missing where imports fail, and the extra that brings it."""
     try:
         yield
     except ImportError as failure:
         raise error(
-            "missing-package", f"{failure.name} is not installed", hint='pip install "danaus[cpu]"'
+            "missing-package", f"{failure.name} is not installed", hint=f'pip install "danaus[{extra}]"'
         ) from failure
 
 
@@ -298,10 +348,12 @@ def _form(circuit: Circuit, program: Program, dtype: Type) -> tuple[int, Numeric
     return _numbers(circuit, size) if program.layouts else (size, "linear")
 
 
-def compile_spec(spec: Spec, dtype: Type = "float32") -> Collection:
+def compile_spec(
+    spec: Spec, dtype: Type = "float32", device: str = "cpu", precision: Precision | None = None
+) -> Collection:
     """All circuits of a spec compiled, with its queries of one circuit by name."""
     circuits, asked = _asked(spec)
-    executables = {name: compile(circuit, dtype) for name, circuit in circuits.items()}
+    executables = {name: compile(circuit, dtype, device, precision) for name, circuit in circuits.items()}
     from ..runtime.collection import Collection
 
     return Collection(executables, asked)
