@@ -264,3 +264,33 @@ def slotted(net: Wired, up: Tiles) -> tuple[Tiles, int, int]:
     inner = ~leaf & (members >= 0)
     members[inner] = slots[members[inner]]
     return Tiles(up.width, up.records, nodes, members, up.names, up.ranks), size, int(slots[net.root])
+
+
+def descending(net: Wired, width: int) -> Tiles:
+    """Tiles from the root down: of each level first whether its nodes are reached, by the readers' members, then what
+    those of its sums choose. The edge of a product has the name −1."""
+    names = np.where(np.repeat(net.kinds == SUM, np.diff(net.offsets)), net.positions, -1)
+    reach = _turned(net, names)
+    chosen = np.flatnonzero(net.kinds == SUM)
+    lengths = np.diff(net.offsets)[chosen]
+    inner = np.repeat(net.kinds == SUM, np.diff(net.offsets))
+    both = Edges(
+        np.concatenate([reach.kinds, np.full(len(chosen), CHOICES)]),
+        np.concatenate([2 * reach.levels, 1 - 2 * net.levels[chosen]]),
+        np.concatenate([reach.places, chosen]),
+        np.concatenate([reach.offsets, reach.offsets[-1] + np.cumsum(lengths)]),
+        np.concatenate([reach.members, net.members[inner]]),
+        np.concatenate([reach.names, net.weights[inner]]),
+    )
+    return tiles(both, width)
+
+
+def by_leaf(net: Wired, columns: Indices, width: int) -> Tiles:
+    """Tiles of leaves with their columns and where their values begin, by their numbers of values."""
+    layout, own = net.net.layout, net.net.leaf
+    sizes = columns[layout.leaf_columns[own]]
+    places, offsets = np.arange(len(own)), np.arange(len(own) + 1)
+    edges = Edges(
+        sizes, np.zeros(len(own), dtype=np.int64), places, offsets, layout.leaf_columns[own], layout.leaf_offsets[own]
+    )
+    return tiles(edges, width)

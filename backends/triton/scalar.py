@@ -6,7 +6,7 @@ from the first call on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,12 +19,11 @@ from ...ir.linear import Indices
 from ...ir.program.program import Program
 from . import network, sparse_policy
 from .kernel import Kernel
+from .module import function
 from .network import Form, Numbers, Shape
 from .records import Tiles, Wired, slotted, upward, wired
 
 Bools = NDArray[np.bool_]
-Launcher = Callable[[Kernel, tuple[int, ...], Sequence[Any]], None]
-"""Runs a kernel over a grid of programs, with its arguments in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +55,21 @@ class Held:
         return len(self.bounds) - 1
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Device:
-    """A device and how kernels run there."""
+    """A device on which kernels run: a GPU, or the CPU for Triton's interpreter."""
 
-    launch: Launcher
-    name: str = "cuda"
-    drain: bool = False
+    name: torch.device
+
+    @property
+    def drain(self) -> bool:
+        """Whether barriers have to wait for stores: on AMD's processors."""
+        return self.name.type == "cuda" and torch.version.hip is not None
+
+    def launch(self, kernel: Kernel, grid: tuple[int, ...], arguments: Sequence[Any]) -> None:
+        """Runs a kernel over a grid of programs, with its arguments in order."""
+        options = {"num_warps": kernel.warps, "num_stages": kernel.stages, "enable_fp_fusion": True}
+        function(kernel)[grid](*arguments, **dict(kernel.constants), **options)
 
     def put(self, array: NDArray[Any]) -> Any:
         """An array there, with an entry at least, so that it has an address."""
