@@ -72,7 +72,8 @@ def import_marginaliser(
     taken_as_exact(
         made,
         "the function that it was imported from computes a polynomial of degree 1 in the weights of each variable, "
-        f"by a test modulo a random prime of {tested.bits} bits, which errs with at most {tested.error_probability:.1g}",
+        f"by a test modulo a random prime of {tested.bits} bits, which errs with at most "
+        f"{tested.error_probability:.1g}",
     )
     return made
 
