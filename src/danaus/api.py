@@ -410,7 +410,7 @@ def hamming(circuit: Circuit, *, method: str = "polynomial") -> Floats:
     """
     _ready("hamming", circuit)
     if method not in ("polynomial", "roots"):
-        hint = "it is \"polynomial\" or \"roots\""
+        hint = 'it is "polynomial" or "roots"'
         raise error("wrong-arguments", f"hamming has no method {method!r}", caller(), hint=hint)
     return ask.hamming(circuit) if method == "polynomial" else ask.hamming_by_roots(circuit)
 

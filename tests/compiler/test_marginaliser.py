@@ -1,4 +1,4 @@
-"""Python functions that marginalise become circuits of their polynomials: every coefficient, every query, every mistake.
+"""Python functions that marginalise become circuits of their polynomials: coefficients, queries, mistakes.
 
 The oracle is the definition of a determinantal process: the coefficient of a set is a principal minor of L, by Leibniz'
 formula in fractions or by numpy.
@@ -203,6 +203,24 @@ def test_no_variables_one_variable_and_the_zero_function() -> None:
     assert dn.evaluate(zero, rows(2)).tolist() == [0.0] * 4 and len(zero.variables) == 2
     hidden = dn.import_marginaliser(lambda w: w[0, 0] * w[1, 0] - w[1, 0] * w[0, 0], 2)
     assert dn.evaluate(hidden, rows(2)).tolist() == [0.0] * 4 and len(hidden.variables) == 2
+
+
+def test_a_function_without_divisions_is_its_circuit() -> None:
+    """Elementary symmetric polynomials of sums: as many products as the function has."""
+    n, wanted = 6, 3
+
+    def exactly_three(w: Any) -> Any:
+        reached = [1] + [0] * wanted
+        for none, one in w:
+            reached = [reached[0] * none] + [reached[k] * none + reached[k - 1] * one for k in range(1, wanted + 1)]
+        return reached[wanted]
+
+    circuit = dn.import_marginaliser(exactly_three, n)
+    assert dn.evaluate(circuit, rows(n)).tolist() == (rows(n).sum(axis=1) == wanted).astype(float).tolist()
+    assert circuit.nodes < 100
+    found = dn.check(circuit, "smooth", "decomposable", "deterministic")
+    assert {name: result.status for name, result in found.items()}["decomposable"] == "proved"
+    assert np.exp(dn.hamming(circuit)).round(9).tolist() == [0, 0, 0, 20, 0, 0, 0]
 
 
 def test_given_variables_keep_their_order() -> None:
