@@ -123,9 +123,7 @@ class AdjointScalar:
                 found[:] = 0.0
         return out
 
-    def _once(
-        self, shape: Shape, data: Any, weights: Floats, rows: int
-    ) -> tuple[Floats, Bools, tuple[Floats, Floats]]:
+    def _once(self, shape: Shape, data: Any, weights: Floats, rows: int) -> tuple[Floats, Bools, tuple[Floats, Floats]]:
         """Roots, rows beyond all numbers, and sums for leaves and for weights."""
         ways, device = self._ways(shape.width), self.device
         code = self.forward.code(shape.width, False)

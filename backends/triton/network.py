@@ -189,7 +189,9 @@ def counts(*names: str) -> tuple[Argument, ...]:
 
 BARRIER = [
     "if DRAIN:",
-    '    tl.inline_asm_elementwise("s_waitcnt vmcnt(0)\\nv_mov_b32 $0, $1", "=v,v", [lane], tl.int32, is_pure=False, pack=1)',
+    "    tl.inline_asm_elementwise(",
+    '        "s_waitcnt vmcnt(0)\\nv_mov_b32 $0, $1", "=v,v", [lane], tl.int32, is_pure=False, pack=1',
+    "    )",
     "tl.debug_barrier()",
 ]
 """What a thread of the program has stored is there for all of them. On AMD's processors the barrier does not wait for
