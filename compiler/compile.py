@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ..backends.triton.policy import DEFAULT
+from ..backends.triton.targets import gpu_named, is_gpu
 from ..frontend.spec import Query, Spec
 from ..ir.block import Input
 from ..ir.circuit import Circuit
@@ -48,11 +50,13 @@ from .queries import order_of
 if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
     from ..backends.cpu.network import Numeric
+    from ..backends.triton.policy import Precision
     from ..ir.expression import Parameter
     from ..runtime.asked import Asked
     from ..runtime.bundle import Bundle, Several, Walks
     from ..runtime.collection import Collection
-    from ..runtime.compiled import Reverse
+    from ..runtime.compiled import Links, Place, Reverse
+    from ..runtime.device_code import DeviceCode
     from ..runtime.executable import Executable
 
 Type = Literal["float32", "float64"]
@@ -91,11 +95,16 @@ def _by(step: Callable[[Program], Program], program: Program) -> Program:
     return after
 
 
-def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
-    """A circuit compiled for this machine's processor.
+def compile(
+    circuit: Circuit, dtype: Type = "float32", device: str = "cpu", precision: Precision | None = None
+) -> Executable:
+    """A circuit compiled for this machine's processor, or for a GPU by its name.
 
-    Raises: DanausError `missing-package` without torch and llvmlite, `unsupported-cpu`.
+    Raises: DanausError `missing-package` without torch and llvmlite or Triton, `unsupported-cpu`, `no-device`,
+    `unknown-device`, `not-on-device`.
     """
+    if device != "cpu":
+        return _on_device(circuit, device, precision)
     with _packages():
         from ..backends.cpu.adjoint_scalar import AdjointScalar
         from ..backends.cpu.adjoint_vector import AdjointVector
@@ -180,6 +189,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         of_parameters,
         counted,
         lowered.sites,
+        _links,
     )
     executable = Executable(circuit, compiled, _Compiler())
     if vector is not None:
@@ -187,11 +197,71 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     return executable
 
 
+def _on_device(circuit: Circuit, device: str, precision: Precision | None) -> Executable:
+    """A circuit compiled for a GPU; its numbers are float32."""
+    with _packages("triton"):
+        from ..backends.triton.device import chosen, device_of
+        from ..backends.triton.engine import Fused
+        from ..runtime.compiled import Compiled
+        from ..runtime.executable import Executable
+    place = device_of(device)
+    if not _runs_compiled(circuit):
+        return Executable(circuit, None, _Compiler())
+    lowered = lower(circuit)
+    folded = _folded(lowered.program)
+    if folded.program.layouts:
+        raise error("not-on-device", f'"{circuit.name}" has scalar nodes, which run on the CPU', hint='device="cpu"')
+    feeding = feeds(lowered.tables)
+    by_node = frozenset(i for i, number in enumerate(folded.wanted) if number in feeding.by_node)
+    mode = chosen(precision)
+    fast = Fused(folded.program, place, mode, by_node)
+
+    @cache
+    def plain() -> Fused:
+        return Fused(_passes(lowered.program), place, mode, feeding.by_node)
+
+    folding = Folding(folded, fast, plain, 4, feeding.by_node)
+    compiled = Compiled(
+        lambda circuit: folding,
+        folded.program,
+        lowered.variables,
+        lowered.densities,
+        lambda store: held(lowered.tables, store),
+        lambda of, store: fed(lowered.tables, feeding, of, store),
+        len(feeding.direct) + len(feeding.fixed) == len(lowered.tables),
+        lambda store, numbers: held([lowered.tables[number] for number in numbers], store),
+        lambda circuit, targets: bundle_of(circuit, "float32", targets),
+        lowered.program,
+        lambda store: [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)],
+        lambda circuit: None,
+        lambda store, given: parameter_derivatives(lowered.tables, feeding, store, given),
+        lambda store, given, missing: counts(lowered.tables, store, given, missing),
+        lowered.sites,
+        _links,
+    )
+    return Executable(circuit, compiled, _Compiler())
+
+
+def _links(places: Sequence[Place], size: int) -> Links:
+    """Code of this machine's processor for numbers without constraints."""
+    with _packages():
+        from ..backends.cpu.links import Links
+    return Links(places, size)
+
+
 def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu") -> str:
     """The LLVM IR of a circuit's likelihood for a target by name; of a network, for its narrowest tiles.
 
-    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`.
+    For a GPU the Triton kernels that its batches may launch.
+
+    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`, `not-on-device`.
     """
+    if is_gpu(target):
+        from ..backends.triton.stored import plans_of
+        from ..backends.triton.stored import text_of as text_of_plans
+
+        gpu_named(target)
+        return text_of_plans(plans_of(_of_gpus(circuit, dtype, [target]), DEFAULT))
     with _packages():
         from ..backends.cpu.engine import text_of
         from ..backends.cpu.machine import named
@@ -202,10 +272,36 @@ def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu") -
     return text_of(program, *_form(circuit, program, dtype), named(target))
 
 
+def report_of(circuit: Circuit, dtype: Type, targets: Sequence[str], rows: int) -> str:
+    """What a circuit's kernels take of GPUs by name, and the time that they take at least for a batch, as tables.
+
+    Raises: DanausError `missing-package`, `unknown-target`, `not-in-bundle`, `not-on-device`, and as compiling them.
+    """
+    from ..backends.triton.report import report
+
+    return report(_of_gpus(circuit, dtype, targets), DEFAULT, targets, rows)
+
+
+def _of_gpus(circuit: Circuit, dtype: Type, targets: Sequence[str]) -> Program:
+    """The Program of a circuit that kernels for GPUs are made from.
+
+    Raises: DanausError `unknown-type` where it is to be float64, `not-in-bundle`, `missing-package`.
+    """
+    if dtype == "float64":
+        message = f"kernels for {targets[0]} compute in float32"
+        raise error("unknown-type", message, hint="leave out --dtype, or its target")
+    with _packages():
+        from ..runtime.bundle import not_compiled
+    if not _runs_compiled(circuit):
+        raise not_compiled(circuit.name)
+    return program_of(circuit)
+
+
 def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] = ("cpu",)) -> Bundle:
     """What is saved of a circuit: its Program, the numbers of its present parameters, and code for targets by name.
 
-    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`.
+    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`, `not-on-device`, and as
+    compiling kernels for GPUs.
     """
     with _packages():
         from ..backends.cpu.load import codes_of, compiler
@@ -240,9 +336,21 @@ def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] 
         lowered.densities,
         tuple(tuple(numbers.floats(block.parameters)) for block in lowered.densities),
         compiler(),
-        codes_of(program, size, form, targets),
+        codes_of(program, size, form, [target for target in targets if not is_gpu(target)]),
         walks,
+        devices=_devices(circuit, dtype, program, targets),
     )
+
+
+def _devices(circuit: Circuit, dtype: Type, program: Program, targets: Sequence[str]) -> tuple[DeviceCode, ...]:
+    """Kernels for those targets that are GPUs."""
+    gpus = [target for target in targets if is_gpu(target)]
+    if not gpus:
+        return ()
+    _of_gpus(circuit, dtype, gpus)
+    from ..backends.triton.stored import devices_of
+
+    return devices_of(program, DEFAULT, gpus)
 
 
 def _answered(circuit: Circuit, lowered: Lowered, walks: bool) -> tuple[str, ...]:
@@ -285,13 +393,13 @@ def _walks(circuit: Circuit, lowered: Lowered, tables: Sequence[Floats]) -> Walk
 
 
 @contextmanager
-def _packages() -> Iterator[None]:
-    """Names the package that is missing where imports fail."""
+def _packages(extra: str = "cpu") -> Iterator[None]:
+    """Names the package that is missing where imports fail, and the extra that brings it."""
     try:
         yield
     except ImportError as failure:
         raise error(
-            "missing-package", f"{failure.name} is not installed", hint='pip install "danaus[cpu]"'
+            "missing-package", f"{failure.name} is not installed", hint=f'pip install "danaus[{extra}]"'
         ) from failure
 
 
@@ -301,10 +409,12 @@ def _form(circuit: Circuit, program: Program, dtype: Type) -> tuple[int, Numeric
     return _numbers(circuit, size) if program.layouts else (size, "linear")
 
 
-def compile_spec(spec: Spec, dtype: Type = "float32") -> Collection:
+def compile_spec(
+    spec: Spec, dtype: Type = "float32", device: str = "cpu", precision: Precision | None = None
+) -> Collection:
     """All circuits of a spec compiled, with its queries by name."""
     circuits, asked = _asked(spec)
-    executables = {name: compile(circuit, dtype) for name, circuit in circuits.items()}
+    executables = {name: compile(circuit, dtype, device, precision) for name, circuit in circuits.items()}
     from ..runtime.collection import Collection
 
     return Collection(executables, asked, compositions(spec, executables, partial(compile, dtype="float64")))

@@ -129,7 +129,10 @@ class Support:
 
     def _cancels(self, linear: LinearMap) -> bool:
         """Whether terms of a composed map could cancel: some number of it is a constant below zero, or derived."""
-        for expression in expressions(linear):
+        for given in expressions(linear):
+            expression = given
+            while isinstance(expression, Reshape | Broadcast | Take):
+                expression = expression.operand
             match expression:
                 case Parameter() if expression.learnable:
                     pass

@@ -28,6 +28,7 @@ from ..ir.program.descent import Sites
 from ..ir.program.program import Program
 from ..ir.semirings import Array
 from .asked import Asked, Composed
+from .device_code import DeviceCode, device_written
 from .package import MANIFEST, write
 from .written import composed_written, density_written, variable_written
 
@@ -74,7 +75,7 @@ class Bundle:
     positions of variables that multiply a row by their number of values where they are missing. `tables` are float64;
     `exact` has logarithms and signs, [..., 2], of those whose entries float64 cannot hold. `size` and `form` are the
     bytes of a number in the code, and whether it stands for itself ("linear", with a power of two per buffer in a
-    Program of vectors) or for its logarithm.
+    Program of vectors) or for its logarithm. `devices` are kernels for GPUs.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Bundle:
     codes: tuple[Code, ...]
     walks: Walks | None = None
     asked: Mapping[str, Asked] = field(default_factory=dict[str, Asked])
+    devices: tuple[DeviceCode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,6 +187,7 @@ def _written(bundle: Bundle, folder: str, files: dict[str, bytes]) -> tuple[dict
         "program": place,
         "kernels": kernels,
         **({"asked": _written_asked(bundle.asked)} if bundle.asked else {}),
+        **({"devices": [device_written(each, folder, files) for each in bundle.devices]} if bundle.devices else {}),
     }
     return said, {**arrays, **more}
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,6 +103,30 @@ class Reverse(Protocol):
         ...
 
 
+Link = Literal["softmax", "exp", "sigmoid", "identity"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A parameter as rows of numbers, and how numbers without constraints stand for it."""
+
+    link: Link
+    rows: int
+    columns: int
+
+
+class Links(Protocol):
+    """Code between free numbers, flat, and the parameters that they stand for, flat in float64."""
+
+    def hold(self, free: NDArray[Any], held: Floats) -> None:
+        """Writes the parameters."""
+        ...
+
+    def pull(self, free: NDArray[Any], held: Floats, slopes: Sequence[Floats], factor: float) -> None:
+        """Writes derivatives by free numbers, from those by each parameter times a factor."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """A Program, its inputs on infinite domains, and how an engine and its tables follow from parameters.
@@ -116,7 +140,7 @@ class Compiled:
     made when first asked for. From derivatives with respect to tables, `derivatives` gives those of parameters.
     `counts` gives the expected counts of entries of weights and tables, [ones, zeros] of probabilities, and counts of
     each value for inputs without a closed-form step; its flag says whether missing values count. `sites` say where the
-    circuit chooses in `lowered`.
+    circuit chooses in `lowered`. `links` gives code between free numbers of so many bytes and parameters end to end.
     """
 
     engine: Callable[[Circuit], Engine]
@@ -136,6 +160,7 @@ class Compiled:
         [Store, Sequence[Floats], bool], tuple[dict[Parameter, Floats], dict[Parameter, Floats], list[Valued]]
     ]
     sites: Sites
+    links: Callable[[Sequence[Place], int], Links]
 
 
 class Compiler(Protocol):

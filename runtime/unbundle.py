@@ -21,6 +21,7 @@ from ..ir.program.verify import verify
 from ..ir.semirings import Array
 from .asked import Asked
 from .bundle import FORMAT, PARAMETERS, SEVERAL, SITES, Bundle, Code, Several, Walks, danaus_version, sha256_of, text_of
+from .device_code import read_device
 from .package import MANIFEST, Package
 from .written import read_composed, read_densities, read_variable
 
@@ -117,6 +118,7 @@ def _bundle(manifest: Mapping[str, Any], arrays: Mapping[str, Array], content: C
             for each in manifest["kernels"]
         ),
         _read_walks(manifest.get("walks"), arrays, content),
+        devices=tuple(read_device(each, content) for each in manifest.get("devices", [])),
     )
     assert bundle.size in (4, 8) and bundle.form in ("linear", "log") and len(columns) == len(program.columns)
     assert all(column.size == (size or None) for column, size in zip(columns, program.columns, strict=True))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from ...ir.circuit import Circuit
 from .add import add
+from .divide import divide
 from .evidence import evidence
 from .initialise import initialise
 from .integrate import integrate
@@ -21,6 +22,7 @@ log = logarithm
 
 OPERATORS: Mapping[str, Callable[..., Circuit]] = {
     "add": add,
+    "divide": divide,
     "evidence": evidence,
     "integrate": integrate,
     "log": logarithm,
@@ -37,6 +39,7 @@ __all__ = [
     "OPERATORS",
     "Projected",
     "add",
+    "divide",
     "evidence",
     "initialise",
     "integrate",

@@ -47,7 +47,7 @@ from ...ir.semirings import BOOLEAN
 from ...ir.support import Booleans
 from .inputs import logged_input, raised_input
 from .operands import needs
-from .single_paths import Step, steps_of, to_power, with_single_paths
+from .single_paths import Step, steps_of, to_power, with_single_paths, without
 
 FLAT = 64
 """Products of up to so many factors are one sum of as many products; of more, of groups of them."""
@@ -100,8 +100,15 @@ class Logarithms:
         return made[self.circuit.root].filled()
 
     def _sum(self, given: list[Pair], linear: LinearMap) -> Pair:
-        for step in steps_of(with_single_paths(linear, self.circuit.support)):
+        steps = steps_of(with_single_paths(linear, self.circuit.support))
+        # A row of nothing between two maps has no scope, and would not be smooth beside others.
+        alive = np.ones(steps[0].inputs, dtype=bool)
+        for step in steps:
+            if not alive.all() and not isinstance(step.map, Selection):
+                step = without(step, alive, self.circuit.support)
             given = [self._stepped(given, step)]
+            if len(steps) > 1:
+                alive = self.circuit.support.mark(step.whole(step.map), alive[:, None])[:, 0]
         return given[0]
 
     def _stepped(self, given: list[Pair], step: Step) -> Pair:

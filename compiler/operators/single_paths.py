@@ -16,21 +16,23 @@ import numpy as np
 from ...ir.apply import apply
 from ...ir.block import MAX_NUMBERS
 from ...ir.diagnostic import error
-from ...ir.expression import Constant, Expression, Value, constant, raised, times
+from ...ir.expression import Constant, Expression, Value, constant, raised, reshape, take, times
 from ...ir.linear import (
     BlockDiagonal,
     Compose,
     Dense,
     Diagonal,
+    Indices,
     Kronecker,
     LinearMap,
     Selection,
     Sparse,
     monarch_parts,
     selection,
+    sparse,
 )
 from ...ir.semirings import BOOLEAN, LINEAR, Array, Semiring
-from ...ir.support import Support
+from ...ir.support import Booleans, Support
 from .sides import written_out
 
 _MARKERS = 1 << 22
@@ -164,6 +166,40 @@ class Step:
         left, right = (selection(np.arange(size), size) for size in (self.before, self.after))
         parts = [*([left] if self.before > 1 else []), linear, *([right] if self.after > 1 else [])]
         return Kronecker(tuple(parts))
+
+    @property
+    def inputs(self) -> int:
+        return self.before * self.map.inputs * self.after
+
+
+def without(step: Step, alive: Booleans, support: Support) -> Step:
+    """A step without the numbers on inputs that are not alive, entry by entry."""
+    assert not isinstance(step.map, Kronecker | Compose | Selection)
+    weights = step.map.weights
+    (places,) = np.nonzero(np.asarray(support.of(weights, BOOLEAN), dtype=bool).ravel())
+    rows, columns = _entries(step.map, places)
+    m, n = step.map.outputs, step.map.inputs
+    ahead, behind = np.arange(step.before)[:, None, None], np.arange(step.after)[None, None]
+    row = ((ahead * m + rows[:, None]) * step.after + behind).ravel()
+    column = ((ahead * n + columns[:, None]) * step.after + behind).ravel()
+    kept = alive[column]
+    place = np.broadcast_to(places[:, None], (step.before, len(places), step.after)).ravel()[kept]
+    numbers = take(reshape(weights, (int(np.prod(weights.shape)),)), 0, place)
+    return Step(1, sparse(row[kept], column[kept], numbers, step.before * m * step.after, step.inputs), 1)
+
+
+def _entries(linear: Dense | Diagonal | BlockDiagonal | Sparse, places: Indices) -> tuple[Indices, Indices]:
+    """The rows and columns of numbers of a map, by their places among its numbers."""
+    match linear:
+        case Dense():
+            return places // linear.inputs, places % linear.inputs
+        case Diagonal():
+            return places, places
+        case Sparse(rows, columns):
+            return rows[places], columns[places]
+        case BlockDiagonal(weights):
+            _, m, n = weights.shape
+            return places // n, places // (m * n) * n + places % n
 
 
 def steps_of(linear: LinearMap) -> list[Step]:

@@ -35,7 +35,7 @@ def hamming(circuit: Circuit) -> Floats:
     powers = np.stack([np.stack([one, zero]), np.stack([zero, one])])  # 1 for the value 0, t for the value 1
     evidence = Evidence.nothing(circuit.variables)
     weighted = replace(evidence, weights={variable: powers for variable in circuit.variables})
-    coefficients = evaluate(circuit, Polynomial(base), weighted)[0]
+    coefficients = evaluate(circuit, Polynomial(base), weighted)[0][: len(circuit.variables) + 1]
     logs, signs = np.full(len(circuit.variables) + 1, -np.inf), np.zeros(len(circuit.variables) + 1)
     logs[: len(coefficients)], signs[: len(coefficients)] = log_and_sign(coefficients, base)
     return logarithm(logs, signs, f'the mass of "{circuit.name}"', "number of ones")

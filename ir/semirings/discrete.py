@@ -195,14 +195,17 @@ class Modular(Field):
 
     def _fractions(self, values: Array) -> Array:
         """Fractions modulo the prime, entry by entry."""
+        return np.array([self.residue(v) for v in values.ravel()], dtype=np.int64).reshape(values.shape)
 
-        def residue(number: object) -> int:
-            exact = as_fraction(number)
-            if exact.denominator % self.prime == 0:
-                raise error("bad-prime", f"the modulus {self.prime} divides a denominator", hint="draw another prime")
-            return exact.numerator * pow(exact.denominator, -1, self.prime) % self.prime
+    def residue(self, number: object) -> int:
+        """A fraction modulo the prime.
 
-        return np.array([residue(v) for v in values.ravel()], dtype=np.int64).reshape(values.shape)
+        Raises: DanausError `bad-prime` where it divides the denominator.
+        """
+        exact = as_fraction(number)
+        if exact.denominator % self.prime == 0:
+            raise error("bad-prime", f"the modulus {self.prime} divides a denominator", hint="draw another prime")
+        return exact.numerator * pow(exact.denominator, -1, self.prime) % self.prime
 
     def _floats(self, values: Floats) -> Array:
         """Floats modulo the prime, all at once: each is an integer below 2⁵³ times a power of two."""
@@ -229,3 +232,22 @@ class Modular(Field):
             lower = (low[..., part] @ x) % self.prime
             out = (out + upper * (1 << 16) + lower) % self.prime
         return out
+
+
+class LargeModular(Modular):
+    """Integers modulo a prime of any size, as Python has them, in object arrays: for few points and large numbers."""
+
+    def __init__(self, prime: int) -> None:
+        self.prime = prime
+
+    def unit(self, one: bool) -> Array:
+        return np.array(int(one), dtype=object)
+
+    def lift(self, value: Value) -> Array:
+        return self._fractions(value.exact)
+
+    def _fractions(self, values: Array) -> Array:
+        return np.asarray(np.frompyfunc(self.residue, 1, 1)(values), dtype=object)
+
+    def matmul(self, scalars: Array, elements: Array) -> Array:
+        return np.asarray(EXACT.matmul(scalars, elements) % self.prime, dtype=object)

@@ -72,6 +72,22 @@ def _powers(a: Array, exponent: Fraction) -> Array:
 LINEAR = Linear()
 
 
+class Complex(Linear):
+    """Numbers as they are, in complex128; a circuit's own are float64."""
+
+    name = "complex"
+
+    @property
+    def field(self) -> Field:
+        return LINEAR
+
+    def unit(self, one: bool) -> Array:
+        return np.array(complex(one))
+
+
+COMPLEX = Complex()
+
+
 class Dual(Semiring):
     """a + b·ε with ε² = 0: a value and its derivative in one direction, which evidence brings in; [..., 2]."""
 

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import *
+    from .compiler.marginaliser import import_marginaliser as import_marginaliser
     from .compiler.operators import add as add
+    from .compiler.operators import divide as divide
     from .compiler.operators import evidence as evidence
     from .compiler.operators import initialise as initialise
     from .compiler.operators import integrate as integrate
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "add": "compiler.operators",
+    "divide": "compiler.operators",
     "evidence": "compiler.operators",
     "integrate": "compiler.operators",
     "log": "compiler.operators",
@@ -51,6 +54,7 @@ _HOMES = {
     "restrict": "compiler.operators",
     "scale": "compiler.operators",
     "smooth": "compiler.operators",
+    "import_marginaliser": "compiler.marginaliser",
     "initialise": "compiler.operators",
     "monarch_layers": "compiler.operators",
     "power": "compiler.operators",
@@ -74,7 +78,6 @@ _FACES = (".api", ".information", ".frontend.dsl")
 _LATER = frozenset(
     [
         "condition",
-        "divide",
         "normalize",
         "differentiate",
         "flows",

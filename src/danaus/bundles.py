@@ -27,20 +27,26 @@ def read(path: Path) -> Bundle | Several:
     return read_bundle(path)
 
 
-def ready(bundle: Bundle) -> Bundled:
-    """A circuit of a bundle, ready to run.
+def ready(bundle: Bundle, device: str = "cpu") -> Bundled:
+    """A circuit of a bundle, ready to run on a device.
 
-    Raises: DanausError `missing-package`, `unsupported-cpu`.
+    Raises: DanausError `missing-package`, `unsupported-cpu`; for a GPU `unknown-device`, `no-device`, `no-driver`,
+        `wrong-device`, `not-in-bundle` without code for it.
     """
     with _packages():
-        from .backends.cpu.load import engine_of
         from .runtime.bundled import Bundled, negative
     if bundle.exact or negative(bundle):  # numbers that the engines do not hold
         return Bundled(bundle, None, lambda: "none")
+    if device != "cpu":
+        with _packages():
+            from .backends.triton.load import engine_of as engine_on_device
+        return Bundled(bundle, engine_on_device(bundle, device), lambda: "bundle")
+    with _packages():
+        from .backends.cpu.load import engine_of
     return Bundled(bundle, *engine_of(bundle))
 
 
-def load(path: Path) -> Bundled | Loaded:
+def load(path: Path, device: str = "cpu") -> Bundled | Loaded:
     """The bundle at a path, ready to run: its one circuit, or several by name.
 
     Raises: DanausError as `read` and `ready`.
@@ -49,11 +55,12 @@ def load(path: Path) -> Bundled | Loaded:
     from .runtime.bundle import Bundle
 
     if isinstance(found, Bundle):
-        return ready(found)
+        return ready(found, device)
     from .runtime.collection import Loaded
 
     composed = {name: composition(found, name) for name in found.composed}
-    return Loaded({name: ready(bundle) for name, bundle in found.circuits.items()}, found.asked, composed)
+    models = {name: ready(bundle, device) for name, bundle in found.circuits.items()}
+    return Loaded(models, found.asked, composed)
 
 
 def composed_of(bundle: Bundle | Several) -> Mapping[str, Composed]:

@@ -29,8 +29,6 @@ WITHOUT_DATA = ("partition", "hamming", "moment", *KINDS)
 
 def run(path: Path, query: str, **options: Any) -> int:
     """Answers a query of a bundle."""
-    if options["device"] != "cpu":
-        raise error("not-yet", f"the device {options['device']} is not available yet", hint="cpu is")
     bundle = read(path)
     if query in composed_of(bundle):
         _require_used(composed_of(bundle)[query].kind, options)
@@ -38,7 +36,7 @@ def run(path: Path, query: str, **options: Any) -> int:
         return 0
     held, asked = _find(bundle, path, query)
     _require_used(asked.kind, options)
-    model = ready(held)
+    model = ready(held, options["device"])
     with warnings.catch_warnings(record=True) as caught, working(f"answering {query}"):
         warnings.simplefilter("always")
         found = _answered(model, asked, options)
