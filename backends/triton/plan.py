@@ -37,6 +37,7 @@ class Launch:
     batch: int
     first: int
     groups: int
+    form: Form | ChainForm
 
     def grid(self, rows: int) -> int:
         """How many programs run for so many rows of data."""
@@ -56,7 +57,7 @@ class Laid:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """Launches, and the sizes of what they work on.
+    """Launches for batches of up to `most` rows, filled up to a multiple of `batch`, and the sizes of what they use.
 
     `rows` are the nodes of all buffers, `weights` and `tables` numbers; `places` are the launches' operands; `indices`
     those of gathers, end to end. `densities` are the first row and the nodes of buffers that are given, by source;
@@ -64,6 +65,7 @@ class Plan:
     """
 
     launches: tuple[Launch, ...]
+    most: int
     batch: int
     rows: int
     weights: int
@@ -97,7 +99,7 @@ def plan(program: Program, precision: Precision, rows: int) -> Plan:
         else:
             tiles = tiles_of(form, batch, precision)
             kernel, count, tile = kernel_of(form, tiles, precision), programs(form, tiles), batch
-        launches.append(Launch(kernel, count * len(wave), tile, len(places), len(wave)))
+        launches.append(Launch(kernel, count * len(wave), tile, len(places), len(wave), form))
         for work in wave:
             places.append(where[work.out])
             if work.scratch is not None:
@@ -105,6 +107,7 @@ def plan(program: Program, precision: Precision, rows: int) -> Plan:
             places += [where[place] if buffer else place for buffer, place in work.operands]
     return Plan(
         tuple(launches),
+        policy.batch_class(rows),
         batch,
         total,
         space.weights,

@@ -47,9 +47,13 @@ FEW, FULL = 512, 64 * 132
 H200."""
 
 
+CLASSES = (FEW, FULL, 1 << 30)
+"""The largest batches of each class."""
+
+
 def batch_class(rows: int) -> int:
     """Batches for which one plan is made: small ones, those that do not fill a device, and those that do."""
-    return FEW if rows <= FEW else FULL if rows <= FULL else 1 << 20
+    return next((most for most in CLASSES if rows <= most), CLASSES[-1])
 
 
 def batch_tile(rows: int) -> int:
