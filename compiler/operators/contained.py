@@ -23,7 +23,7 @@ from ...ir.family import Indicator, Table
 from ...ir.linear import LinearMap, expressions
 from ...ir.numbers import Numbers
 from ...ir.products import singles_of
-from ...ir.semirings import BOOLEAN, EXACT, SIGNED_LOG, Array
+from ...ir.semirings import BOOLEAN, COUNTING, SIGNED_LOG, Array
 from ...ir.store import Store
 from ..properties.witness.node import assigned
 from ..rewrite import formed
@@ -194,7 +194,7 @@ class _Counting:
         own = circuit.variables
         places = [self.variables.index(variable) for variable in own]
         observed = np.broadcast_to(np.array([variable in known for variable in own], dtype=bool), (len(rows), len(own)))
-        counts = evaluate(circuit, EXACT, Evidence(own, rows[:, places], observed))
+        counts = evaluate(circuit, COUNTING, Evidence(own, rows[:, places], observed))
         for variable in self.variables:
             if variable not in own and variable not in known:
                 counts = counts * (variable.size or 1)
