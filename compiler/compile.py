@@ -26,6 +26,7 @@ from ..ir.expression import Floats
 from ..ir.family import is_signed
 from ..ir.numbers import Numbers
 from ..ir.program.program import Program
+from ..ir.program.tabled import Tabled
 from ..ir.program.verify import verify
 from ..ir.query.exactness import one_path
 from ..ir.span import caller
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
     from ..backends.cpu.network import Numeric
     from ..backends.triton.policy import Precision
+    from ..backends.triton.scalar import Device
     from ..ir.expression import Parameter
     from ..runtime.asked import Asked
     from ..runtime.bundle import Bundle, Several, Walks
@@ -202,6 +204,7 @@ def _on_device(circuit: Circuit, device: str, precision: Precision | None) -> Ex
     with _packages("triton"):
         from ..backends.triton.device import chosen, device_of
         from ..backends.triton.engine import Fused
+        from ..backends.triton.scalar import Device
         from ..runtime.compiled import Compiled
         from ..runtime.executable import Executable
     place = device_of(device)
@@ -210,7 +213,7 @@ def _on_device(circuit: Circuit, device: str, precision: Precision | None) -> Ex
     lowered = lower(circuit)
     folded = _folded(lowered.program)
     if folded.program.layouts:
-        raise error("not-on-device", f'"{circuit.name}" has scalar nodes, which run on the CPU', hint='device="cpu"')
+        return _network_on_device(circuit, lowered, folded.program, Device(place))
     feeding = feeds(lowered.tables)
     by_node = frozenset(i for i, number in enumerate(folded.wanted) if number in feeding.by_node)
     mode = chosen(precision)
@@ -247,6 +250,52 @@ def _links(places: Sequence[Place], size: int) -> Links:
     with _packages():
         from ..backends.cpu.links import Links
     return Links(places, size)
+
+
+def _network_on_device(circuit: Circuit, lowered: Lowered, program: Program, device: Device) -> Executable:
+    """A network of scalar nodes compiled for a GPU: in float32, or in float64 where its numbers ask for that."""
+    from ..backends.triton.adjoint_scalar import AdjointScalar
+    from ..backends.triton.scalar import Scalar
+    from ..backends.triton.walker import NetworkWalker
+    from ..runtime.compiled import Compiled
+    from ..runtime.executable import Executable
+
+    walkers: list[NetworkWalker] = []
+
+    @cache
+    def engine(size: int, numeric: Numeric) -> Scalar:
+        return Scalar(program, size, numeric, device)
+
+    @cache
+    def reverse(size: int, numeric: Numeric) -> AdjointScalar:
+        leaves, weights = map(depending, lowered.tables)
+        return AdjointScalar(lowered.program, 8 if numeric == "log" else size, numeric, (leaves, weights), device)
+
+    def walker(tabled: Tabled) -> NetworkWalker:
+        if not walkers:
+            walkers.append(NetworkWalker(lowered.sites, device, tabled))
+        return walkers[0].over(tabled)
+
+    compiled = Compiled(
+        lambda circuit: engine(*_numbers(circuit, 4)),
+        program,
+        lowered.variables,
+        lowered.densities,
+        lambda store: held(lowered.tables, store),
+        None,
+        False,
+        lambda store, numbers: held([lowered.tables[number] for number in numbers], store),
+        lambda circuit, targets: bundle_of(circuit, "float32", targets),
+        lowered.program,
+        lambda store: [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)],
+        lambda circuit: reverse(*_numbers(circuit, 4)),
+        lambda store, given: parameter_derivatives(lowered.tables, feeds(lowered.tables), store, given),
+        lambda store, given, missing: counts(lowered.tables, store, given, missing),
+        lowered.sites,
+        _links,
+        walker,
+    )
+    return Executable(circuit, compiled, _Compiler())
 
 
 def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu") -> str:

@@ -20,6 +20,7 @@ from ..ir.linear import Indices
 from ..ir.numbers import Numbers
 from ..ir.program.descent import Sites
 from ..ir.program.program import Program
+from ..ir.program.tabled import Tabled
 from ..ir.semirings import SIGNED_LOG
 from ..ir.store import Store
 from .bundle import Bundle
@@ -127,6 +128,43 @@ class Links(Protocol):
         ...
 
 
+class Walked(Protocol):
+    """Codes [columns, rows] with nothing missing that was reached, and the rows that are possible."""
+
+    @property
+    def codes(self) -> Codes: ...
+
+    @property
+    def possible(self) -> Bools: ...
+
+
+class Walker(Protocol):
+    """Queries on a device that walk a Program down from its root, or run it over other numbers.
+
+    Codes are [columns, rows], missing ones at their column's number of values.
+    """
+
+    def sample(self, codes: Indices, count: int, seed: int) -> Walked:
+        """Draws what is missing in one row so many times."""
+        ...
+
+    def sample_given(self, codes: Indices, seed: int) -> Walked:
+        """Draws what is missing in each row."""
+        ...
+
+    def best(self, codes: Indices) -> Walked:
+        """What is missing in each row at the values of the largest path."""
+        ...
+
+    def ones(self, variables: int) -> Floats:
+        """The logarithms of the masses of each number of ones, where the first columns are so many booleans."""
+        ...
+
+    def log(self, codes: Indices, weights: Mapping[int, Floats]) -> Floats:
+        """The logarithm of the root of each row, with weights [rows, values] in place of codes in some columns."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """A Program, its inputs on infinite domains, and how an engine and its tables follow from parameters.
@@ -141,6 +179,7 @@ class Compiled:
     `counts` gives the expected counts of entries of weights and tables, [ones, zeros] of probabilities, and counts of
     each value for inputs without a closed-form step; its flag says whether missing values count. `sites` say where the
     circuit chooses in `lowered`. `links` gives code between free numbers of so many bytes and parameters end to end.
+    `walker` gives queries on a device over present tables.
     """
 
     engine: Callable[[Circuit], Engine]
@@ -161,6 +200,7 @@ class Compiled:
     ]
     sites: Sites
     links: Callable[[Sequence[Place], int], Links]
+    walker: Callable[[Tabled], Walker] | None = None
 
 
 class Compiler(Protocol):

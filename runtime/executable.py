@@ -46,6 +46,7 @@ from .present import Present, Seen
 from .queries.answers import Answers, ByEvaluator, ByProgram
 from .queries.asking import Asking
 from .queries.evidence import as_array
+from .queries.on_device import ByDevice
 from .queries.questions import Questions
 from .unconstrained import Unconstrained
 
@@ -388,7 +389,8 @@ class Executable(Asking):
             circuit.nodes,
         )
         single = one_path(circuit)[0].root is circuit.root
-        return ByProgram(questions, single, evaluator.deterministic, evaluator)
+        program = ByProgram(questions, single, evaluator.deterministic, evaluator)
+        return program if compiled.walker is None else ByDevice(program, compiled.walker(self._tabled))
 
     def _log_likelihood(self, values: Floats, observed: Bools) -> Floats:
         engine, columns = self.present.engine(), self.variables

@@ -88,7 +88,7 @@ def forward_tile(numbers: Numbers, weighted: bool = False) -> list[str]:
         "        there = (member >= 0)[:, None]",
         f"        value {numbers.times}= tl.load(place[None, :] + member[:, None] * LANES, there, {numbers.one})",
         "else:",
-        *indented(_sums(numbers), 1),
+        *indented(sums(numbers), 1),
         store,
     ]
 
@@ -135,21 +135,23 @@ def _leaves(numbers: Numbers, weighted: bool) -> list[str]:
     ]
 
 
-def _sums(numbers: Numbers) -> list[str]:
+def sums(numbers: Numbers, stride: str = "LANES") -> list[str]:
     """Sums of members by their weights; of one node alone its edges lie across the lanes."""
     term = [
         "member = tl.load(members + start + e * WIDTH + n)",
         "there = member >= 0",
         f"weight = tl.load(weights + tl.load(names + start + e * WIDTH + n), there, {numbers.none})[:, None]",
-        f"term = tl.load(place[None, :] + member[:, None] * LANES, there[:, None], {numbers.none}) {numbers.times} weight",
+        f"value = tl.load(place[None, :] + member[:, None] * {stride}, there[:, None], {numbers.none})",
+        f"term = value {numbers.times} weight",
     ]
     if numbers.form == "linear":
         return [
-            f"value = tl.zeros([WIDTH, LANES], {numbers.type})",
+            f"total = tl.zeros([WIDTH, LANES], {numbers.type})",
             "for e in range(rounds):",
-            *indented([*term, "value += term"], 1),
+            *indented([*term, "total += term"], 1),
             "if alone:",
-            "    value = tl.broadcast_to(tl.sum(value, 0)[None, :], [WIDTH, LANES])",
+            "    total = tl.broadcast_to(tl.sum(total, 0)[None, :], [WIDTH, LANES])",
+            "value = total",
         ]
     top = [
         f"top = tl.full([WIDTH, LANES], {numbers.none}, {numbers.type})",
@@ -187,7 +189,9 @@ def counts(*names: str) -> tuple[Argument, ...]:
 
 BARRIER = [
     "if DRAIN:",
-    '    tl.inline_asm_elementwise("s_waitcnt vmcnt(0)\\nv_mov_b32 $0, $1", "=v,v", [lane], tl.int32, is_pure=False, pack=1)',
+    "    tl.inline_asm_elementwise(",
+    '        "s_waitcnt vmcnt(0)\\nv_mov_b32 $0, $1", "=v,v", [lane], tl.int32, is_pure=False, pack=1',
+    "    )",
     "tl.debug_barrier()",
 ]
 """What a thread of the program has stored is there for all of them. On AMD's processors the barrier does not wait for

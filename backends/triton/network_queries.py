@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -71,15 +72,15 @@ class Walks:
         """Other values for the tables."""
         self.forward.refill(tables)
 
-    def sample(self, count: int, seed: int) -> Walked:
-        """Codes for all columns, drawn from the whole, [columns, count]."""
-        missing = np.array(self.program.columns, dtype=np.int32)[:, None]
-        values = self._filled(self._shape(1), missing)
+    def sample(self, codes: Indices | NDArray[np.int32], count: int, seed: int) -> Walked:
+        """What is missing in one row of codes [columns, 1] drawn so many times, [columns, count]."""
+        one = np.ascontiguousarray(codes, dtype=np.int32)
+        values = self._filled(self._shape(1), one)
         parts = [
-            self._descended(values, np.repeat(missing, len(rows), axis=1), seed, rows.start, True, True)
+            self._descended(values, np.repeat(one, len(rows), axis=1), seed, rows.start, True, True)
             for rows in self._stretches(count)
         ]
-        return _joined(parts, missing)
+        return _joined(parts, one)
 
     def sample_given(self, codes: Indices | NDArray[np.int32], seed: int) -> Walked:
         """What is missing drawn given the rest of each row, [columns, rows]; row i of it draws as row i."""
@@ -141,7 +142,7 @@ class Walks:
             device.launch(kernel, (programs,), (*given, ways.down.ranks, *counts, ways.down.levels, turns, leaves))
         else:
             kernel = network_descent.descend_level(forward.numbers, shape, sampled, single)
-            for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+            for start, stop in pairwise(bounds):
                 device.launch(kernel, (stop - start, turns), (*given, *counts, start))
             kernel = network_descent.descend_leaves(forward.numbers, shape, sampled)
             if leaves:

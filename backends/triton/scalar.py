@@ -85,8 +85,8 @@ class Device:
 
     def held(self, tiles: Tiles) -> Held:
         """Tiles put there."""
-        arrays = (tiles.records, tiles.nodes, tiles.members, tiles.names, tiles.ranks)
-        return Held(*map(self.put, arrays), tuple(tiles.ranks.tolist()))
+        records, nodes, members, names = map(self.put, (tiles.records, tiles.nodes, tiles.members, tiles.names))
+        return Held(records, nodes, members, names, self.put(tiles.ranks), tuple(tiles.ranks.tolist()))
 
 
 def tables_for(numbers: Numbers, tables: Sequence[Floats]) -> tuple[NDArray[Any], NDArray[Any]]:

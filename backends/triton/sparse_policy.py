@@ -18,8 +18,8 @@ WARPS = 4
 
 
 def lanes(rows: int) -> int:
-    """Rows of the batch in a tile: 32 are a warp's, so that a node's values are one load of 128 bytes; fewer rows in the
-    batch leave the lanes to nodes."""
+    """Rows of the batch in a tile: 32 are a warp's, so that a node's values are one load of 128 bytes; a smaller batch
+    leaves the lanes to nodes."""
     return min(32, 1 << max(0, rows - 1).bit_length())
 
 

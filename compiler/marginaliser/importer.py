@@ -5,9 +5,9 @@
 Division goes by V. Strassen's "Vermeidung von Divisionen" (1973): around a point a where no divisor vanishes, the
 polynomial F of degree n is the sum of the first n + 1 coefficients of F(a + t·(w − a)) as a power series in t, at
 t = 1; series add, multiply and divide by products and sums, as divisors begin with numbers other than zero. That a
-function with such marginals has such a circuit is the completeness of Broadrick et al., "The Limits of Tractable
-Marginalization" (2506.12020). The point is the middle, a = ½, where it can be: with weights in [0, 1] what is expanded
-then is small, and float64 keeps its digits.
+function with such marginals has such a circuit is the completeness of "The Limits of Tractable Marginalization"
+(2506.12020). The point is the middle, a = ½, where it can be: with weights in [0, 1] what is expanded then is small,
+and float64 keeps its digits. A function that does not divide is its circuit.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ...ir.block import Block, Input, constant_block, input_block, weighted
+from ...ir.block import Block, Input, constant_block, input_block, select, weighted
 from ...ir.circuit import Circuit
 from ...ir.diagnostic import error
 from ...ir.domain import Bool, Variable
@@ -48,7 +48,8 @@ def import_marginaliser(
     Σ over assignments of p(x) Π w[i, x_i], and does so with Python's numbers, fractions, numpy arrays and loops that
     do not look at the weights. The circuit has no division. It is exact under virtual evidence, though neither smooth
     nor decomposable as a rule, and so for totals, marginals and Hamming marginals. A product or quotient of the
-    function takes (n + 1)(n + 2) / 2 products at most, or, for a new divisor, about four times as many.
+    function takes (n + 1)(n + 2) / 2 products at most, or, for a new divisor, about four times as many; one of
+    a function without divisions is one.
 
     The variables are x1 … xn, unless given.
 
@@ -72,7 +73,8 @@ def import_marginaliser(
     taken_as_exact(
         made,
         "the function that it was imported from computes a polynomial of degree 1 in the weights of each variable, "
-        f"by a test modulo a random prime of {tested.bits} bits, which errs with at most {tested.error_probability:.1g}",
+        f"by a test modulo a random prime of {tested.bits} bits, which errs with at most "
+        f"{tested.error_probability:.1g}",
     )
     return made
 
@@ -140,7 +142,7 @@ class _Circuit:
 
         Raises: DanausError `too-large`.
         """
-        tape, builder = self.tape, Builder(len(self.variables), self.span)
+        tape, builder = self.tape, Builder(len(self.variables) if self.first else 0, self.span)
         left, right = tape.left, tape.right
         uses = dict.fromkeys(self.entries, 0)
         for entry in self.entries:
@@ -186,9 +188,10 @@ class _Circuit:
         return input_block(Table(), variable, (constant(np.eye(2)),), self.span)
 
     def _weight(self, builder: Builder, input: Input, place: int) -> Series:
-        """a + t·(w − a), for a weight w."""
-        a = self.point[place]
-        numbers = constant([a, -a, Fraction(1)])
-        linear = sparse([0, 1, 1], [2, 2, place % 2], numbers, 2, 3)
+        """a + t·(w − a), for a weight w; of a tape without divisions w itself, which needs no series."""
         builder.nodes += 2
+        if not self.first:
+            return Series({select(input, [place % 2], self.span): Fraction(1)})
+        a = self.point[place]
+        linear = sparse([0, 1, 1], [2, 2, place % 2], constant([a, -a, Fraction(1)]), 2, 3)
         return Series({weighted([input, builder.one], linear, self.span): Fraction(1)})

@@ -14,6 +14,7 @@ from ..expression import Floats
 from ..numbers import Numbers
 from ..semirings import Polynomial
 from .likelihood import log_and_sign, logarithm, logarithmic
+from .roots import ones_by_roots
 
 
 def hamming(circuit: Circuit) -> Floats:
@@ -39,6 +40,12 @@ def hamming(circuit: Circuit) -> Floats:
     logs, signs = np.full(len(circuit.variables) + 1, -np.inf), np.zeros(len(circuit.variables) + 1)
     logs[: len(coefficients)], signs[: len(coefficients)] = log_and_sign(coefficients, base)
     return logarithm(logs, signs, f'the mass of "{circuit.name}"', "number of ones")
+
+
+def hamming_by_roots(circuit: Circuit) -> Floats:
+    """The same by values at roots of unity, for circuits that are exact under virtual evidence."""
+    require_booleans(circuit.name, circuit.variables)
+    return logarithm(*ones_by_roots(circuit), f'the mass of "{circuit.name}"', "number of ones")
 
 
 def require_booleans(name: str, variables: tuple[Variable, ...]) -> None:

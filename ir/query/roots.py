@@ -59,15 +59,15 @@ def ones_by_roots(circuit: Circuit) -> tuple[Floats, Floats]:
         logs[better] = np.log(np.abs(found[better])) + (scale * _LOG2) - powers[better] * np.log(radius)
 
     at(0)
-    for direction in (-1, 1):
+    peak = int(best.argmax())
+    # A larger radius brings out the masses of more ones than the largest on the circle has.
+    for direction, side in ((-1, slice(None, peak)), (1, slice(peak, None))):
         for step in range(1, _RADII):
-            weak = np.flatnonzero(best < _GOOD)
-            side = weak[weak < count // 2] if direction < 0 else weak[weak >= count // 2]
-            if not len(side):
+            before = best.copy()
+            if (before[side] >= _GOOD).all():
                 break
-            before = best[side].copy()
             at(direction * step)
-            if step > 2 and not (best[side] > before).any():
+            if (best == before).all():
                 break
     return logs, signs
 

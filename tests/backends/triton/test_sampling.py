@@ -1,4 +1,4 @@
-"""Samples and most probable values by kernels, through Triton's interpreter, against the evaluator's and enumeration."""
+"""Samples and most probable values by kernels, through Triton's interpreter: the evaluator's, and by enumeration."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+import danaus as dn
 from danaus.backends.triton import sparse_policy
 from danaus.backends.triton.draws import KEYS, LEVEL, words
 from danaus.backends.triton.kernel import Argument, Kernel
 from danaus.backends.triton.network import Form, Shape, jitted
-from danaus.backends.triton.network_queries import Walks
+from danaus.backends.triton.network_queries import Walked, Walks
 from danaus.backends.triton.scalar import Device
 from danaus.compiler.lowering.lower import lower
 from danaus.compiler.lowering.tables import held
@@ -40,7 +41,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setattr(sparse_policy, "programs", lambda *_: count)
 
     def shape(rows: int, drain: bool) -> Shape:
-        return Shape(8, 1 if rows == 1 else 8 if rows < 50 else 512, 4, drain)
+        return Shape(8, 1 if rows == 1 else 8 if rows < 30 else 64 if rows < 100 else 1024, 4, drain)
 
     monkeypatch.setattr(sparse_policy, "shape", shape)
     with np.errstate(divide="ignore", over="ignore"):
@@ -112,9 +113,14 @@ def _tree(seed: int, variables: int = 3, zeros: bool = True, shared: bool = True
 
     def mixed(below: Block, width: int) -> Block:
         pairs = np.arange(width * below.width)
-        return weighted([below], sparse(pairs // below.width, pairs % below.width, numbers((len(pairs),)), width, below.width))
+        return weighted(
+            [below], sparse(pairs // below.width, pairs % below.width, numbers((len(pairs),)), width, below.width)
+        )
 
-    parts = [mixed(input_block(Table(), Variable(f"x{i}", Cat(2 + i % 3)), (numbers((3, 2 + i % 3)),)), 2) for i in range(variables)]
+    parts = [
+        mixed(input_block(Table(), Variable(f"x{i}", Cat(2 + i % 3)), (numbers((3, 2 + i % 3)),)), 2)
+        for i in range(variables)
+    ]
     choices = random.integers(0, 2, (4, variables)) + 2 * np.arange(variables)
     product = indexed(parts, np.arange(5) * variables, choices.ravel())
     return Circuit(mixed(mixed(product, 3), 1), Store(values), "t")
@@ -129,6 +135,11 @@ def _walks(circuit: Circuit, form: Form, size: int = 8) -> tuple[Walks, Tabled]:
     return walks, tabled
 
 
+def _sampled(walks: Walks, count: int, seed: int) -> Walked:
+    """Samples of all columns."""
+    return walks.sample(np.array(walks.program.columns)[:, None], count, seed)
+
+
 def _codes(circuit: Circuit, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """Codes [columns, rows] of raw values, what is not observed missing."""
     first = np.array([first_value(variable.domain) for variable in circuit.variables])
@@ -141,7 +152,7 @@ def test_samples_are_the_evaluators(way: str, form: Form) -> None:
     """The same rows, to the last, for equal float64 tables: nothing is near enough to a boundary."""
     circuit = _tree(0)
     walks, _ = _walks(circuit, form)
-    found = walks.sample(37, seed=2**63 + 5)
+    found = _sampled(walks, 37, 2**63 + 5)
     want = ask.sample(circuit, 37, 2**63 + 5)
     assert found.possible.all()
     assert (found.codes == _codes(circuit, want, np.ones(want.shape, bool))).all()
@@ -185,9 +196,9 @@ def test_stretches_draw_the_same(way: str, monkeypatch: pytest.MonkeyPatch) -> N
 
     circuit = _tree(5)
     walks, _ = _walks(circuit, "linear")
-    whole = walks.sample(40, 7)
+    whole = _sampled(walks, 40, 7)
     monkeypatch.setattr(network_queries, "HELD", 1)
-    parts = walks.sample(40, 7)
+    parts = _sampled(walks, 40, 7)
     assert (whole.codes == parts.codes).all()
 
 
@@ -196,7 +207,7 @@ def test_float32_draws_differ_only_where_a_boundary_moves(way: str) -> None:
     circuit = _tree(6, zeros=False)
     narrow, _ = _walks(circuit, "linear", 4)
     exact, _ = _walks(circuit, "linear", 8)
-    differ = (narrow.sample(200, 3).codes != exact.sample(200, 3).codes).any(axis=0)
+    differ = (_sampled(narrow, 200, 3).codes != _sampled(exact, 200, 3).codes).any(axis=0)
     assert differ.sum() == 0
 
 
@@ -205,11 +216,11 @@ def test_frequencies(way: str) -> None:
     circuit = _tree(8, variables=2)
     walks, tabled = _walks(circuit, "linear")
     count = 1000
-    found = walks.sample(count, 0).codes
+    found = _sampled(walks, count, 0).codes
     cells = np.array(list(itertools.product(*(range(size) for size in tabled.program.columns))))
     logs = ask.log_likelihood(circuit, cells.astype(float), np.ones(cells.shape, bool))
     exact = np.exp(logs - np.logaddexp.reduce(logs))
-    seen = np.array([(found.T == cell).all(axis=1).mean() for cell in cells])
+    seen = np.array([(cell == found.T).all(axis=1).mean() for cell in cells])
     assert seen.sum() == pytest.approx(1.0)
     assert (np.abs(seen - exact) <= 5 * np.sqrt(exact * (1 - exact) / count) + 1e-12).all()
 
@@ -261,5 +272,24 @@ def test_one_draw_of_many_sums_integers(way: str) -> None:
     leaf = input_block(Table(), x, (table,))
     circuit = Circuit(weighted([leaf], sparse([0] * 30, range(30), mix, 1, 30)), Store(store), "wide")
     walks, _ = _walks(circuit, "linear")
-    found = walks.sample(20, 4)
+    found = _sampled(walks, 20, 4)
     assert (found.codes == ask.sample(circuit, 20, 4).T).all()
+
+
+def test_queries_of_a_compiled_network() -> None:
+    """Through `compile(device="cuda")`: likelihoods, derivatives, samples, most probable values, as on the CPU."""
+    circuit = _tree(30, variables=2, zeros=False)
+    here, there = dn.compile(circuit, device="cuda"), dn.compile(circuit)
+    x = np.array([[0.0, 1.0], [1.0, 2.0]])
+    some = np.array([[True, False], [False, False]])
+    with np.errstate(divide="ignore", over="ignore"):
+        np.testing.assert_allclose(here.log_likelihood(x), there.log_likelihood(x), rtol=1e-6)
+        np.testing.assert_allclose(here.marginal(x, some), there.marginal(x, some), rtol=1e-6)
+        weights = {"x1": np.array([0.5, 0.0, 2.0])}
+        found, want = (model.marginal(x, some, evidence=weights) for model in (here, there))
+        np.testing.assert_allclose(found, want, rtol=1e-12)
+        for name, flow in there.flows(x).items():
+            np.testing.assert_allclose(here.flows(x)[name], flow, rtol=1e-4, atol=1e-6)
+        assert (here.sample(9, seed=3) == there.sample(9, seed=3)).all()
+        assert (here.sample(x=x, observed=some, seed=3) == there.sample(x=x, observed=some, seed=3)).all()
+        assert (here.map(x, some).values == there.map(x, some).values).all()
