@@ -154,7 +154,8 @@ class Compiled:
     made when first asked for. From derivatives with respect to tables, `derivatives` gives those of parameters.
     `counts` gives the expected counts of entries of weights and tables, [ones, zeros] of probabilities, and counts of
     each value for inputs without a closed-form step; its flag says whether missing values count. `sites` say where the
-    circuit chooses in `lowered`. `walker` gives queries on a device over present tables.
+    circuit chooses in `lowered`. `walker` gives queries on a device over present tables, if it
+    has them.
     """
 
     engine: Callable[[Circuit], Engine]
@@ -174,7 +175,7 @@ class Compiled:
         [Store, Sequence[Floats], bool], tuple[dict[Parameter, Floats], dict[Parameter, Floats], list[Valued]]
     ]
     sites: Sites
-    walker: Callable[[Tabled], Walker] | None = None
+    walker: Callable[[Tabled], Walker | None] | None = None
 
 
 class Compiler(Protocol):
