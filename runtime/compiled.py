@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,6 +104,30 @@ class Reverse(Protocol):
         ...
 
 
+Link = Literal["softmax", "exp", "sigmoid", "identity"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A parameter as rows of numbers, and how numbers without constraints stand for it."""
+
+    link: Link
+    rows: int
+    columns: int
+
+
+class Links(Protocol):
+    """Code between free numbers, flat, and the parameters that they stand for, flat in float64."""
+
+    def hold(self, free: NDArray[Any], held: Floats) -> None:
+        """Writes the parameters."""
+        ...
+
+    def pull(self, free: NDArray[Any], held: Floats, slopes: Sequence[Floats], factor: float) -> None:
+        """Writes derivatives by free numbers, from those by each parameter times a factor."""
+        ...
+
+
 class Walked(Protocol):
     """Codes [columns, rows] with nothing missing that was reached, and the rows that are possible."""
 
@@ -154,8 +178,8 @@ class Compiled:
     made when first asked for. From derivatives with respect to tables, `derivatives` gives those of parameters.
     `counts` gives the expected counts of entries of weights and tables, [ones, zeros] of probabilities, and counts of
     each value for inputs without a closed-form step; its flag says whether missing values count. `sites` say where the
-    circuit chooses in `lowered`. `walker` gives queries on a device over present tables, if it
-    has them.
+    circuit chooses in `lowered`. `links` gives code between free numbers of so many bytes and parameters end to end.
+    `walker` gives queries on a device over present tables, if it has them.
     """
 
     engine: Callable[[Circuit], Engine]
@@ -175,6 +199,7 @@ class Compiled:
         [Store, Sequence[Floats], bool], tuple[dict[Parameter, Floats], dict[Parameter, Floats], list[Valued]]
     ]
     sites: Sites
+    links: Callable[[Sequence[Place], int], Links]
     walker: Callable[[Tabled], Walker | None] | None = None
 
 

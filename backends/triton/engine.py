@@ -18,6 +18,7 @@ from ...ir.expression import Floats
 from ...ir.linear import Indices
 from ...ir.program.program import Program
 from . import policy
+from .kernel import Kernel
 from .module import function
 from .plan import Launch, Plan, plan
 from .policy import Precision
@@ -26,6 +27,7 @@ from .tables import is_held, packed
 Bools = NDArray[np.bool_]
 Codes = NDArray[np.int32]
 Exactly = Callable[[Sequence[int]], Sequence[Floats]]
+Make = Callable[[Kernel], Any]
 
 MOST = 2**31 - 2**16
 """So many numbers the buffers of a batch have at most: offsets within them are 32-bit. More rows run in parts."""
@@ -46,6 +48,7 @@ class Placed:
     plan: Plan
     device: torch.device
     precision: Precision
+    make: Make
     places: torch.Tensor = field(init=False)
     indices: torch.Tensor = field(init=False)
     weights: torch.Tensor = field(init=False)
@@ -55,7 +58,7 @@ class Placed:
     def __post_init__(self) -> None:
         self.places = torch.from_numpy(self.plan.places).to(self.device)
         self.indices = torch.from_numpy(self.plan.indices).to(self.device)
-        self.functions = [function(launch.kernel) for launch in self.plan.launches]
+        self.functions = [self.make(launch.kernel) for launch in self.plan.launches]
 
     def fill(self, tables: Sequence[Floats]) -> None:
         """Other values for the tables."""
@@ -109,7 +112,10 @@ def _options(launch: Launch) -> dict[str, Any]:
 
 @dataclass(slots=True, eq=False)
 class Fused:
-    """A Program as fused kernels; a plan is made for each class of batch sizes that comes."""
+    """A Program as fused kernels; a plan is made for each class of batch sizes that comes.
+
+    `make` gives what a kernel is called by: its jitted function, or code that was compiled ahead of time.
+    """
 
     program: Program
     device: torch.device
@@ -117,6 +123,7 @@ class Fused:
     by_node: frozenset[int] = frozenset()
     placed: dict[int, Placed] = field(default_factory=dict[int, Placed])
     tables: Sequence[Floats] = ()
+    make: Make = function
 
     def refill(self, tables: Sequence[Floats]) -> None:
         """Other values for the tables: no kernel is made again."""
@@ -150,11 +157,13 @@ class Fused:
         return Answer(np.concatenate([part.log for part in parts]), np.concatenate([part.unsure for part in parts]))
 
     def _placed(self, count: int) -> Placed:
-        batch = policy.batch_tile(count)
-        if batch not in self.placed:
-            placed = self.placed[batch] = Placed(plan(self.program, self.precision, count), self.device, self.precision)
+        rows = policy.batch_class(count)
+        if rows not in self.placed:
+            placed = self.placed[rows] = Placed(
+                plan(self.program, self.precision, rows), self.device, self.precision, self.make
+            )
             placed.fill(self.tables)
-        return self.placed[batch]
+        return self.placed[rows]
 
 
 def _with_sums(by_node: Floats) -> Floats:

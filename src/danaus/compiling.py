@@ -69,7 +69,7 @@ def _precision(name: str | None, device: str) -> Precision | None:
     raise error("unknown-precision", f'there is no precision "{name}"', caller(), hint=", ".join(PRECISIONS))
 
 
-def load_bundle(path: str | Path) -> Bundled | Loaded:
+def load_bundle(path: str | Path, device: str = "cpu") -> Bundled | Loaded:
     """A compiled circuit that `model.save` or `danaus compile -o` wrote: `log_likelihood`, `marginal`, `partition`.
 
     Of several, all circuits by name (`loaded["p"]`), and their queries: `loaded.run("name", x)`.
@@ -78,9 +78,14 @@ def load_bundle(path: str | Path) -> Bundled | Loaded:
     or from another version of Danaus, is made again from the Program. A bundle holds machine code: load only what comes
     from where you trust.
 
-    Raises: DanausError `unreadable-file`, `damaged-bundle`, `bundle-version`, `missing-package`, `unsupported-cpu`.
+    On a `device` such as "cuda" it runs the machine code that the bundle has for it, through the driver: neither Triton
+    nor a compiler is needed there.
+
+    Raises: DanausError `unreadable-file`, `damaged-bundle`, `bundle-version`, `missing-package`, `unsupported-cpu`; for
+    a GPU `unknown-device`, `no-device`, `no-driver`, `wrong-device`, `not-in-bundle` without code for it.
     """
     wants((str, Path), "a path", path)
+    wants(str, "a name", device)
     from .bundles import load
 
-    return load(Path(path))
+    return load(Path(path), device)
