@@ -86,6 +86,7 @@ class Over:
         count = int(self.random.integers(1, 4))
         parts = self._parts(vtree, count)
         weights = self._numbers((1, len(parts)))
+        weights[0, 0] = weights[0, 0] or 0.5  # a sum of nothing has no scope
         block = weighted([concat([block for block, _ in parts])], Dense(self._given(weights)))
         return block, sum((w * table for w, (_, table) in zip(weights[0], parts, strict=True)), np.zeros(1))
 

@@ -136,10 +136,9 @@ def _require_support(query: Query) -> None:
     p, q = query.circuits
     found = uncovered(p, q)
     if found is not None:
-        where = ", ".join(f"{variable} = {value:g}" for variable, value in found)
-        message = f'{query.kind} needs "{q.name}" to be positive where "{p.name}" is'
-        note = Note(f'at {where} "{p.name}" is positive and "{q.name}" is 0')
-        raise Refused(Diagnostic("not-supported", message, query.span, notes=(note,)))
+        message = f'{query.kind} needs "{q.name}" to be positive wherever "{p.name}" is, which it is not'
+        note = Note(f'"{p.name}" is {found.value:.6g} and "{q.name}" is 0 at {found}')
+        raise Refused(Diagnostic("not-contained", message, query.span, notes=(note,)))
 
 
 def require_mass(circuit: Circuit, query: Query) -> None:

@@ -12,10 +12,10 @@ import danaus as dn
 import information_defined as define
 from vtree_circuits import Over, pair, variables_made, vtree_made
 
-SEEDS = range(8)
-LARGE = [(seed, 12 + seed % 5, True) for seed in range(3)]
-SIZES = [*((seed, 1 + seed % 6, False) for seed in range(10)), *LARGE]
-ALPHAS = (0.5, 1.5, 2, 3, 1, 1.0001, 0.99995, 1 + 1e-9, 1.2)
+SEEDS = range(3)
+SIZES = [*((seed, 1 + seed % 5, False) for seed in range(8)), (0, 13, True), (5, 16, True)]
+ALPHAS = (0.5, 1, 2, 1.2)
+NEAR = (0.9999, 1.0009, 1 + 1e-9)
 
 
 def close(got: float, wanted: float, tolerance: float = 1e-10) -> bool:
@@ -48,7 +48,7 @@ def test_queries_of_deterministic_circuits(seed: int, size: int, binary: bool) -
     assert close(dn.kl(q, p), define.kl(b, a))
     assert close(dn.cauchy_schwarz(p, q), define.cauchy_schwarz(a, b))
     assert close(dn.squared_loss(p, q), define.squared_loss(a, b), 1e-10 * (1 + float((a * a).sum())))
-    for alpha in ALPHAS[: 5 if binary else None]:
+    for alpha in ALPHAS[seed % 3 :]:
         assert close(dn.renyi(p, alpha), define.renyi(a, alpha))
         assert close(dn.alpha_divergence(p, q, alpha), define.alpha_divergence(a, b, alpha))
 
@@ -60,9 +60,17 @@ def test_divergences_of_circuits_without_zeros_are_finite(seed: int, size: int, 
     assert close(dn.cross_entropy(p, q), define.cross_entropy(a, b))
     assert 0 < define.kl(a, b) < math.inf
     assert close(dn.kl(p, q), define.kl(a, b))
-    for alpha in ALPHAS[: 5 if binary else None]:
+    for alpha in ALPHAS[seed % 3 :]:
         assert close(dn.alpha_divergence(p, q, alpha), define.alpha_divergence(a, b, alpha))
     assert close(dn.itakura_saito(p, q), define.itakura_saito(a, b), 1e-12 * a.size)
+
+
+@pytest.mark.parametrize("alpha", NEAR)
+@pytest.mark.parametrize(("seed", "positive"), [(1, True), (2, False), (4, False)])
+def test_powers_close_to_one(seed: int, positive: bool, alpha: float) -> None:
+    p, a, q, b = drawn(seed, 3, False, positive=positive)
+    assert close(dn.renyi(p, alpha), define.renyi(a, alpha))
+    assert close(dn.alpha_divergence(p, q, alpha), define.alpha_divergence(a, b, alpha))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -126,16 +134,17 @@ def test_a_circuit_does_not_diverge_from_itself(seed: int) -> None:
 def test_what_underflows_as_a_number_has_its_divergences() -> None:
     random = np.random.default_rng(0)
     one, other = random.dirichlet(np.ones(1000), size=2)
-    x = dn.Cat("x", 1000, shape=120)
+    x = dn.Cat("x", 1000, shape=60)
     p = dn.Circuit(dn.product([dn.table(each, one[None]) for each in x]), name="p")
     q = dn.Circuit(dn.product([dn.table(each, other[None]) for each in x]), name="q")
-    assert dn.evaluate(q, np.full(120, other.argmin())) == 0  # in float64
-    assert close(dn.entropy(p), 120 * define.entropy(one))
-    assert close(dn.kl(p, q), 120 * define.kl(one, other))
-    assert close(dn.renyi(p, 2), 120 * define.renyi(one, 2))
-    assert close(dn.alpha_divergence(p, q, 0.5), 120 * define.alpha_divergence(one, other, 0.5))
-    assert close(dn.cauchy_schwarz(p, q), 120 * define.cauchy_schwarz(one, other))
-    assert dn.squared_loss(p, q) < 1e-300
+    assert dn.evaluate(q, np.full(60, other.argmin())) == 0  # in float64
+    assert close(dn.entropy(p), 60 * define.entropy(one))
+    assert close(dn.kl(p, q), 60 * define.kl(one, other))
+    assert close(dn.renyi(p, 2), 60 * define.renyi(one, 2))
+    assert close(dn.alpha_divergence(p, q, 0.5), 60 * define.alpha_divergence(one, other, 0.5))
+    assert close(dn.cauchy_schwarz(p, q), 60 * define.cauchy_schwarz(one, other))
+    squares = (one @ one) ** 60 + (other @ other) ** 60 - 2 * (one @ other) ** 60
+    assert math.isclose(dn.squared_loss(p, q), squares, rel_tol=1e-10)
     with pytest.raises(dn.DanausError, match="beyond the range of float64"):
         dn.itakura_saito(p, q)
 
