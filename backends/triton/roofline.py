@@ -14,6 +14,7 @@ from math import prod
 from .chain import ChainForm
 from .plan import Launch, Plan
 from .policy import VECTOR, Precision
+from .sweep import LoopForm
 from .targets import Gpu, Rates
 from .value import Constant, Form, Look, Read, leaves
 
@@ -45,6 +46,9 @@ def work_of(launch: Launch, rows: int) -> Work:
     constants = dict(launch.kernel.constants)
     if isinstance(launch.form, ChainForm):
         return _chain(launch.form, launch.groups, rows, constants)
+    if isinstance(launch.form, LoopForm):
+        turns = ChainForm((), (launch.form.stage,), launch.form.count, (), (launch.form.moving,))
+        return _chain(turns, launch.groups, rows, constants)
     flops, special, moved, fixed = _group(launch.form, rows, constants)
     tensor = launch.form.matrix is not None and launch.form.matrix.rows > VECTOR
     count = launch.groups
