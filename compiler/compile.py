@@ -205,6 +205,8 @@ def _on_device(circuit: Circuit, device: str, precision: Precision | None) -> Ex
         from ..backends.triton.device import chosen, device_of
         from ..backends.triton.engine import Fused
         from ..backends.triton.scalar import Device
+        from ..backends.triton.steps import steps
+        from ..backends.triton.steps_walker import StepsWalker
         from ..runtime.compiled import Compiled
         from ..runtime.executable import Executable
     place = device_of(device)
@@ -222,6 +224,17 @@ def _on_device(circuit: Circuit, device: str, precision: Precision | None) -> Ex
     @cache
     def plain() -> Fused:
         return Fused(_passes(lowered.program), place, mode, feeding.by_node)
+
+    walkers: list[StepsWalker] = []
+    records = cache(lambda: steps(lowered.program, lowered.sites))
+
+    def walker(tabled: Tabled) -> StepsWalker | None:
+        found = records()
+        if found is None:
+            return None
+        if not walkers:
+            walkers.append(StepsWalker(found, Device(place), tabled))
+        return walkers[0].over(tabled)
 
     folding = Folding(folded, fast, plain, 4, feeding.by_node)
     compiled = Compiled(
@@ -241,6 +254,7 @@ def _on_device(circuit: Circuit, device: str, precision: Precision | None) -> Ex
         lambda store, given, missing: counts(lowered.tables, store, given, missing),
         lowered.sites,
         _links,
+        walker,
     )
     return Executable(circuit, compiled, _Compiler())
 

@@ -376,7 +376,8 @@ class Executable(Asking):
         )
         single = one_path(circuit)[0].root is circuit.root
         program = ByProgram(questions, single, evaluator.deterministic, evaluator)
-        return program if compiled.walker is None else ByDevice(program, compiled.walker(self._tabled))
+        walker = None if compiled.walker is None else compiled.walker(self._tabled)
+        return program if walker is None else ByDevice(program, walker)
 
     def _log_likelihood(self, values: Floats, observed: Bools) -> Floats:
         engine, columns = self.present.engine(), self.variables

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
+from .chain import ChainForm
 from .plan import Launch, Plan
 from .policy import VECTOR, Precision
 from .targets import Gpu, Rates
@@ -41,10 +42,25 @@ class Work:
 
 def work_of(launch: Launch, rows: int) -> Work:
     """The work of a launch on so many rows of data."""
-    flops, special, moved, fixed = _group(launch.form, rows, dict(launch.kernel.constants))
+    constants = dict(launch.kernel.constants)
+    if isinstance(launch.form, ChainForm):
+        return _chain(launch.form, launch.groups, rows, constants)
+    flops, special, moved, fixed = _group(launch.form, rows, constants)
     tensor = launch.form.matrix is not None and launch.form.matrix.rows > VECTOR
     count = launch.groups
     return Work(count * flops, count * special, count * moved, count * fixed, tensor)
+
+
+def _chain(form: ChainForm, count: int, rows: int, constants: Mapping[str, int | float | bool | str]) -> Work:
+    """The work of a path: its states are neither read from memory nor written, but for the last."""
+    turns = (*(1 for _ in form.head), *(form.count for _ in form.body), *(1 for _ in form.tail))
+    flops = special = moved = fixed = 0
+    for stage, times in zip(form.stages, turns, strict=True):
+        own = _group(stage, rows, constants)
+        looked = sum(leaf.width + 1 for leaf in leaves(stage.value) if isinstance(leaf, Look)) * rows * _NUMBER
+        flops, special, moved = flops + times * own[0], special + times * own[1], moved + times * looked
+        fixed += own[3]
+    return Work(count * flops, count * special, count * moved, count * fixed, form.stages[0].width > VECTOR)
 
 
 def _group(form: Form, rows: int, constants: Mapping[str, int | float | bool | str]) -> tuple[int, int, int, int]:

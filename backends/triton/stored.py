@@ -14,11 +14,8 @@ from ...runtime.device_code import DeviceCode, DeviceKernel
 from .ahead import Compiled, compiled, triton_version
 from .kernel import Kernel
 from .plan import Plan, plan
-from .policy import Precision
+from .policy import CLASSES, Precision
 from .targets import gpu_named
-
-ROWS = (1, 1024)
-"""A batch of each class that the policy has tiles for."""
 
 
 def plans_of(program: Program, precision: Precision) -> tuple[Plan, ...]:
@@ -26,8 +23,7 @@ def plans_of(program: Program, precision: Precision) -> tuple[Plan, ...]:
 
     Raises: DanausError `not-on-device`.
     """
-    plans = {made.batch: made for made in (plan(program, precision, rows) for rows in ROWS)}
-    return tuple(plans.values())
+    return tuple(plan(program, precision, rows) for rows in CLASSES)
 
 
 def kernels_of(plans: Sequence[Plan]) -> tuple[Kernel, ...]:
@@ -46,7 +42,7 @@ def devices_of(program: Program, precision: Precision, names: Sequence[str]) -> 
     plans = plans_of(program, precision)
     kernels = kernels_of(plans)
     made = compiled(kernels, gpus)
-    launches = {each.batch: len(each.launches) for each in plans}
+    launches = {each.most: len(each.launches) for each in plans}
     using = triton_version()
     return tuple(
         DeviceCode(

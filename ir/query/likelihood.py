@@ -20,6 +20,7 @@ from ..expression import Floats, Value
 from ..family import Table
 from ..linear import expressions
 from ..numbers import Numbers
+from ..products import singles_of
 from ..semirings import LOG, SIGNED_LOG, Array, Log, SignedLog
 
 Booleans = NDArray[np.bool_]
@@ -95,8 +96,9 @@ def logarithmic(circuit: Circuit, numbers: Numbers) -> Log | SignedLog:
     """The semiring for the circuit's logarithms: with signs where a weight or an entry of a table is negative."""
     for block in circuit.blocks:
         match block:
-            case Input(Table(), _, parameters):
-                own = parameters
+            case Input():
+                tables = [parameters for family, parameters in singles_of(block) if isinstance(family, Table)]
+                own = tuple(expression for parameters in tables for expression in parameters)
             case Sum(_, linear):
                 own = expressions(linear)
             case _:

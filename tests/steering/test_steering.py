@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import danaus as dn
 from danaus.ir.circuit import Circuit
+from danaus.runtime.steering import next_token
 
 LENGTH, VALUES = 5, 3
 WORDS = np.array(list(itertools.product(range(VALUES), repeat=LENGTH)))
@@ -79,6 +80,20 @@ def test_answers_are_those_of_enumeration(kind: str, constraint: str) -> None:
             found = quiet(lambda s=steering: s.constraint_log_probs(PREFIXES))
             np.testing.assert_allclose(found, under, rtol=tolerance, atol=1e-300)
             np.testing.assert_allclose(np.exp(steering.log_probability()), joint.sum(), rtol=tolerance, atol=1e-300)
+
+
+def test_masses_are_those_of_enumeration_before_they_are_shares() -> None:
+    """What is taken out in scaling comes back: the mass of each prefix with each next token, not only its share."""
+    p, c = dn.hmm(x, 4, seed=6), constraints(3)["attribute"]
+    alone, joint = dn.evaluate(p, WORDS), dn.evaluate(p, WORDS) * dn.evaluate(c, WORDS)
+    steering = dn.steer(p, c, dtype="float64").prepare()
+    at = steering.begin(2)
+    for tokens in ([0, 2], [2, 2], [1, 0], [0, 1], None):
+        rows = [PREFIXES.index(tuple(prefix)) for prefix in at.tokens.tolist()]
+        found = next_token.plain(at.of, at).exp(), next_token.constrained(at.of, at).exp()
+        np.testing.assert_allclose(found[0], masses(alone)[rows], rtol=1e-12)
+        np.testing.assert_allclose(found[1], masses(joint)[rows], rtol=1e-12)
+        at = at if tokens is None else steering.extend(at, tokens)
 
 
 def test_answers_are_those_of_the_evaluator_on_the_product() -> None:
@@ -244,6 +259,10 @@ def answering(answer: object) -> torch.Tensor:
     return plain(language_model=lambda tokens: answer).next_token_log_probs([[]])
 
 
+def unsigned(row: list[list[int]]) -> Circuit:
+    return dn.Circuit(dn.product([dn.table(each, row) for each in x]))
+
+
 def mixed() -> Circuit:
     return dn.Circuit(dn.product([dn.categorical(x[0], width=1), dn.categorical(dn.Cat("y", 2), width=1)]))
 
@@ -256,6 +275,9 @@ def mixed() -> Circuit:
         (lambda: dn.steer(dn.hmm(x, 2), dn.hmm([x[2], x[1], x[0]], 2)), "not-compatible"),
         (lambda: dn.steer(dn.hmm(dn.Real("u", shape=3), 2), dn.hmm(x, 2)), "wrong-domain"),
         (lambda: dn.steer(dn.hmm(x, 2), dn.Circuit(dn.table(x[0], [[1, -1, 0]]))), "negative"),
+        (lambda: dn.steer(unsigned([[1, -1, 1]]), dn.dfa(x, ".*")), "negative"),
+        (lambda: dn.steer(dn.scale(dn.hmm(x, 2), -1), dn.dfa(x, ".*")).sample(1), "negative"),
+        (lambda: dn.steer(dn.hmm(x, 2), dn.scale(dn.dfa(x, ".*"), -1)), "negative"),
         (lambda: dn.steer(dn.hmm(x, 2), dn.dfa(x, ".*"), dtype="int8"), "unknown-type"),
         (lambda: dn.steer(dn.hmm(x, 2), dn.dfa(x, ".*"), device="abacus"), "unknown-device"),
         (lambda: dn.steer(dn.hmm(x, 2), dn.dfa(x, ".*")).next_token_log_probs([[0, 1, 2, 0, 1]]), "too-long"),

@@ -85,7 +85,7 @@ def test_a_bundle_holds_source_and_machine_code_for_each_target(bundle: Bundle, 
             assert files[each["binary"]].startswith(b"\x7fELF") and dict(each["constants"]) == dict(kernel.constants)
             assert each["resources"]["registers"] > 0 == each["resources"]["spilled"]
         plans = stored.plans_of(bundle.program, "bf16x3")
-        assert device["launches"] == {str(each.batch): len(each.launches) for each in plans}
+        assert device["launches"] == {str(each.most): len(each.launches) for each in plans}
         assert device["precision"] == "bf16x3" and re.fullmatch(r"3\.\d+\.\d+.*", device["triton"])
 
 
@@ -181,7 +181,7 @@ def test_launches_take_memory_and_places_in_the_kernels_order(bundle: Bundle) ->
     engine.refill(bundle.tables)
     engine.run(np.zeros((5, 40), dtype=np.int64), {})
     expected = plan(bundle.program, "bf16x3", 40)
-    placed = engine.placed[expected.batch]
+    placed = engine.placed[expected.most]
     stride = -(-40 // expected.batch) * expected.batch
     assert [(grid, first, width) for grid, _, first, width in library.launches] == [
         ((launch.grid(stride), 1, 1), launch.first, stride) for launch in expected.launches
@@ -229,7 +229,7 @@ def test_the_command_makes_a_bundle_without_a_gpu(danaus: Callable[..., Any], bu
 
 def test_the_command_prints_kernels_and_what_they_take(danaus: Callable[..., Any]) -> None:
     status, out, _ = danaus("compile", "p.circuit", "--emit", "kernels", "--target", "cuda:sm_90")
-    assert status == 0 and out.startswith("# circuit p\n# dense[") and "@triton.jit" in out
+    assert status == 0 and out.startswith("# circuit p\n# chain[") and "@triton.jit" in out
     for kernel in stored.kernels_of(stored.plans_of(program_of(dn.parse(SPEC).circuits["p"]), "bf16x3")):
         assert kernel.source.rstrip() in out
     status, out, _ = danaus("compile", "p.circuit", "--report", "--batch", "700", "--target", "cuda:sm_90")

@@ -14,8 +14,8 @@ from danaus.ir.program.program import Program
 pytest.importorskip("sympy")
 
 MODELS = {
-    "dense": "circuit p = hmm(x, states = 96)",
-    "Monarch": "circuit p = hmm(x, states = 64, transition = monarch(8, 8))",
+    "dense": "circuit p = hmm(x, states = 640)",
+    "Monarch": "circuit p = hmm(x, states = 4096, transition = monarch(64, 64))",
 }
 
 
@@ -33,7 +33,7 @@ def test_launches_multiply_what_the_formulas_say(name: str, rows: int) -> None:
     matrices = [work_of(launch, rows) for launch in made.launches if launch.form.matrix is not None]
     assert sum(work.flops for work in matrices) == found.kinds["contract"].at(found.sizes, rows)[0]
     least = int(found.tables.subs(found.sizes))
-    emission = 4 * 6 * (96 if name == "dense" else 64)
+    emission = 4 * 6 * (640 if name == "dense" else 4096)
     # each matrix is read in each of the 5 steps, the emission one row per row of data
     transition = least - emission - emission // 6
     assert sum(work.fixed for work in matrices) == 5 * transition + emission // 6
@@ -43,11 +43,11 @@ def test_the_work_of_one_matrix() -> None:
     made = plan(program("dense"), "bf16x3", 1024)
     (middle,) = {launch.kernel.digest: launch for launch in made.launches[1:-1]}.values()
     work = work_of(middle, 1024)
-    assert (work.flops, work.fixed, work.tensor) == (2 * 96 * 96 * 1024, 4 * 96 * 96, True)
+    assert (work.flops, work.fixed, work.tensor) == (2 * 640 * 640 * 1024, 4 * 640 * 640, True)
     # reads the sum below, a code and the row of the emission; writes as much as it reads below
-    assert work.moved == 1024 * 4 * (96 + (96 + 1) + 96)
+    assert work.moved == 1024 * 4 * (640 + (640 + 1) + 640)
     tall = dict(middle.kernel.constants)["ROWS"]
-    assert work.special == 1024 * (96 * -(-96 // tall) + 96)
+    assert work.special == 1024 * (640 * -(-640 // tall) + 640)
 
 
 @pytest.mark.parametrize("target", GPUS)
