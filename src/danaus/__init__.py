@@ -80,9 +80,6 @@ _LATER = frozenset(
         "condition",
         "normalize",
         "differentiate",
-        "flows",
-        "decode",
-        "posterior",
         "mutual_information",
     ]
 )
