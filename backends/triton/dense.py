@@ -8,10 +8,12 @@ that to matter, the row is flagged.
 
 from __future__ import annotations
 
+import re
+
 from . import policy
 from .kernel import Kernel
 from .policy import Precision, Tiles
-from .precision import product
+from .precision import prepared, product
 from .text import ZERO, At, Lines, kernel, operands, value
 from .value import Constant, Form, Matrix, Value, leaves
 
@@ -72,32 +74,50 @@ def elementwise(form: Form, tiles: Tiles) -> Kernel:
 def dense(form: Form, matrix: Matrix, tiles: Tiles, precision: Precision) -> Kernel:
     """Matrices on a value; of few rows one row at a time, without tensor cores."""
     lines = Lines()
+    _program(lines, form, programs(form, tiles))
+    tile_of_sums(lines, form, matrix, tiles, precision, operands(lines, form, "place"), "y")
+    return kernel("dense", lines, constants_of(tiles) | {"BATCH": tiles.batch}, tiles.warps, tiles.stages)
+
+
+def constants_of(tiles: Tiles, suffix: str = "") -> dict[str, int]:
+    """The sizes of a tile of sums, as constants of its kernel."""
+    inner = {f"INNER{suffix}": tiles.inner}
+    return inner if tiles.rows == 1 else {f"ROWS{suffix}": tiles.rows, **inner}
+
+
+def tile_of_sums(
+    lines: Lines,
+    form: Form,
+    matrix: Matrix,
+    tiles: Tiles,
+    precision: Precision,
+    names: dict[int, str],
+    y: str,
+    suffix: str = "",
+) -> None:
+    """Lines that write tile `work` of a group's result to the buffer at `y`."""
+    start = len(lines.lines)
     tall = -(-matrix.rows // tiles.rows)
-    _program(lines, form, matrix.blocks * tall)
     vector = tiles.rows == 1
     lines.add(f"row = work % {tall}" if vector else f"row = work % {tall} * ROWS + tl.arange(0, ROWS)")
     if matrix.blocks > 1:
         lines.add(f"block = work // {tall} % {matrix.blocks}")
-    names = operands(lines, form, "place")
     rows, columns = padded(matrix)
     at = "row" if vector else "row[:, None]"
     block = "" if matrix.blocks == 1 or matrix.shared else f"block * {rows * columns} + "
     lines.add(f"w = {names[0]} + {block}{at} * {columns}")
-    tile_of_sums(lines, form, matrix, tiles, precision, names)
+    _sums(lines, form, matrix, tiles, precision, names)
     written = scaled("row", matrix.write[1])
     if matrix.blocks > 1:
         written = f"block * {matrix.write[0]} + {written}"
     mask = "" if vector or matrix.rows % tiles.rows == 0 else f", (row < {matrix.rows})[:, None]"
-    place = f"y + ({written}) * stride" if vector else f"y[None, :] + ({written})[:, None] * stride"
+    place = f"{y} + ({written}) * stride" if vector else f"{y}[None, :] + ({written})[:, None] * stride"
     lines.add(f"tl.store({place}, found{mask})")
-    constants = {"INNER": tiles.inner, "BATCH": tiles.batch}
-    constants = constants if vector else {"ROWS": tiles.rows, **constants}
-    return kernel("dense", lines, constants, tiles.warps, tiles.stages)
+    if suffix:
+        lines.lines[start:] = [re.sub(r"\b(ROWS|INNER)\b", rf"\g<1>{suffix}", line) for line in lines.lines[start:]]
 
 
-def tile_of_sums(
-    lines: Lines, form: Form, matrix: Matrix, tiles: Tiles, precision: Precision, names: dict[int, str]
-) -> None:
+def _sums(lines: Lines, form: Form, matrix: Matrix, tiles: Tiles, precision: Precision, names: dict[int, str]) -> None:
     """Lines for `found`, the logarithms of sums at rows `row` of block `block`, whose weights begin at `w`."""
     vector, one = tiles.rows == 1, matrix.columns <= tiles.inner
     if one:
@@ -183,7 +203,7 @@ def _multiplied(lines: Lines, matrix: Matrix, tiles: Tiles, precision: Precision
     if vector:
         lines.add(f"total {'=' if total is None else '+='} tl.sum(weight[:, None] * p, 0)")
     else:
-        product(lines, precision, "total", "weight", "p", total)
+        product(lines, precision, "total", prepared(lines, precision, "weight"), "p", total)
 
 
 def _program(lines: Lines, form: Form, count: int) -> None:

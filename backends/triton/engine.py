@@ -157,13 +157,12 @@ class Fused:
         return Answer(np.concatenate([part.log for part in parts]), np.concatenate([part.unsure for part in parts]))
 
     def _placed(self, count: int) -> Placed:
-        batch = policy.batch_tile(count)
-        if batch not in self.placed:
-            placed = self.placed[batch] = Placed(
-                plan(self.program, self.precision, count), self.device, self.precision, self.make
-            )
+        rows = policy.batch_class(count)
+        if rows not in self.placed:
+            made = plan(self.program, self.precision, rows)
+            placed = self.placed[rows] = Placed(made, self.device, self.precision, self.make)
             placed.fill(self.tables)
-        return self.placed[batch]
+        return self.placed[rows]
 
 
 def _with_sums(by_node: Floats) -> Floats:

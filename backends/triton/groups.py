@@ -253,7 +253,8 @@ class _Tree:
             return Read(self.slot("buffer", number), width)
         match self.maker.steps[number]:
             case Load(_, table, column):
-                return Look(self.slot("table", table), self.slot("column", column), width)
+                rows = self.maker.program.tables[table][0]
+                return Look(self.slot("table", table), self.slot("column", column), width, rows)
             case Fill(_, table):
                 return Constant(self.slot("table", table), width)
             case Scale(_, source, table):

@@ -5,8 +5,11 @@ Only this file chooses; `tuned` choices of a device replace those of `dense_tile
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from .value import Form
 
 Precision = Literal["ieee", "tf32", "tf32x3", "bf16", "bf16x3"]
 
@@ -39,10 +42,20 @@ class Tiles:
     stages: int
 
 
-def batch_tile(batch: int) -> int:
+FEW, FULL = 512, 64 * 132
+"""Rows up to which a batch is small, and beyond which tiles of 64 give a program to each of the 132 processors of an
+H200."""
+
+
+def batch_class(rows: int) -> int:
+    """Batches for which one plan is made: small ones, those that do not fill a device, and those that do."""
+    return FEW if rows <= FEW else FULL if rows <= FULL else 1 << 20
+
+
+def batch_tile(rows: int) -> int:
     """16 is the least that tensor cores take, and gives the most programs for small batches; 64 reads each weight a
     quarter as often and fills wgmma (n = 64) once there are rows enough for it."""
-    return 16 if batch <= 512 else 64
+    return 16 if rows <= FEW else 64
 
 
 def dense_tiles(rows: int, columns: int, batch: int, precision: Precision) -> Tiles:
@@ -60,6 +73,37 @@ def dense_tiles(rows: int, columns: int, batch: int, precision: Precision) -> Ti
 def vector_tiles(columns: int, batch: int) -> Tiles:
     """One row at a time, and 2048 elements at most, 16 for each of 128 threads."""
     return Tiles(1, min(power(columns), 2048 // batch), batch, 4, 2)
+
+
+def resident(precision: Precision) -> int:
+    """How many weights stay on chip: 128 · 128 in float32 (64 KB, twice that as two bf16, of the 227 KB of sm_90 and
+    the 163 of sm_80), 256 · 256 in bf16 (128 KB)."""
+    return 256 * 256 if precision == "bf16" else 128 * 128
+
+
+def chain_warps(stages: Sequence[Form], batch: int, precision: Precision) -> int:
+    """8 where a state has more than 1024 numbers: with 4, 64 states by 64 rows spilled; `ieee` needs 8 without tensor
+    cores."""
+    most = max(power(stage.width) for stage in stages)
+    return 8 if most * batch > 1024 or precision == "ieee" else 4
+
+
+def chain_batch(rows: int, stages: Sequence[Form]) -> int:
+    """16, the least: a step waits for the one before it, so that programs on many processors beat wide ones on few,
+    until there are several programs for each processor. Then 32 for up to 64 states: more spill."""
+    most = max(power(stage.width) for stage in stages)
+    return 16 if rows <= FULL or most > 64 else 32
+
+
+def by_scratch(turn: int, most: int, rows: int) -> bool:
+    """Whether one program runs a path whose weights do not fit on chip: by the bytes of them that a turn of its loop
+    reads (0 without a loop), and a stage at most.
+
+    In a loop up to 256 KB: at 64 bytes per clock and processor that is 2.3 µs, about what a launch costs. Where batch
+    tiles fill the device, up to 1 MB a stage (64 · 64 · 64), so that those of two stay in L2: what lies between stages
+    does too then, instead of going through memory.
+    """
+    return 0 < turn <= 1 << 18 or (rows > FULL and most <= 1 << 20)
 
 
 def elementwise_tiles(width: int, batch: int) -> Tiles:

@@ -1,8 +1,8 @@
 """The numbers of tables as kernels read them: matrices scaled and filled up with zeros, all others as logarithms.
 
-What enters are tables in float64, not negative; what leaves are two arrays of float32. A matrix stands beside two
-numbers: the logarithm of its scale, a power of two that brings its largest entry within reach, and its floor: how far
-below the largest value of a row of data another may lie before what it adds can be lost.
+What enters are tables in float64, not negative; what leaves are two arrays of float32. A matrix stands beside three
+numbers: the logarithm of its scale, a power of two that brings its largest entry within reach; its floor: how far below
+the largest value of a row of data another may lie before what it adds can be lost; and the largest sum of a row.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ def packed(plan: Plan, given: Sequence[Floats], precision: Precision) -> tuple[N
         table = given[laid.table]
         if laid.matrix is None:
             with np.errstate(divide="ignore"):
-                tables[laid.offset : laid.offset + table.size] = np.log(table).ravel()
+                logs = np.log(table).astype(np.float32)
+            largest = logs.max(axis=-1, initial=-np.inf)
+            tables[laid.offset : laid.offset + table.size + largest.size] = np.append(logs, largest)
         else:
             _matrix(laid, laid.matrix, table, precision, weights, tables)
     return weights, tables
@@ -55,7 +57,7 @@ def _matrix(laid: Laid, matrix: Matrix, table: Floats, precision: Precision, wei
     place = np.zeros((len(table), rows, columns), dtype=np.float32)
     place[:, : matrix.rows, : matrix.columns] = entries
     weights[laid.offset : laid.offset + place.size] = place.ravel()
-    tables[laid.scale : laid.scale + 2] = power * log(2.0), floor
+    tables[laid.scale : laid.scale + 3] = power * log(2.0), floor, place.sum(axis=2).max(initial=0.0)
 
 
 def rounded(entries: Numbers, precision: Precision) -> Numbers:

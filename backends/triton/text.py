@@ -9,6 +9,7 @@ data needs a mask.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .kernel import Argument, Kernel
@@ -67,25 +68,30 @@ def kernel(name: str, lines: Lines, constants: dict[str, int], warps: int, stage
     return Kernel(name, text, ARGUMENTS, tuple(constants.items()), warps, stages)
 
 
-def operands(lines: Lines, form: Form, place: str, prefix: str = "") -> dict[int, str]:
-    """Lines that find a group's operands from its row of places; their names by slot.
+def operands(lines: Lines, form: Form, place: str, first: int = 1) -> dict[int, str]:
+    """Lines that find a group's operands from its row of places, from field `first` on; their names by slot."""
+    places = {slot: f"tl.load({place} + {first + slot})" for slot in range(len(form.slots))}
+    return named(lines, form, places)
+
+
+def named(lines: Lines, form: Form, places: Mapping[int, str]) -> dict[int, str]:
+    """Lines that find operands from their places, for some slots; their names.
 
     A buffer, a table, an index and weights are pointers, a column the codes of the tile's rows of data.
     """
     names: dict[int, str] = {}
-    for slot, kind in enumerate(form.slots):
-        at = f"tl.load({place} + {slot + 1})"
-        match kind:
+    for slot, at in places.items():
+        match form.slots[slot]:
             case "buffer":
-                names[slot] = lines.let(prefix + "x", f"values + {at} * stride + b")
+                names[slot] = lines.let("x", f"values + {at} * stride + b")
             case "table" | "scale":
-                names[slot] = lines.let(prefix + "t", f"tables + {at}")
+                names[slot] = lines.let("t", f"tables + {at}")
             case "weights":
-                names[slot] = lines.let(prefix + "w", f"weights + tl.multiple_of({at}, 16)")
+                names[slot] = lines.let("w", f"weights + tl.multiple_of({at}, 16)")
             case "index":
-                names[slot] = lines.let(prefix + "i", f"indices + {at}")
+                names[slot] = lines.let("i", f"indices + {at}")
             case "column":
-                names[slot] = lines.let(prefix + "code", f"tl.load(codes + {at} * stride + b)")
+                names[slot] = lines.let("code", f"tl.load(codes + {at} * stride + b)")
     return names
 
 
@@ -116,7 +122,7 @@ def value(lines: Lines, what: Value, at: At, names: dict[int, str], given: dict[
             if at.nodes is None:
                 return lines.let("v", f"tl.load({names[slot]})[None, :]")
             return lines.let("v", at.loaded(f"{names[slot]}[None, :] + {at.nodes}[:, None] * stride"))
-        case Look(table, column, width):
+        case Look(table, column, width, _):
             rows = f"{names[table]} + {names[column]}[None, :]" + (f" * {width}" if width > 1 else "")
             if at.nodes is None:
                 return lines.let("v", f"tl.load({rows})")

@@ -24,16 +24,17 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A row of a table [values + 1, width], by the code of a column."""
+    """A row of a table [rows, width], by the code of a column; after the table stands the largest of each row."""
 
     table: int
     column: int
     width: int
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """Numbers that stand for every row of data."""
+    """Numbers that stand for every row of data; after them stands the largest."""
 
     table: int
     width: int

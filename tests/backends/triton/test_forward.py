@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import danaus as dn
+from danaus.backends.triton import policy
 from danaus.backends.triton.plan import plan
 from danaus.compiler.compile import program_of
 from danaus.ir.circuit import Circuit
@@ -63,6 +64,73 @@ def test_monarch_factors(blocks: tuple[int, int]) -> None:
     first, second = blocks
     circuit = dn.hmm(dn.Cat("x", 3, shape=3), states=first * second, transition=dn.monarch(first, second))
     assert _agrees(circuit, 5, 3) == 0
+
+
+CHAINS = [(1, 9), (3, 6), (9, 2), (9, 3), (9, 4), (9, 12), (40, 5)]
+
+
+@pytest.mark.parametrize("place", ["registers", "memory"])
+@pytest.mark.parametrize(("states", "steps"), CHAINS)
+def test_chains_in_one_launch(states: int, steps: int, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hidden Markov model with its state in registers, and in memory where its weights would not fit on chip."""
+    if place == "memory":
+        monkeypatch.setattr(policy, "resident", lambda precision: 0)
+        monkeypatch.setattr(policy, "by_scratch", lambda turn, most, rows: True)
+    circuit = dn.hmm(dn.Cat("x", 3, shape=steps), states=states)
+    found = plan(program_of(circuit), "ieee", 16)
+    assert [launch.kernel.name for launch in found.launches] == ["chain" if place == "registers" else "path"]
+    assert _agrees(circuit, 5, 7) == 0
+
+
+@pytest.mark.parametrize(("states", "rows"), [(64, 32), (128, 32), (256, 32), (256, 1_000)])
+@pytest.mark.parametrize("precision", ["bf16x3", "tf32", "bf16", "ieee"])
+def test_launches_of_long_chains(states: int, rows: int, precision: policy.Precision) -> None:
+    circuit = dn.hmm(dn.Cat("x", 27, shape=256), states=states)
+    assert len(plan(program_of(circuit), precision, rows).launches) == 1
+
+
+def test_launches_of_a_monarch_layer() -> None:
+    """Two for each factorised map; all in one where batch tiles fill the device."""
+    circuit = dn.hmm(dn.Cat("x", 27, shape=3), states=4096, transition=dn.monarch(64, 64))
+    assert len(plan(program_of(circuit), "bf16x3", 1000).launches) == 5
+    assert len(plan(program_of(circuit), "bf16x3", 20_000).launches) == 1
+
+
+def test_chains_of_factors_in_one_launch() -> None:
+    circuit = dn.hmm(dn.Cat("x", 3, shape=6), states=12, transition=dn.monarch(3, 4))
+    assert len(plan(program_of(circuit), "ieee", 16).launches) == 1
+    assert _agrees(circuit, 5, 7) == 0
+
+
+def test_each_step_may_have_weights_of_its_own() -> None:
+    variables = [dn.Cat(f"x{i}", 3) for i in range(7)]
+    random = np.random.default_rng(3)
+    state = dn.categorical(variables[0], random.dirichlet(np.ones(3), 5))
+    for variable in variables[1:]:
+        moved = dn.sum(state, random.dirichlet(np.ones(5), 5))
+        state = dn.product([moved, dn.categorical(variable, random.dirichlet(np.ones(3), 5))])
+    circuit = dn.Circuit(dn.sum(state, np.full((1, 5), 0.2)), name="p")
+    assert len(plan(program_of(circuit), "ieee", 16).launches) == 1
+    assert _agrees(circuit, 6, 8) == 0
+
+
+def test_a_chain_flags_what_it_loses() -> None:
+    """States that never meet, one of them 500 nats below when the others end; what is lost without a trace is not."""
+    emission = np.array([[0.999, 0.001, 0.0], [1e-40, 1.0, 0.5], [0.5, 0.5, 0.5]])
+    steps = 9
+    rows = np.array([[0] * 8 + [2], [0] * 9, [2] * 9, [1] * 9])
+    for transition, hard in ((np.diag([1.0, 1.0, 0.0]), True), (np.full((3, 3), 1 / 3), False)):
+        variables = [dn.Cat(f"x{i}", 3) for i in range(steps)]
+        state = dn.table(variables[0], emission)
+        for variable in variables[1:]:
+            state = dn.product([dn.sum(state, transition), dn.table(variable, emission)])
+        circuit = dn.Circuit(dn.sum(state, np.full((1, 3), 1 / 3)), name="p")
+        assert plan(program_of(circuit), "ieee", 16).launches[0].kernel.name == "chain"
+        model = dn.compile(circuit, device="cuda")
+        want = dn.evaluate(circuit, rows, semiring="log")
+        np.testing.assert_allclose(model.log_likelihood(rows).numpy(), want, rtol=1e-6)
+        assert (model.recomputed > 0) == hard
+        assert not hard or want[0] < -500
 
 
 def test_one_launch_for_all_inputs_of_a_level() -> None:
@@ -147,6 +215,7 @@ def test_one_program_one_text() -> None:
     """Kernels and places are equal in two processes."""
     code = """
 import danaus as dn
+from danaus.backends.triton import policy
 from danaus.backends.triton.plan import plan
 from danaus.compiler.compile import program_of
 p = plan(program_of(dn.hmm(dn.Cat("x", 3, shape=9), states=24, transition=dn.monarch(4, 6))), "bf16x3", 600)
