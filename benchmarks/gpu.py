@@ -30,7 +30,6 @@ import torch
 from gpu_models import MODELS, Model, circuit_of, eager, program_of, pyjuice, rows_of
 
 import danaus as dn
-from danaus.backends.triton import policy
 from danaus.backends.triton.plan import plan
 from danaus.backends.triton.policy import DEFAULT
 from danaus.backends.triton.roofline import predicted, rate
@@ -53,7 +52,7 @@ def rows_predicted(batch: int, only: str) -> Iterator[str]:
         flops = found.at(batch)[0]
         moved = least_bytes(model, batch)
         computing, moving = flops / gpu.rates.half, moved / gpu.rates.bytes
-        made = plan(program, DEFAULT, policy.batch_class(batch))
+        made = plan(program, DEFAULT, batch)
         seconds = predicted(made, batch, gpu, DEFAULT)
         limit = "bytes" if moving > computing else "bf16"
         passes = max(flops / rate(gpu.rates, DEFAULT), moving)

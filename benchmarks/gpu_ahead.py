@@ -54,7 +54,7 @@ def rows(only: str, precisions: Sequence[Precision]) -> Iterator[tuple[str, str]
             continue
         for precision in precisions:
             plans = plans_of(program_of(model), precision)
-            own = {launch.kernel.digest: launch for plan in plans.values() for launch in plan.launches}
+            own = {launch.kernel.digest: launch for plan in plans for launch in plan.launches}
             for target in GPUS:
                 yield from _of(name, precision, own, target)
 

@@ -23,13 +23,17 @@ from ..ir.circuit import Circuit
 from ..ir.diagnostic import DanausError, error
 from ..ir.domain import FiniteDomain
 from ..ir.expression import Floats
+from ..ir.family import is_signed
 from ..ir.numbers import Numbers
 from ..ir.program.program import Program
+from ..ir.program.tabled import Tabled
 from ..ir.program.verify import verify
 from ..ir.query.exactness import one_path
 from ..ir.span import caller
 from ..ir.store import Store
+from .composing import compositions, saved_by
 from .folding import Folding, tables_of
+from .information import KINDS
 from .lowering.counting import Counts, Valued, counts
 from .lowering.lower import Lowered, lower
 from .lowering.tables import depending, depends, exactly, fed, feeds, held, parameter_derivatives, values
@@ -48,11 +52,12 @@ if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
     from ..backends.cpu.network import Numeric
     from ..backends.triton.policy import Precision
+    from ..backends.triton.scalar import Device
     from ..ir.expression import Parameter
     from ..runtime.asked import Asked
     from ..runtime.bundle import Bundle, Several, Walks
     from ..runtime.collection import Collection
-    from ..runtime.compiled import Reverse
+    from ..runtime.compiled import Links, Place, Reverse
     from ..runtime.device_code import DeviceCode
     from ..runtime.executable import Executable
 
@@ -186,6 +191,7 @@ def compile(
         of_parameters,
         counted,
         lowered.sites,
+        _links,
     )
     executable = Executable(circuit, compiled, _Compiler())
     if vector is not None:
@@ -198,6 +204,7 @@ def _on_device(circuit: Circuit, device: str, precision: Precision | None) -> Ex
     with _packages("triton"):
         from ..backends.triton.device import chosen, device_of
         from ..backends.triton.engine import Fused
+        from ..backends.triton.scalar import Device
         from ..runtime.compiled import Compiled
         from ..runtime.executable import Executable
     place = device_of(device)
@@ -206,7 +213,7 @@ def _on_device(circuit: Circuit, device: str, precision: Precision | None) -> Ex
     lowered = lower(circuit)
     folded = _folded(lowered.program)
     if folded.program.layouts:
-        raise error("not-on-device", f'"{circuit.name}" has scalar nodes, which run on the CPU', hint='device="cpu"')
+        return _network_on_device(circuit, lowered, folded.program, Device(place))
     feeding = feeds(lowered.tables)
     by_node = frozenset(i for i, number in enumerate(folded.wanted) if number in feeding.by_node)
     mode = chosen(precision)
@@ -233,6 +240,60 @@ def _on_device(circuit: Circuit, device: str, precision: Precision | None) -> Ex
         lambda store, given: parameter_derivatives(lowered.tables, feeding, store, given),
         lambda store, given, missing: counts(lowered.tables, store, given, missing),
         lowered.sites,
+        _links,
+    )
+    return Executable(circuit, compiled, _Compiler())
+
+
+def _links(places: Sequence[Place], size: int) -> Links:
+    """Code of this machine's processor for numbers without constraints."""
+    with _packages():
+        from ..backends.cpu.links import Links
+    return Links(places, size)
+
+
+def _network_on_device(circuit: Circuit, lowered: Lowered, program: Program, device: Device) -> Executable:
+    """A network of scalar nodes compiled for a GPU: in float32, or in float64 where its numbers ask for that."""
+    from ..backends.triton.adjoint_scalar import AdjointScalar
+    from ..backends.triton.scalar import Scalar
+    from ..backends.triton.walker import NetworkWalker
+    from ..runtime.compiled import Compiled
+    from ..runtime.executable import Executable
+
+    walkers: list[NetworkWalker] = []
+
+    @cache
+    def engine(size: int, numeric: Numeric) -> Scalar:
+        return Scalar(program, size, numeric, device)
+
+    @cache
+    def reverse(size: int, numeric: Numeric) -> AdjointScalar:
+        leaves, weights = map(depending, lowered.tables)
+        return AdjointScalar(lowered.program, 8 if numeric == "log" else size, numeric, (leaves, weights), device)
+
+    def walker(tabled: Tabled) -> NetworkWalker:
+        if not walkers:
+            walkers.append(NetworkWalker(lowered.sites, device, tabled))
+        return walkers[0].over(tabled)
+
+    compiled = Compiled(
+        lambda circuit: engine(*_numbers(circuit, 4)),
+        program,
+        lowered.variables,
+        lowered.densities,
+        lambda store: held(lowered.tables, store),
+        None,
+        False,
+        lambda store, numbers: held([lowered.tables[number] for number in numbers], store),
+        lambda circuit, targets: bundle_of(circuit, "float32", targets),
+        lowered.program,
+        lambda store: [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)],
+        lambda circuit: reverse(*_numbers(circuit, 4)),
+        lambda store, given: parameter_derivatives(lowered.tables, feeds(lowered.tables), store, given),
+        lambda store, given, missing: counts(lowered.tables, store, given, missing),
+        lowered.sites,
+        _links,
+        walker,
     )
     return Executable(circuit, compiled, _Compiler())
 
@@ -400,12 +461,12 @@ def _form(circuit: Circuit, program: Program, dtype: Type) -> tuple[int, Numeric
 def compile_spec(
     spec: Spec, dtype: Type = "float32", device: str = "cpu", precision: Precision | None = None
 ) -> Collection:
-    """All circuits of a spec compiled, with its queries of one circuit by name."""
+    """All circuits of a spec compiled, with its queries by name."""
     circuits, asked = _asked(spec)
     executables = {name: compile(circuit, dtype, device, precision) for name, circuit in circuits.items()}
     from ..runtime.collection import Collection
 
-    return Collection(executables, asked)
+    return Collection(executables, asked, compositions(spec, executables, partial(compile, dtype="float64")))
 
 
 def bundle_of_spec(
@@ -424,8 +485,9 @@ def bundle_of_spec(
         return replace(bundle, asked=_renamed(answered, bundle.name)), []
     kinds = {query.name: query.kind for query in spec.queries.values()}
     makers = {name: partial(bundle_of, circuit, dtype, targets) for name, circuit in circuits.items()}
-    several, left_out = several_of(makers, asked, kinds, spec.name)
-    if len(circuits) > 1:
+    composed = saved_by(spec, partial(bundle_of, dtype="float64", targets=targets))
+    several, left_out = several_of(makers, asked, composed, kinds, spec.name)
+    if len(circuits) > 1 or several.composed:
         return several, left_out
     ((_, bundle),) = several.circuits.items()
     return replace(bundle, asked=_renamed(several.asked, bundle.name)), left_out
@@ -444,6 +506,8 @@ def _asked(spec: Spec) -> tuple[dict[str, Circuit], dict[str, Asked]]:
     names = {circuit: name for name, circuit in circuits.items()}
     asked: dict[str, Asked] = {}
     for query in spec.queries.values():
+        if query.kind in KINDS:
+            continue
         circuit = query.circuits[0]
         if circuit not in names:
             names[circuit] = query.name
@@ -467,11 +531,14 @@ class _Compiler:
 
 
 def _runs_compiled(circuit: Circuit) -> bool:
-    """Whether the engines hold all of it: scalar nodes on infinite domains are the evaluator's."""
+    """Whether the engines hold all of it: logarithms and scalar nodes on infinite domains are the evaluator's."""
     from .lowering.network import is_scalar
 
-    inputs = (block.variable for block in circuit.blocks if isinstance(block, Input))
-    infinite = any(not isinstance(variable.domain, FiniteDomain) for variable in inputs)
+    inputs = [block for block in circuit.blocks if isinstance(block, Input)]
+    infinite = any(not isinstance(block.variable.domain, FiniteDomain) for block in inputs)
+    # The engines take the logarithms of densities, which have no signs.
+    if any(is_signed(block.family) for block in inputs):
+        return False
     return not (infinite and any(is_scalar(block) for block in circuit.blocks))
 
 

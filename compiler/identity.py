@@ -25,9 +25,11 @@ from ..ir.expression import (
     Constant,
     Divide,
     Expression,
+    InputTable,
     InputValue,
     Parameter,
     Plus,
+    Raised,
     Times,
     Total,
     Value,
@@ -320,6 +322,10 @@ class _Bits:
                 return self.known[id(left)] + self.known[id(right)] + 1
             case Total(operand, axis):
                 return self.known[id(operand)] + operand.shape[axis].bit_length()
+            case Raised(operand, exponent):
+                return self.known[id(operand)] * max(1, math.ceil(abs(exponent))) + 1
+            case InputTable(family, _, parameters):
+                return _bits_of_input(self.store, family, parameters)
             case InputValue(family, _, parameters, _, weights):
                 return (
                     _bits_of_input(self.store, family, parameters) + (0 if weights is None else self.of(weights)) + 64

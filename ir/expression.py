@@ -250,9 +250,21 @@ class Exp:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """The natural logarithm of each entry: irrational."""
+    """log |x| of each entry that is not 0, and 0 of those that are: irrational."""
 
     operand: Expression
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """Each entry that is not 0 to a power, and 0 of those that are; |x|ᵃ, irrational, where a is no integer.
+
+    The power 0 is 1 on the support.
+    """
+
+    operand: Expression
+    exponent: Fraction
     shape: Shape
 
 
@@ -271,7 +283,32 @@ class InputValue:
     shape: Shape
 
 
-Expression = Parameter | Constant | Plus | Times | Divide | Total | Reshape | Broadcast | Take | Exp | Log | InputValue
+@dataclass(frozen=True, slots=True)
+class InputTable:
+    """What the nodes of an input on a finite domain are worth at all its values, [width, n]."""
+
+    family: Family
+    variable: Variable
+    parameters: tuple[Expression, ...]
+    shape: Shape
+
+
+Expression = (
+    Parameter
+    | Constant
+    | Plus
+    | Times
+    | Divide
+    | Total
+    | Reshape
+    | Broadcast
+    | Take
+    | Exp
+    | Log
+    | Raised
+    | InputValue
+    | InputTable
+)
 
 
 def plus(left: Expression, right: Expression) -> Expression:
@@ -318,8 +355,13 @@ def exp(operand: Expression) -> Expression:
 
 
 def log(operand: Expression) -> Expression:
-    """The natural logarithm of each entry."""
+    """log |x| of each entry that is not 0, and 0 of those that are."""
     return Log(operand, operand.shape)
+
+
+def raised(operand: Expression, exponent: Fraction | int) -> Expression:
+    """Each entry that is not 0 to a power, and 0 of those that are."""
+    return operand if exponent == 1 else Raised(operand, Fraction(exponent), operand.shape)
 
 
 def operands(expression: Expression) -> tuple[Expression, ...]:
@@ -331,6 +373,8 @@ def operands(expression: Expression) -> tuple[Expression, ...]:
             return (left, right)
         case InputValue(parameters=parameters, weights=weights):
             return parameters if weights is None else (*parameters, weights)
+        case InputTable(parameters=parameters):
+            return parameters
         case _:
             return (expression.operand,)
 

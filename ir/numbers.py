@@ -21,10 +21,12 @@ from .expression import (
     Exp,
     Expression,
     Floats,
+    InputTable,
     InputValue,
     Log,
     Parameter,
     Plus,
+    Raised,
     Reshape,
     Take,
     Times,
@@ -32,10 +34,12 @@ from .expression import (
     Value,
     in_order,
 )
-from .family import Categorical, Family, Indicator, InputProduct, Table, name_of
+from .family import Categorical, Family, Indicator, InputLog, InputPower, InputProduct, Table, name_of
 from .products import log_moments, require_integral
-from .semirings import EXACT, INTERVAL, LINEAR, Array, Field, Semiring
+from .semirings import EXACT, INTERVAL, LINEAR, SIGNED_LOG, Array, Field, Semiring
 from .store import Store
+
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(slots=True)
@@ -88,10 +92,32 @@ class Numbers:
                 return values[0].take(index, axis=axis)
             case Exp():
                 return field.exp(values[0])
-            case Log():
-                return field.log(values[0])
+            case Log(operand, _):
+                return self._log(operand, values[0]) if field is LINEAR else field.log(values[0])
+            case Raised(operand, exponent, _):
+                found = field.power(values[0], exponent)
+                return self._power(step, operand, values[0], found) if field is LINEAR else found
             case InputValue():
                 return self._input_value(step, field)
+            case InputTable(family, variable, parameters, _):
+                return self.inputs(family, variable, parameters, domain_values(variable), field)
+
+    def _log(self, operand: Expression, plain: Array) -> Array:
+        """log |x| in float64, from logarithms where numbers have underflowed or overflowed."""
+        found = LINEAR.log(plain)
+        if _is_ordinary(plain):
+            return found
+        logs = self._in_field(operand, SIGNED_LOG)
+        return np.where(logs[..., 1] == 0, 0.0, np.where(logs[..., 1] == 0, 0.0, logs[..., 0]))
+
+    def _power(self, step: Raised, operand: Expression, plain: Array, found: Array) -> Array:
+        """A power in float64, from logarithms where numbers have underflowed or overflowed before it."""
+        if _is_ordinary(plain):
+            return found
+        logs = SIGNED_LOG.power(self._in_field(operand, SIGNED_LOG), step.exponent)
+        with np.errstate(over="ignore"):
+            exact = np.exp(logs[..., 0]) * logs[..., 1]
+        return np.where((np.abs(plain) >= _TINY) & np.isfinite(plain), found, exact)
 
     def _input_value(self, step: InputValue, field: Field) -> Array:
         if step.value is not None:
@@ -133,6 +159,8 @@ class Numbers:
 
         Raises: DanausError `diverges` for the constant 1.
         """
+        if isinstance(family, InputPower | InputLog):
+            family = InputProduct((family,), parameters[0].shape)
         if isinstance(family, InputProduct):
             return self._product_moments(family, variable, parameters, order, field)
         certain = field.exact_inputs or field is INTERVAL
@@ -166,12 +194,18 @@ class Numbers:
         return np.stack([logs, signs], axis=-1)
 
 
+def _is_ordinary(values: Array) -> bool:
+    """Whether no number may have been rounded to 0, to less than its digits, or to infinity."""
+    sizes = np.abs(values)
+    return bool(np.all((sizes >= _TINY) & np.isfinite(sizes)))
+
+
 def _operands(step: Expression) -> tuple[Expression, ...]:
     """What is computed before a step in its own field; an input's parameters are computed as it asks for them."""
     match step:
         case Plus(left, right) | Times(left, right) | Divide(left, right):
             return (left, right)
-        case Parameter() | Constant() | InputValue():
+        case Parameter() | Constant() | InputValue() | InputTable():
             return ()
         case _:
             return (step.operand,)

@@ -23,6 +23,7 @@ from .expression import (
     Log,
     Parameter,
     Plus,
+    Raised,
     Reshape,
     Take,
     Times,
@@ -98,7 +99,9 @@ class Support:
                     memo[id(step)] = np.broadcast_to(memo[id(operand)], shape)
                 case Take(operand, axis, index, _):
                     memo[id(step)] = memo[id(operand)].take(index, axis=axis)
-                case Exp() | Log():
+                case Log(operand, _) | Raised(operand, _, _):
+                    memo[id(step)] = memo[id(operand)]
+                case Exp():
                     memo[id(step)] = np.ones(step.shape, dtype=bool)
                 case _:
                     memo[id(step)] = np.ones(step.shape, dtype=bool)
@@ -126,7 +129,10 @@ class Support:
 
     def _cancels(self, linear: LinearMap) -> bool:
         """Whether terms of a composed map could cancel: some number of it is a constant below zero, or derived."""
-        for expression in expressions(linear):
+        for given in expressions(linear):
+            expression = given
+            while isinstance(expression, Reshape | Broadcast | Take):
+                expression = expression.operand
             match expression:
                 case Parameter() if expression.learnable:
                     pass

@@ -27,10 +27,10 @@ from ..ir.program import serial
 from ..ir.program.descent import Sites
 from ..ir.program.program import Program
 from ..ir.semirings import Array
-from .asked import Asked
+from .asked import Asked, Composed
 from .device_code import DeviceCode, device_written
 from .package import MANIFEST, write
-from .written import density_written, variable_written
+from .written import composed_written, density_written, variable_written
 
 FORMAT, SEVERAL = 1, 2
 SITES = ("places", "numbers", "node_places", "node_numbers")
@@ -100,10 +100,15 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Several:
-    """Circuits by name, and what is asked of them by name."""
+    """Circuits by name, and what is asked of them by name.
+
+    `terms` are the circuits, without variables, that composed queries add up: nobody asks for them by name.
+    """
 
     circuits: Mapping[str, Bundle]
     asked: Mapping[str, Asked]
+    terms: Mapping[str, Bundle] = field(default_factory=dict[str, Bundle])
+    composed: Mapping[str, Composed] = field(default_factory=dict[str, Composed])
 
 
 def circuits_of(bundle: Bundle | Several) -> Mapping[str, Bundle]:
@@ -129,10 +134,13 @@ def files_of(bundle: Bundle | Several) -> dict[str, bytes]:
         arrays = {}
         names: dict[_Content, str] = {}
         circuits: list[dict[str, Any]] = []
-        for (name, each), folder in zip(bundle.circuits.items(), _folders(bundle.circuits), strict=True):
+        held = {**bundle.circuits, **bundle.terms}
+        for (name, each), folder in zip(held.items(), _folders(held), strict=True):
             said, own = _written(each, f"{folder}/", files)
             circuits.append({"name": name, **said, "arrays": _shared(own, folder, arrays, names)})
         about = {"format": SEVERAL, "circuits": circuits, "asked": _written_asked(bundle.asked)}
+        if bundle.composed:
+            about["composed"] = [composed_written(name, each) for name, each in bundle.composed.items()]
     files[PARAMETERS] = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
     manifest: dict[str, Any] = {
         "danaus": danaus_version(),

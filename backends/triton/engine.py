@@ -159,8 +159,9 @@ class Fused:
     def _placed(self, count: int) -> Placed:
         rows = policy.batch_class(count)
         if rows not in self.placed:
-            made = plan(self.program, self.precision, rows)
-            placed = self.placed[rows] = Placed(made, self.device, self.precision, self.make)
+            placed = self.placed[rows] = Placed(
+                plan(self.program, self.precision, rows), self.device, self.precision, self.make
+            )
             placed.fill(self.tables)
         return self.placed[rows]
 

@@ -57,7 +57,7 @@ class Laid:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """Launches, and the sizes of what they work on.
+    """Launches for batches of up to `most` rows, filled up to a multiple of `batch`, and the sizes of what they use.
 
     `rows` are the nodes of all buffers, `weights` and `tables` numbers; `places` are the launches' operands; `indices`
     those of gathers, end to end. `densities` are the first row and the nodes of buffers that are given, by source;
@@ -65,6 +65,7 @@ class Plan:
     """
 
     launches: tuple[Launch, ...]
+    most: int
     batch: int
     rows: int
     weights: int
@@ -106,6 +107,7 @@ def plan(program: Program, precision: Precision, rows: int) -> Plan:
             places += [where[place] if buffer else place for buffer, place in work.operands]
     return Plan(
         tuple(launches),
+        policy.batch_class(rows),
         batch,
         total,
         space.weights,

@@ -5,7 +5,7 @@ Only this file chooses; `tuned` choices of a device replace those of `dense_tile
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +19,10 @@ DEFAULT: Precision = "bf16x3"
 """Three passes of bf16 keep 16 bits of each factor: over 256 steps of an HMM the log-likelihood is 6e-6 to 8e-5 off,
 about what float32 logarithms near −900 lose themselves (7e-5). One pass of tf32, rounded to nearest, is 5e-4 to 5e-3
 off, one of bf16 4e-3 to 6e-2. tf32x3 (3e-6) has half the rate of bf16x3 and is refused on gfx942."""
+
+ERROR: Mapping[Precision, float] = {"ieee": 3e-5, "tf32": 2e-2, "tf32x3": 3e-5, "bf16": 1.5e-1, "bf16x3": 3e-4}
+"""How far off the log-likelihood of a chain of 256 steps, about −900, may be: tests/backends/triton/test_precision.py
+holds the rounding of each against it."""
 
 LEAVES = 8
 """So many loads a value may take where it is read: beyond, registers and text grow faster than a buffer's write and
@@ -47,9 +51,13 @@ FEW, FULL = 512, 64 * 132
 H200."""
 
 
+CLASSES = (FEW, FULL, 1 << 30)
+"""The largest batches of each class."""
+
+
 def batch_class(rows: int) -> int:
     """Batches for which one plan is made: small ones, those that do not fill a device, and those that do."""
-    return FEW if rows <= FEW else FULL if rows <= FULL else 1 << 20
+    return next((most for most in CLASSES if rows <= most), CLASSES[-1])
 
 
 def batch_tile(rows: int) -> int:

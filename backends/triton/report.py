@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...ir.program.program import Program
-from . import policy
 from .ahead import Compiled, compiled
 from .plan import plan
 from .policy import Precision
@@ -25,7 +24,7 @@ def report(program: Program, precision: Precision, names: Sequence[str], rows: i
     Raises: DanausError as `devices_of`.
     """
     gpus = [gpu_named(name) for name in dict.fromkeys(names)]
-    made = plan(program, precision, policy.batch_class(rows))
+    made = plan(program, precision, rows)
     kernels = {launch.kernel.digest: launch.kernel for launch in made.launches}
     code = compiled(list(kernels.values()), gpus)
     parts: list[str] = []

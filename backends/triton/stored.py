@@ -6,33 +6,29 @@ finds the code of each kernel by its digest: code never meets places or tables o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from ...ir.program.program import Program
 from ...runtime.device_code import DeviceCode, DeviceKernel
-from . import policy
 from .ahead import Compiled, compiled, triton_version
 from .kernel import Kernel
 from .plan import Plan, plan
-from .policy import Precision
+from .policy import CLASSES, Precision
 from .targets import gpu_named
 
-ROWS = tuple(dict.fromkeys(policy.batch_class(rows) for rows in (1, policy.FEW + 1, policy.FULL + 1)))
-"""A batch of each class for which a plan is made."""
 
-
-def plans_of(program: Program, precision: Precision) -> dict[int, Plan]:
-    """The plans of a Program for batches of every class, by the rows that stand for it.
+def plans_of(program: Program, precision: Precision) -> tuple[Plan, ...]:
+    """The plans of a Program for batches of every class.
 
     Raises: DanausError `not-on-device`.
     """
-    return {rows: plan(program, precision, rows) for rows in ROWS}
+    return tuple(plan(program, precision, rows) for rows in CLASSES)
 
 
-def kernels_of(plans: Mapping[int, Plan]) -> tuple[Kernel, ...]:
+def kernels_of(plans: Sequence[Plan]) -> tuple[Kernel, ...]:
     """The kernels of plans, each once, in the order in which they are first launched."""
-    return tuple({launch.kernel.digest: launch.kernel for each in plans.values() for launch in each.launches}.values())
+    return tuple({launch.kernel.digest: launch.kernel for each in plans for launch in each.launches}.values())
 
 
 def devices_of(program: Program, precision: Precision, names: Sequence[str]) -> tuple[DeviceCode, ...]:
@@ -46,7 +42,7 @@ def devices_of(program: Program, precision: Precision, names: Sequence[str]) -> 
     plans = plans_of(program, precision)
     kernels = kernels_of(plans)
     made = compiled(kernels, gpus)
-    launches = {rows: len(each.launches) for rows, each in plans.items()}
+    launches = {each.most: len(each.launches) for each in plans}
     using = triton_version()
     return tuple(
         DeviceCode(
@@ -74,7 +70,7 @@ def _stored(made: Compiled) -> DeviceKernel:
     )
 
 
-def text_of(plans: Mapping[int, Plan]) -> str:
+def text_of(plans: Sequence[Plan]) -> str:
     """The text of all kernels, each after a line with its constants, warps and stages."""
     return "\n\n".join(f"# {about(kernel)}\n{kernel.source.rstrip()}" for kernel in kernels_of(plans)) + "\n"
 

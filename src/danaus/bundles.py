@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from .ir.diagnostic import error
 
 if TYPE_CHECKING:
+    from .runtime.asked import Composed
     from .runtime.bundle import Bundle, Several
     from .runtime.bundled import Bundled
     from .runtime.collection import Loaded
+    from .runtime.composed import Read
 
 
 def read(path: Path) -> Bundle | Several:
@@ -56,7 +58,26 @@ def load(path: Path, device: str = "cpu") -> Bundled | Loaded:
         return ready(found, device)
     from .runtime.collection import Loaded
 
-    return Loaded({name: ready(bundle, device) for name, bundle in found.circuits.items()}, found.asked)
+    composed = {name: composition(found, name) for name in found.composed}
+    models = {name: ready(bundle, device) for name, bundle in found.circuits.items()}
+    return Loaded(models, found.asked, composed)
+
+
+def composed_of(bundle: Bundle | Several) -> Mapping[str, Composed]:
+    """The composed queries of a bundle, by name; one of a single circuit has none."""
+    from .runtime.bundle import Several
+
+    return bundle.composed if isinstance(bundle, Several) else {}
+
+
+def composition(bundle: Bundle | Several, name: str) -> Read:
+    """What answers a composed query of a bundle."""
+    from .runtime.bundle import Several
+    from .runtime.composed import Read
+
+    assert isinstance(bundle, Several)
+    composed = bundle.composed[name]
+    return Read(name, composed, {term: ready(bundle.terms[term]) for term in composed.terms})
 
 
 @contextmanager

@@ -21,7 +21,6 @@ from danaus.backends.triton import load, stored
 from danaus.backends.triton.driver import Driver
 from danaus.backends.triton.module import function
 from danaus.backends.triton.plan import plan
-from danaus.backends.triton.policy import batch_class
 from danaus.backends.triton.targets import gpu_named
 from danaus.cli import main
 from danaus.compiler.compile import bundle_of, program_of
@@ -86,7 +85,7 @@ def test_a_bundle_holds_source_and_machine_code_for_each_target(bundle: Bundle, 
             assert files[each["binary"]].startswith(b"\x7fELF") and dict(each["constants"]) == dict(kernel.constants)
             assert each["resources"]["registers"] > 0 == each["resources"]["spilled"]
         plans = stored.plans_of(bundle.program, "bf16x3")
-        assert device["launches"] == {str(rows): len(each.launches) for rows, each in plans.items()}
+        assert device["launches"] == {str(each.most): len(each.launches) for each in plans}
         assert device["precision"] == "bf16x3" and re.fullmatch(r"3\.\d+\.\d+.*", device["triton"])
 
 
@@ -153,7 +152,7 @@ def test_an_engine_of_a_bundle_launches_its_kernels(
     x[0, 2] = x[3, 4] = np.nan
     got = model.marginal(x).numpy()
     np.testing.assert_allclose(got, dn.evaluate(circuit, x, observed=~np.isnan(x), semiring="log"), rtol=2e-6)
-    assert driver.launched == len(plan(bundle.program, "bf16x3", batch_class(5)).launches)
+    assert driver.launched == len(plan(bundle.program, "bf16x3", 5).launches)
 
 
 @dataclass
@@ -181,8 +180,8 @@ def test_launches_take_memory_and_places_in_the_kernels_order(bundle: Bundle) ->
     engine = load.engine_of(bundle, "cuda", Driver(gpu_named("cuda:sm_90"), library, 0))
     engine.refill(bundle.tables)
     engine.run(np.zeros((5, 40), dtype=np.int64), {})
-    expected = plan(bundle.program, "bf16x3", batch_class(40))
-    placed = engine.placed[batch_class(40)]
+    expected = plan(bundle.program, "bf16x3", 40)
+    placed = engine.placed[expected.most]
     stride = -(-40 // expected.batch) * expected.batch
     assert [(grid, first, width) for grid, _, first, width in library.launches] == [
         ((launch.grid(stride), 1, 1), launch.first, stride) for launch in expected.launches
@@ -234,7 +233,7 @@ def test_the_command_prints_kernels_and_what_they_take(danaus: Callable[..., Any
     for kernel in stored.kernels_of(stored.plans_of(program_of(dn.parse(SPEC).circuits["p"]), "bf16x3")):
         assert kernel.source.rstrip() in out
     status, out, _ = danaus("compile", "p.circuit", "--report", "--batch", "700", "--target", "cuda:sm_90")
-    launches = len(plan(program_of(dn.parse(SPEC).circuits["p"]), "bf16x3", batch_class(700)).launches)
+    launches = len(plan(program_of(dn.parse(SPEC).circuits["p"]), "bf16x3", 700).launches)
     assert status == 0 and f"cuda:sm_90, bf16x3, 700 rows: {launches} launches, predicted at least" in out
     assert "registers" in out and "on H200" in out and re.search(r"\d+ (wgmma|mma\.sync)", out)
     for wrong, code in (
