@@ -405,6 +405,18 @@ def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] 
     )
 
 
+def term_of(circuit: Circuit) -> Bundle:
+    """A circuit without variables as its Program and its numbers, for whoever runs it once: no code is made of it."""
+    with _packages():
+        from ..backends.cpu.load import compiler
+        from ..runtime.bundle import Bundle
+    lowered = lower(circuit)
+    program = _by(reuse, lowered.program)
+    tables, exact = exactly(lowered.tables, circuit.store)
+    kept = (circuit.name, (), (), lowered.variables, (), "float64", 8, "log", program, tuple(tables), exact)
+    return Bundle(*kept, (), (), compiler(), ())
+
+
 def _devices(circuit: Circuit, dtype: Type, program: Program, targets: Sequence[str]) -> tuple[DeviceCode, ...]:
     """Kernels for those targets that are GPUs."""
     gpus = [target for target in targets if is_gpu(target)]
@@ -480,7 +492,7 @@ def compile_spec(
     executables = {name: compile(circuit, dtype, device, precision) for name, circuit in circuits.items()}
     from ..runtime.collection import Collection
 
-    return Collection(executables, asked, compositions(spec, executables, partial(compile, dtype="float64")))
+    return Collection(executables, asked, compositions(spec, executables, term_of))
 
 
 def bundle_of_spec(
@@ -499,7 +511,7 @@ def bundle_of_spec(
         return replace(bundle, asked=_renamed(answered, bundle.name)), []
     kinds = {query.name: query.kind for query in spec.queries.values()}
     makers = {name: partial(bundle_of, circuit, dtype, targets) for name, circuit in circuits.items()}
-    composed = saved_by(spec, partial(bundle_of, dtype="float64", targets=targets))
+    composed = saved_by(spec, term_of)
     several, left_out = several_of(makers, asked, composed, kinds, spec.name)
     if len(circuits) > 1 or several.composed:
         return several, left_out
