@@ -21,7 +21,9 @@ from ..ir.circuit import Circuit
 from ..ir.diagnostic import DanausError, error
 from ..ir.domain import FiniteDomain
 from ..ir.expression import Floats
+from ..ir.family import GaussianDerivative
 from ..ir.numbers import Numbers
+from ..ir.products import singles_of
 from ..ir.program.program import Program
 from ..ir.program.verify import verify
 from ..ir.query.exactness import one_path
@@ -366,12 +368,14 @@ class _Compiler:
 
 
 def _runs_compiled(circuit: Circuit) -> bool:
-    """Whether the engines hold all of it: scalar nodes on infinite domains are the evaluator's."""
+    """Whether the engines hold all: scalar nodes on infinite domains and signed densities are the evaluator's."""
     from .lowering.network import is_scalar
 
-    inputs = (block.variable for block in circuit.blocks if isinstance(block, Input))
-    infinite = any(not isinstance(variable.domain, FiniteDomain) for variable in inputs)
-    return not (infinite and any(is_scalar(block) for block in circuit.blocks))
+    inputs = (block for block in circuit.blocks if isinstance(block, Input))
+    densities = [block for block in inputs if not isinstance(block.variable.domain, FiniteDomain)]
+    if any(isinstance(family, GaussianDerivative) for block in densities for family, _ in singles_of(block)):
+        return False
+    return not (densities and any(is_scalar(block) for block in circuit.blocks))
 
 
 def _numbers(circuit: Circuit, size: int) -> tuple[int, Numeric]:

@@ -26,8 +26,10 @@ from ..ir.expression import (
     Divide,
     Expression,
     InputValue,
+    Join,
     Parameter,
     Plus,
+    Share,
     Times,
     Total,
     Value,
@@ -316,8 +318,10 @@ class _Bits:
                 return _bits_of_value(self.store[step])
             case Constant(value):
                 return _bits_of_value(value)
-            case Plus(left, right) | Times(left, right) | Divide(left, right):
+            case Plus(left, right) | Times(left, right) | Divide(left, right) | Share(left, right):
                 return self.known[id(left)] + self.known[id(right)] + 1
+            case Join(parts):
+                return max(self.known[id(part)] for part in parts)
             case Total(operand, axis):
                 return self.known[id(operand)] + operand.shape[axis].bit_length()
             case InputValue(family, _, parameters, _, weights):

@@ -66,6 +66,13 @@ class One:
 
 
 @dataclass(frozen=True, slots=True)
+class GaussianDerivative:
+    """dⁿ/dxⁿ of the normal density of mean m and standard deviation s on real, for n ≥ 1: of either sign."""
+
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
 class InputProduct:
     """Products of inputs on one variable, of all pairs: node (i, j, …) is fᵢ · gⱼ · …, the first index slowest.
 
@@ -97,6 +104,7 @@ Family = (
     | DiscretizedLogistic
     | Indicator
     | One
+    | GaussianDerivative
     | InputProduct
 )
 FAMILIES: tuple[type[Family], ...] = get_args(Family)
@@ -115,6 +123,8 @@ def name_of(family: Family | type[Family]) -> str:
     """The family's name in the language."""
     if isinstance(family, InputProduct):
         return " × ".join(map(name_of, family.factors))
+    if isinstance(family, GaussianDerivative):
+        return "gaussian" + "′" * family.order
     kind = family if isinstance(family, type) else type(family)
     return "discretized_logistic" if kind is DiscretizedLogistic else kind.__name__.lower()
 
@@ -128,7 +138,7 @@ def parts(family: Family, domain: Domain) -> tuple[Part, ...]:
             return (Part("probabilities", "simplex", (_size(domain),)),)
         case Table():
             return (Part("values", "real", (_size(domain),)),)
-        case Gaussian():
+        case Gaussian() | GaussianDerivative():
             return (Part("means", "real"), Part("deviations", "positive"))
         case DiscretizedLogistic():
             return (Part("means", "real"), Part("deviations", "positive"))
@@ -150,6 +160,7 @@ _COUNTS: dict[type[Family], int] = {
     Categorical: 1,
     Table: 1,
     Gaussian: 2,
+    GaussianDerivative: 2,
     Poisson: 1,
     Binomial: 1,
     DiscretizedLogistic: 2,
@@ -161,6 +172,7 @@ _DOMAINS: dict[type[Family], tuple[type[Domain], ...]] = {
     Categorical: (Bool, Cat, Int),
     Table: (Bool, Cat, Int),
     Gaussian: (Real,),
+    GaussianDerivative: (Real,),
     Poisson: (Count,),
     Binomial: (Int,),
     DiscretizedLogistic: (Cat, Int),
@@ -211,4 +223,8 @@ def require_value(variable: Variable, value: float) -> None:
 
 def families_on(domain: Domain) -> list[str]:
     """The names of the families that stand on a domain, as the language writes them."""
-    return [name_of(kind) for kind, domains in _DOMAINS.items() if isinstance(domain, domains) and kind is not One]
+    return [
+        name_of(kind)
+        for kind, domains in _DOMAINS.items()
+        if isinstance(domain, domains) and kind not in (One, GaussianDerivative)
+    ]

@@ -4,11 +4,14 @@ from collections.abc import Callable, Mapping
 
 from ...ir.circuit import Circuit
 from .add import add
+from .condition import condition
+from .differentiate import differentiate
 from .evidence import evidence
 from .initialise import initialise
 from .integrate import integrate
 from .layers import monarch_layers, untie
 from .multiply import multiply, product_size, provenance
+from .normalize import normalize
 from .power import power
 from .project import Projected, project
 from .rename import rename
@@ -18,9 +21,12 @@ from .smooth import smooth
 
 OPERATORS: Mapping[str, Callable[..., Circuit]] = {
     "add": add,
+    "condition": condition,
+    "differentiate": differentiate,
     "evidence": evidence,
     "integrate": integrate,
     "multiply": multiply,
+    "normalize": normalize,
     "power": power,
     "rename": rename,
     "restrict": restrict,
@@ -32,11 +38,14 @@ __all__ = [
     "OPERATORS",
     "Projected",
     "add",
+    "condition",
+    "differentiate",
     "evidence",
     "initialise",
     "integrate",
     "monarch_layers",
     "multiply",
+    "normalize",
     "power",
     "product_size",
     "project",

@@ -19,17 +19,19 @@ from ...ir.expression import (
     Exp,
     Expression,
     InputValue,
+    Join,
     Log,
     Parameter,
     Plus,
     Reshape,
+    Share,
     Take,
     Times,
     Total,
     Value,
     in_order,
 )
-from ...ir.family import InputProduct, Table
+from ...ir.family import GaussianDerivative, InputProduct, Table
 from ...ir.linear import BlockDiagonal, Compose, Dense, Diagonal, Kronecker, LinearMap, Selection, Sparse
 from ...ir.numbers import Numbers
 from ...ir.semirings import EXACT, INTERVAL
@@ -56,10 +58,9 @@ class Signs:
     def of(self, expression: Expression) -> Booleans:
         """Which entries of an expression are certainly not negative, in its shape."""
         if id(expression) not in self._known:
-            for step in in_order([expression]):
-                if id(step) not in self._known:
-                    self._known[id(step)] = np.broadcast_to(self._step(step), step.shape)
-                    self._held.append(step)
+            for step in in_order([expression], lambda step: id(step) in self._known):
+                self._known[id(step)] = np.broadcast_to(self._step(step), step.shape)
+                self._held.append(step)
             if not self._known[id(expression)].all():
                 self._known[id(expression)] = self._known[id(expression)] | self._computed(expression)
         return self._known[id(expression)]
@@ -70,7 +71,7 @@ class Signs:
                 return _not_negative(self.store[step])
             case Constant(value):
                 return _not_negative(value)
-            case Plus(left, right) | Times(left, right) | Divide(left, right):
+            case Plus(left, right) | Times(left, right) | Divide(left, right) | Share(left, right):
                 return np.asarray(self._known[id(left)] & self._known[id(right)])
             case Total(operand, axis):
                 return np.asarray(self._known[id(operand)].all(axis=axis))
@@ -80,6 +81,8 @@ class Signs:
                 return self._known[id(operand)]
             case Take(operand, axis, index):
                 return self._known[id(operand)].take(index, axis=axis)
+            case Join(parts):
+                return np.concatenate([self._known[id(part)] for part in parts], axis=-1)
             case Exp():
                 return np.ones(step.shape, dtype=bool)
             case Log():
@@ -88,6 +91,8 @@ class Signs:
                 good = bool(weights is None or self._known[id(weights)].all())
                 if isinstance(family, InputProduct):
                     return np.full(step.shape, good and self.of_inputs(family, parameters))
+                if isinstance(family, GaussianDerivative):
+                    return np.zeros(step.shape, dtype=bool)
                 if isinstance(family, Table):
                     return np.asarray(self._known[id(parameters[0])].all(axis=1, keepdims=True) & good)
                 return np.full(step.shape, good)
@@ -108,6 +113,8 @@ class Signs:
 
     def of_inputs(self, family: InputProduct, parameters: tuple[Expression, ...]) -> bool:
         """Whether no factor of a product of inputs is certainly anywhere negative: tables may be."""
+        if any(isinstance(factor, GaussianDerivative) for factor in family.factors):
+            return False
         tables = [own[0] for factor, own in family.split(parameters) if isinstance(factor, Table)]
         return all(bool(self.of(table).all()) for table in tables)
 

@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api import *
     from .compiler.operators import add as add
+    from .compiler.operators import condition as condition
+    from .compiler.operators import differentiate as differentiate
     from .compiler.operators import evidence as evidence
     from .compiler.operators import initialise as initialise
     from .compiler.operators import integrate as integrate
     from .compiler.operators import monarch_layers as monarch_layers
     from .compiler.operators import multiply as multiply
+    from .compiler.operators import normalize as normalize
     from .compiler.operators import power as power
     from .compiler.operators import product_size as product_size
     from .compiler.operators import project as project
@@ -40,9 +43,12 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "add": "compiler.operators",
+    "condition": "compiler.operators",
+    "differentiate": "compiler.operators",
     "evidence": "compiler.operators",
     "integrate": "compiler.operators",
     "multiply": "compiler.operators",
+    "normalize": "compiler.operators",
     "rename": "compiler.operators",
     "restrict": "compiler.operators",
     "scale": "compiler.operators",
@@ -66,12 +72,9 @@ _HOMES = {
 # What the language and the interface have, and a later version brings.
 _LATER = frozenset(
     [
-        "condition",
         "log",
         "reciprocal",
         "divide",
-        "normalize",
-        "differentiate",
         "flows",
         "decode",
         "posterior",
