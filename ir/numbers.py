@@ -38,6 +38,7 @@ from .expression import (
 from .family import Categorical, Family, Indicator, InputProduct, Table, name_of
 from .products import log_moments, require_integral
 from .semirings import EXACT, INTERVAL, LINEAR, SIGNED_LOG, Array, Field, Semiring
+from .semirings.symbols import Symbols
 from .store import Store
 
 # Logarithms of what is too large for float64, and divisors so small that what underflowed may count beside them.
@@ -150,7 +151,9 @@ class Numbers:
         if isinstance(family, Categorical | Table):
             codes = (x - first_value(variable.domain)).astype(np.int64)
             return self._in_field(parameters[0], field).take(codes, axis=1)
-        plain = INTERVAL if field is INTERVAL else EXACT if field.exact_inputs else LINEAR
+        plain: Field = EXACT if field.exact_inputs else LINEAR
+        if field is INTERVAL or field.own_inputs:
+            plain = field
         return field.closed_form(family, variable, [self._in_field(part, plain) for part in parameters], x)
 
     def floats(self, parameters: tuple[Expression, ...]) -> list[Floats]:
@@ -171,6 +174,17 @@ class Numbers:
         values = raw_moment(family, variable, given, order)
         return field.lift(Value.of(values))
 
+    def _symbols(
+        self, family: InputProduct, variable: Variable, parameters: tuple[Expression, ...], order: int, field: Symbols
+    ) -> Array:
+        """The same as symbols, known by the factors, their parameters and the order."""
+        rows: list[tuple[object, ...]] = [()]
+        for (factor, own), width in zip(family.split(parameters), family.widths, strict=True):
+            values = [self._in_field(part, field).tolist() for part in own]
+            each = [(factor, *(value[node] for value in values)) for node in range(width)]
+            rows = [(*row, one) for row in rows for one in each]
+        return np.array([field.symbol(("moment", order, variable.domain, row)) for row in rows], dtype=np.int64)
+
     def _product_moments(
         self, family: InputProduct, variable: Variable, parameters: tuple[Expression, ...], order: int, field: Field
     ) -> Array:
@@ -179,6 +193,8 @@ class Numbers:
         Raises: DanausError `no-closed-integral`, `irrational` in fields that do not round.
         """
         require_integral(family, variable)
+        if isinstance(field, Symbols):
+            return self._symbols(family, variable, parameters, order, field)
         points = [factor.value for factor in family.factors if isinstance(factor, Indicator)]
         if points:
             x = np.array([float(points[0])])
