@@ -70,8 +70,8 @@ def measure(path: Path, batch: int) -> None:
     start = time.perf_counter()
     model = dn.compile(circuit)
     assert model.compiled is not None
-    reverse = model._reverse(model.compiled)
-    engine = model._engine
+    reverse = model.present.reverse()
+    engine = model.present.engine()
     assert reverse is not None
     assert engine is not None
     x = np.random.default_rng(0).integers(0, 2, (batch, len(circuit.variables)))

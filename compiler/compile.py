@@ -15,21 +15,25 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ..backends.triton.policy import DEFAULT
+from ..backends.triton.targets import gpu_named, is_gpu
 from ..frontend.spec import Query, Spec
 from ..ir.block import Input
 from ..ir.circuit import Circuit
 from ..ir.diagnostic import DanausError, error
 from ..ir.domain import FiniteDomain
 from ..ir.expression import Floats
-from ..ir.family import GaussianDerivative
+from ..ir.family import is_signed
 from ..ir.numbers import Numbers
-from ..ir.products import singles_of
 from ..ir.program.program import Program
+from ..ir.program.tabled import Tabled
 from ..ir.program.verify import verify
 from ..ir.query.exactness import one_path
 from ..ir.span import caller
 from ..ir.store import Store
+from .composing import compositions, saved_by
 from .folding import Folding, tables_of
+from .information import KINDS
 from .lowering.counting import Counts, Valued, counts
 from .lowering.lower import Lowered, lower
 from .lowering.tables import depending, depends, exactly, fed, feeds, held, parameter_derivatives, values
@@ -47,11 +51,14 @@ from .queries import order_of
 if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
     from ..backends.cpu.network import Numeric
+    from ..backends.triton.policy import Precision
+    from ..backends.triton.scalar import Device
     from ..ir.expression import Parameter
     from ..runtime.asked import Asked
     from ..runtime.bundle import Bundle, Several, Walks
     from ..runtime.collection import Collection
-    from ..runtime.compiled import Reverse
+    from ..runtime.compiled import Links, Place, Reverse
+    from ..runtime.device_code import DeviceCode
     from ..runtime.executable import Executable
 
 Type = Literal["float32", "float64"]
@@ -90,11 +97,16 @@ def _by(step: Callable[[Program], Program], program: Program) -> Program:
     return after
 
 
-def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
-    """A circuit compiled for this machine's processor.
+def compile(
+    circuit: Circuit, dtype: Type = "float32", device: str = "cpu", precision: Precision | None = None
+) -> Executable:
+    """A circuit compiled for this machine's processor, or for a GPU by its name.
 
-    Raises: DanausError `missing-package` without torch and llvmlite, `unsupported-cpu`.
+    Raises: DanausError `missing-package` without torch and llvmlite or Triton, `unsupported-cpu`, `no-device`,
+    `unknown-device`, `not-on-device`.
     """
+    if device != "cpu":
+        return _on_device(circuit, device, precision)
     with _packages():
         from ..backends.cpu.adjoint_scalar import AdjointScalar
         from ..backends.cpu.adjoint_vector import AdjointVector
@@ -179,6 +191,7 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
         of_parameters,
         counted,
         lowered.sites,
+        _links,
     )
     executable = Executable(circuit, compiled, _Compiler())
     if vector is not None:
@@ -186,11 +199,118 @@ def compile(circuit: Circuit, dtype: Type = "float32") -> Executable:
     return executable
 
 
+def _on_device(circuit: Circuit, device: str, precision: Precision | None) -> Executable:
+    """A circuit compiled for a GPU; its numbers are float32."""
+    with _packages("triton"):
+        from ..backends.triton.device import chosen, device_of
+        from ..backends.triton.engine import Fused
+        from ..backends.triton.scalar import Device
+        from ..runtime.compiled import Compiled
+        from ..runtime.executable import Executable
+    place = device_of(device)
+    if not _runs_compiled(circuit):
+        return Executable(circuit, None, _Compiler())
+    lowered = lower(circuit)
+    folded = _folded(lowered.program)
+    if folded.program.layouts:
+        return _network_on_device(circuit, lowered, folded.program, Device(place))
+    feeding = feeds(lowered.tables)
+    by_node = frozenset(i for i, number in enumerate(folded.wanted) if number in feeding.by_node)
+    mode = chosen(precision)
+    fast = Fused(folded.program, place, mode, by_node)
+
+    @cache
+    def plain() -> Fused:
+        return Fused(_passes(lowered.program), place, mode, feeding.by_node)
+
+    folding = Folding(folded, fast, plain, 4, feeding.by_node)
+    compiled = Compiled(
+        lambda circuit: folding,
+        folded.program,
+        lowered.variables,
+        lowered.densities,
+        lambda store: held(lowered.tables, store),
+        lambda of, store: fed(lowered.tables, feeding, of, store),
+        len(feeding.direct) + len(feeding.fixed) == len(lowered.tables),
+        lambda store, numbers: held([lowered.tables[number] for number in numbers], store),
+        lambda circuit, targets: bundle_of(circuit, "float32", targets),
+        lowered.program,
+        lambda store: [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)],
+        lambda circuit: None,
+        lambda store, given: parameter_derivatives(lowered.tables, feeding, store, given),
+        lambda store, given, missing: counts(lowered.tables, store, given, missing),
+        lowered.sites,
+        _links,
+    )
+    return Executable(circuit, compiled, _Compiler())
+
+
+def _links(places: Sequence[Place], size: int) -> Links:
+    """Code of this machine's processor for numbers without constraints."""
+    with _packages():
+        from ..backends.cpu.links import Links
+    return Links(places, size)
+
+
+def _network_on_device(circuit: Circuit, lowered: Lowered, program: Program, device: Device) -> Executable:
+    """A network of scalar nodes compiled for a GPU: in float32, or in float64 where its numbers ask for that."""
+    from ..backends.triton.adjoint_scalar import AdjointScalar
+    from ..backends.triton.scalar import Scalar
+    from ..backends.triton.walker import NetworkWalker
+    from ..runtime.compiled import Compiled
+    from ..runtime.executable import Executable
+
+    walkers: list[NetworkWalker] = []
+
+    @cache
+    def engine(size: int, numeric: Numeric) -> Scalar:
+        return Scalar(program, size, numeric, device)
+
+    @cache
+    def reverse(size: int, numeric: Numeric) -> AdjointScalar:
+        leaves, weights = map(depending, lowered.tables)
+        return AdjointScalar(lowered.program, 8 if numeric == "log" else size, numeric, (leaves, weights), device)
+
+    def walker(tabled: Tabled) -> NetworkWalker:
+        if not walkers:
+            walkers.append(NetworkWalker(lowered.sites, device, tabled))
+        return walkers[0].over(tabled)
+
+    compiled = Compiled(
+        lambda circuit: engine(*_numbers(circuit, 4)),
+        program,
+        lowered.variables,
+        lowered.densities,
+        lambda store: held(lowered.tables, store),
+        None,
+        False,
+        lambda store, numbers: held([lowered.tables[number] for number in numbers], store),
+        lambda circuit, targets: bundle_of(circuit, "float32", targets),
+        lowered.program,
+        lambda store: [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)],
+        lambda circuit: reverse(*_numbers(circuit, 4)),
+        lambda store, given: parameter_derivatives(lowered.tables, feeds(lowered.tables), store, given),
+        lambda store, given, missing: counts(lowered.tables, store, given, missing),
+        lowered.sites,
+        _links,
+        walker,
+    )
+    return Executable(circuit, compiled, _Compiler())
+
+
 def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu") -> str:
     """The LLVM IR of a circuit's likelihood for a target by name; of a network, for its narrowest tiles.
 
-    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`.
+    For a GPU the Triton kernels that its batches may launch.
+
+    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`, `not-on-device`.
     """
+    if is_gpu(target):
+        from ..backends.triton.stored import plans_of
+        from ..backends.triton.stored import text_of as text_of_plans
+
+        gpu_named(target)
+        return text_of_plans(plans_of(_of_gpus(circuit, dtype, [target]), DEFAULT))
     with _packages():
         from ..backends.cpu.engine import text_of
         from ..backends.cpu.machine import named
@@ -201,10 +321,36 @@ def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu") -
     return text_of(program, *_form(circuit, program, dtype), named(target))
 
 
+def report_of(circuit: Circuit, dtype: Type, targets: Sequence[str], rows: int) -> str:
+    """What a circuit's kernels take of GPUs by name, and the time that they take at least for a batch, as tables.
+
+    Raises: DanausError `missing-package`, `unknown-target`, `not-in-bundle`, `not-on-device`, and as compiling them.
+    """
+    from ..backends.triton.report import report
+
+    return report(_of_gpus(circuit, dtype, targets), DEFAULT, targets, rows)
+
+
+def _of_gpus(circuit: Circuit, dtype: Type, targets: Sequence[str]) -> Program:
+    """The Program of a circuit that kernels for GPUs are made from.
+
+    Raises: DanausError `unknown-type` where it is to be float64, `not-in-bundle`, `missing-package`.
+    """
+    if dtype == "float64":
+        message = f"kernels for {targets[0]} compute in float32"
+        raise error("unknown-type", message, hint="leave out --dtype, or its target")
+    with _packages():
+        from ..runtime.bundle import not_compiled
+    if not _runs_compiled(circuit):
+        raise not_compiled(circuit.name)
+    return program_of(circuit)
+
+
 def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] = ("cpu",)) -> Bundle:
     """What is saved of a circuit: its Program, the numbers of its present parameters, and code for targets by name.
 
-    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`.
+    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`, `not-on-device`, and as
+    compiling kernels for GPUs.
     """
     with _packages():
         from ..backends.cpu.load import codes_of, compiler
@@ -239,9 +385,21 @@ def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] 
         lowered.densities,
         tuple(tuple(numbers.floats(block.parameters)) for block in lowered.densities),
         compiler(),
-        codes_of(program, size, form, targets),
+        codes_of(program, size, form, [target for target in targets if not is_gpu(target)]),
         walks,
+        devices=_devices(circuit, dtype, program, targets),
     )
+
+
+def _devices(circuit: Circuit, dtype: Type, program: Program, targets: Sequence[str]) -> tuple[DeviceCode, ...]:
+    """Kernels for those targets that are GPUs."""
+    gpus = [target for target in targets if is_gpu(target)]
+    if not gpus:
+        return ()
+    _of_gpus(circuit, dtype, gpus)
+    from ..backends.triton.stored import devices_of
+
+    return devices_of(program, DEFAULT, gpus)
 
 
 def _answered(circuit: Circuit, lowered: Lowered, walks: bool) -> tuple[str, ...]:
@@ -284,13 +442,13 @@ def _walks(circuit: Circuit, lowered: Lowered, tables: Sequence[Floats]) -> Walk
 
 
 @contextmanager
-def _packages() -> Iterator[None]:
-    """Names the package that is missing where imports fail."""
+def _packages(extra: str = "cpu") -> Iterator[None]:
+    """Names the package that is missing where imports fail, and the extra that brings it."""
     try:
         yield
     except ImportError as failure:
         raise error(
-            "missing-package", f"{failure.name} is not installed", hint='pip install "danaus[cpu]"'
+            "missing-package", f"{failure.name} is not installed", hint=f'pip install "danaus[{extra}]"'
         ) from failure
 
 
@@ -300,13 +458,15 @@ def _form(circuit: Circuit, program: Program, dtype: Type) -> tuple[int, Numeric
     return _numbers(circuit, size) if program.layouts else (size, "linear")
 
 
-def compile_spec(spec: Spec, dtype: Type = "float32") -> Collection:
-    """All circuits of a spec compiled, with its queries of one circuit by name."""
+def compile_spec(
+    spec: Spec, dtype: Type = "float32", device: str = "cpu", precision: Precision | None = None
+) -> Collection:
+    """All circuits of a spec compiled, with its queries by name."""
     circuits, asked = _asked(spec)
-    executables = {name: compile(circuit, dtype) for name, circuit in circuits.items()}
+    executables = {name: compile(circuit, dtype, device, precision) for name, circuit in circuits.items()}
     from ..runtime.collection import Collection
 
-    return Collection(executables, asked)
+    return Collection(executables, asked, compositions(spec, executables, partial(compile, dtype="float64")))
 
 
 def bundle_of_spec(
@@ -325,8 +485,9 @@ def bundle_of_spec(
         return replace(bundle, asked=_renamed(answered, bundle.name)), []
     kinds = {query.name: query.kind for query in spec.queries.values()}
     makers = {name: partial(bundle_of, circuit, dtype, targets) for name, circuit in circuits.items()}
-    several, left_out = several_of(makers, asked, kinds, spec.name)
-    if len(circuits) > 1:
+    composed = saved_by(spec, partial(bundle_of, dtype="float64", targets=targets))
+    several, left_out = several_of(makers, asked, composed, kinds, spec.name)
+    if len(circuits) > 1 or several.composed:
         return several, left_out
     ((_, bundle),) = several.circuits.items()
     return replace(bundle, asked=_renamed(several.asked, bundle.name)), left_out
@@ -345,6 +506,8 @@ def _asked(spec: Spec) -> tuple[dict[str, Circuit], dict[str, Asked]]:
     names = {circuit: name for name, circuit in circuits.items()}
     asked: dict[str, Asked] = {}
     for query in spec.queries.values():
+        if query.kind in KINDS:
+            continue
         circuit = query.circuits[0]
         if circuit not in names:
             names[circuit] = query.name
@@ -368,14 +531,15 @@ class _Compiler:
 
 
 def _runs_compiled(circuit: Circuit) -> bool:
-    """Whether the engines hold all: scalar nodes on infinite domains and signed densities are the evaluator's."""
+    """Whether the engines hold all of it: signed inputs and scalar nodes on infinite domains are the evaluator's."""
     from .lowering.network import is_scalar
 
-    inputs = (block for block in circuit.blocks if isinstance(block, Input))
-    densities = [block for block in inputs if not isinstance(block.variable.domain, FiniteDomain)]
-    if any(isinstance(family, GaussianDerivative) for block in densities for family, _ in singles_of(block)):
+    inputs = [block for block in circuit.blocks if isinstance(block, Input)]
+    infinite = any(not isinstance(block.variable.domain, FiniteDomain) for block in inputs)
+    # The engines take the logarithms of densities, which have no signs.
+    if any(is_signed(block.family) for block in inputs):
         return False
-    return not (densities and any(is_scalar(block) for block in circuit.blocks))
+    return not (infinite and any(is_scalar(block) for block in circuit.blocks))
 
 
 def _numbers(circuit: Circuit, size: int) -> tuple[int, Numeric]:

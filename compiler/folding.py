@@ -17,7 +17,7 @@ from .programs.derived import OutOfRange, derive
 from .programs.fold import Folded
 
 if TYPE_CHECKING:
-    from ..backends.cpu.engine import Engine
+    from ..runtime.compiled import Engine
 
 NARROWEST = {4: 2.0**-90, 8: 2.0**-900}
 """How small a number of a matrix that was made may be beside its largest, by bytes: smaller ones would underflow."""

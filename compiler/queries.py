@@ -20,6 +20,7 @@ from ..ir.diagnostic import error, warn
 from ..ir.domain import Cat, FiniteDomain, Variable
 from ..ir.expression import Floats, Value
 from ..ir.query.likelihood import Booleans
+from .information import KINDS, information
 from .operators import restrict, smooth
 from .properties import check, marginally_deterministic
 
@@ -107,6 +108,8 @@ def answer(query: Query, data: Data | None = None, seed: int = 0, count: int = 1
             return Answer(number=ask.moment(circuit, query.variables[0][0], order_of(query)))
         case "hamming":
             return Answer(ones_columns(ask.hamming(circuit)))
+        case kind if kind in KINDS:
+            return Answer(number=information(query))
         case _:
             raise error("needs-data", f"the query {query.kind} needs rows of data", hint="give them with --data FILE")
 

@@ -17,7 +17,7 @@ from ..ir.diagnostic import error
 from ..ir.domain import FiniteDomain, Variable
 from ..ir.evaluate import Moment
 from ..ir.expression import Value
-from ..ir.family import DiscretizedLogistic, Family, Gaussian, GaussianDerivative, Poisson
+from ..ir.family import DiscretizedLogistic, Family, Gaussian, GaussianDerivative, InputLog, InputPower, Poisson
 from ..ir.semirings import Array, Field
 
 
@@ -48,7 +48,15 @@ class Symbolic(Field):
         return np.asarray(np.frompyfunc(sympy.exp, 1, 1)(a), dtype=object)
 
     def log(self, a: Array) -> Array:
-        return np.asarray(np.frompyfunc(sympy.log, 1, 1)(a), dtype=object)
+        return np.asarray(np.frompyfunc(lambda x: x if x == 0 else sympy.log(sympy.Abs(x)), 1, 1)(a), dtype=object)
+
+    def power(self, a: Array, exponent: Fraction) -> Array:
+        power, whole = sympy.Rational(exponent.numerator, exponent.denominator), exponent.denominator == 1
+
+        def of(number: Any) -> Any:
+            return number if number == 0 else (number if whole else sympy.Abs(number)) ** power
+
+        return np.asarray(np.frompyfunc(of, 1, 1)(a), dtype=object)
 
     def lift(self, value: Value) -> Array:
         return _rationals(value.exact)
@@ -69,6 +77,10 @@ class Symbolic(Field):
             case Poisson():
                 (rate,) = parts
                 return self.divide(rate**points * self.exp(-rate), np.frompyfunc(sympy.factorial, 1, 1)(points))
+            case InputPower(base, exponent):
+                return self.power(self.closed_form(base, variable, parameters, x), exponent)
+            case InputLog(base):
+                return self.log(self.closed_form(base, variable, parameters, x))
             case DiscretizedLogistic():
                 return self._logistic_bins(variable, parts, points, x)
             case _:

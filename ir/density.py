@@ -26,6 +26,9 @@ from .family import (
     Gaussian,
     GaussianDerivative,
     Indicator,
+    InputLog,
+    InputPower,
+    InputProduct,
     One,
     Poisson,
     Table,
@@ -71,6 +74,16 @@ def log_values(family: Family, variable: Variable, parameters: list[Floats], x: 
                 logs = np.where(x == value, 0.0, -np.inf)[None, :]
             case One():
                 logs = np.zeros((1, len(x)))
+            case InputPower(base, exponent):
+                logs, signs = log_values(base, variable, parameters, x)
+                odd = exponent.denominator == 1 and exponent.numerator % 2 == 1
+                logs = np.where(signs == 0, -np.inf, np.where(signs == 0, 0.0, logs) * float(exponent))
+                return logs, signs if odd else np.abs(signs)
+            case InputLog(base):
+                values = float_values(family, variable, parameters, x)
+                return np.log(np.abs(values)), np.sign(values)
+            case InputProduct():
+                raise AssertionError("products are multiplied by whoever computes their factors")
     return logs, np.where(np.isneginf(logs), 0.0, 1.0)
 
 
@@ -82,6 +95,9 @@ def float_values(family: Family, variable: Variable, parameters: list[Floats], x
             return np.where(x == 1, p, 1 - p)
         case Categorical() | Table():
             return parameters[0][:, (x - first_value(variable.domain)).astype(np.int64)]
+        case InputLog(base):
+            logs, signs = log_values(base, variable, parameters, x)
+            return np.where(signs == 0, 0.0, logs)
         case _:
             logs, signs = log_values(family, variable, parameters, x)
             return np.exp(logs) * signs
@@ -131,6 +147,8 @@ def error_terms(family: Family, variable: Variable, parameters: list[Floats], x:
             case DiscretizedLogistic():
                 m, s = (part[:, None] for part in parameters)
                 terms = 2 * (np.abs(x - m) + np.abs(m)) / s + 2 / s + np.abs(np.log(s)) + 2
+            case InputPower(base, exponent):
+                return (abs(float(exponent)) + 1) * error_terms(base, variable, parameters, x)
             case _:
                 raise AssertionError(f"the error of {name_of(family)} is bounded where its interval is computed")
     return np.where(np.isnan(terms), np.inf, 16 * terms)

@@ -267,9 +267,21 @@ class Exp:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
 class Log:
-    """The natural logarithm of each entry: irrational."""
+    """log |x| of each entry that is not 0, and 0 of those that are: irrational."""
 
     operand: Expression
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
+class Raised:
+    """Each entry that is not 0 to a power, and 0 of those that are; |x|ᵃ, irrational, where a is no integer.
+
+    The power 0 is 1 on the support.
+    """
+
+    operand: Expression
+    exponent: Fraction
     shape: Shape
 
 
@@ -288,6 +300,16 @@ class InputValue:
     shape: Shape
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
+class InputTable:
+    """What the nodes of an input on a finite domain are worth at all its values, [width, n]."""
+
+    family: Family
+    variable: Variable
+    parameters: tuple[Expression, ...]
+    shape: Shape
+
+
 Expression = (
     Parameter
     | Constant
@@ -302,7 +324,9 @@ Expression = (
     | Join
     | Exp
     | Log
+    | Raised
     | InputValue
+    | InputTable
 )
 _Derived = TypeVar("_Derived", bound="Expression")
 
@@ -375,7 +399,7 @@ def exp(operand: Expression) -> Expression:
 
 
 def log(operand: Expression) -> Expression:
-    """The natural logarithm of each entry."""
+    """log |x| of each entry that is not 0, and 0 of those that are."""
     return _once(Log(operand, operand.shape), id(operand))
 
 
@@ -392,6 +416,18 @@ def input_value(
     return _once(made, family, variable, *map(id, parameters), value, None if weights is None else id(weights))
 
 
+def raised(operand: Expression, exponent: Fraction | int) -> Expression:
+    """Each entry that is not 0 to a power, and 0 of those that are."""
+    power = Fraction(exponent)
+    return operand if power == 1 else _once(Raised(operand, power, operand.shape), id(operand), power)
+
+
+def input_table(family: Family, variable: Variable, parameters: tuple[Expression, ...], width: int) -> Expression:
+    """What the nodes of an input are worth at all values of a finite domain: [width, n]."""
+    made = InputTable(family, variable, parameters, (width, variable.size or 0))
+    return _once(made, family, variable, *map(id, parameters))
+
+
 def operands(expression: Expression) -> tuple[Expression, ...]:
     """The expressions that stand directly in this one."""
     match expression:
@@ -403,6 +439,8 @@ def operands(expression: Expression) -> tuple[Expression, ...]:
             return parts
         case InputValue(parameters=parameters, weights=weights):
             return parameters if weights is None else (*parameters, weights)
+        case InputTable(parameters=parameters):
+            return parameters
         case _:
             return (expression.operand,)
 

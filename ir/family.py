@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TypeVar, get_args
 
 from .diagnostic import error
@@ -88,10 +89,28 @@ class InputProduct:
         out: list[tuple[Family, tuple[_Parameter, ...]]] = []
         start = 0
         for factor in self.factors:
-            count = _COUNTS[type(factor)]
+            count = parameter_count(factor)
             out.append((factor, tuple(parameters[start : start + count])))
             start += count
         return out
+
+
+@dataclass(frozen=True, slots=True)
+class InputPower:
+    """fᵃ where f is not 0, and 0 elsewhere, for an input on an infinite domain; of a negative f where a is an integer.
+
+    Its parameters are those of f, which is no product: powers of products are products of powers.
+    """
+
+    base: Family
+    exponent: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class InputLog:
+    """log |f| where f is not 0, and 0 elsewhere, for an input on an infinite domain; f is no product."""
+
+    base: Family
 
 
 Family = (
@@ -106,6 +125,8 @@ Family = (
     | One
     | GaussianDerivative
     | InputProduct
+    | InputPower
+    | InputLog
 )
 FAMILIES: tuple[type[Family], ...] = get_args(Family)
 
@@ -125,6 +146,10 @@ def name_of(family: Family | type[Family]) -> str:
         return " × ".join(map(name_of, family.factors))
     if isinstance(family, GaussianDerivative):
         return "gaussian" + "′" * family.order
+    if isinstance(family, InputPower):
+        return f"{name_of(family.base)}^{family.exponent}"
+    if isinstance(family, InputLog):
+        return f"log {name_of(family.base)}"
     kind = family if isinstance(family, type) else type(family)
     return "discretized_logistic" if kind is DiscretizedLogistic else kind.__name__.lower()
 
@@ -148,6 +173,25 @@ def parts(family: Family, domain: Domain) -> tuple[Part, ...]:
             return ()
         case InputProduct(factors):
             return tuple(part for factor in factors for part in parts(factor, domain))
+        case InputPower(base) | InputLog(base):
+            return parts(base, domain)
+
+
+def is_signed(family: Family) -> bool:
+    """Whether a family on an infinite domain may be negative: a logarithm or a derivative stands in it."""
+    for factor in family.factors if isinstance(family, InputProduct) else (family,):
+        while isinstance(factor, InputPower):
+            factor = factor.base
+        if isinstance(factor, InputLog | GaussianDerivative):
+            return True
+    return False
+
+
+def parameter_count(family: Family) -> int:
+    """How many parameters a family that is no product has."""
+    while isinstance(family, InputPower | InputLog):
+        family = family.base
+    return _COUNTS[type(family)]
 
 
 def _size(domain: Domain) -> int:
@@ -187,6 +231,8 @@ def require_domain(family: Family, variable: Variable) -> None:
         for factor in family.factors:
             require_domain(factor, variable)
         return
+    while isinstance(family, InputPower | InputLog):
+        family = family.base
     accepted = _DOMAINS[type(family)]
     domain = variable.domain
     name = name_of(family)

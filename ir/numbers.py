@@ -22,11 +22,13 @@ from .expression import (
     Exp,
     Expression,
     Floats,
+    InputTable,
     InputValue,
     Join,
     Log,
     Parameter,
     Plus,
+    Raised,
     Reshape,
     Share,
     Take,
@@ -35,12 +37,13 @@ from .expression import (
     Value,
     operands,
 )
-from .family import Categorical, Family, Indicator, InputProduct, Table, name_of
+from .family import Categorical, Family, Indicator, InputLog, InputPower, InputProduct, Table, name_of
 from .products import log_moments, require_integral
 from .semirings import EXACT, INTERVAL, LINEAR, SIGNED_LOG, Array, Field, Semiring
 from .semirings.symbols import Symbols
 from .store import Store
 
+_TINY = float(np.finfo(np.float64).tiny)
 # Logarithms of what is too large for float64, and divisors so small that what underflowed may count beside them.
 _LARGEST = 709.78
 _SMALLEST = 2.0**-700
@@ -101,10 +104,32 @@ class Numbers:
                 return np.concatenate(values, axis=len(step.shape) - 1)
             case Exp():
                 return field.exp(values[0])
-            case Log():
-                return field.log(values[0])
+            case Log(operand, _):
+                return self._log(operand, values[0]) if field is LINEAR else field.log(values[0])
+            case Raised(operand, exponent, _):
+                found = field.power(values[0], exponent)
+                return self._power(step, operand, values[0], found) if field is LINEAR else found
             case InputValue():
                 return self._input_value(step, field)
+            case InputTable(family, variable, parameters, _):
+                return self.inputs(family, variable, parameters, domain_values(variable), field)
+
+    def _log(self, operand: Expression, plain: Array) -> Array:
+        """log |x| in float64, from logarithms where numbers have underflowed or overflowed."""
+        found = LINEAR.log(plain)
+        if _is_ordinary(plain):
+            return found
+        logs = self._in_field(operand, SIGNED_LOG)
+        return np.where(logs[..., 1] == 0, 0.0, np.where(logs[..., 1] == 0, 0.0, logs[..., 0]))
+
+    def _power(self, step: Raised, operand: Expression, plain: Array, found: Array) -> Array:
+        """A power in float64, from logarithms where numbers have underflowed or overflowed before it."""
+        if _is_ordinary(plain):
+            return found
+        logs = SIGNED_LOG.power(self._in_field(operand, SIGNED_LOG), step.exponent)
+        with np.errstate(over="ignore"):
+            exact = np.exp(logs[..., 0]) * logs[..., 1]
+        return np.where((np.abs(plain) >= _TINY) & np.isfinite(plain), found, exact)
 
     def _quotient(self, step: Divide | Share, a: Array, b: Array, field: Field) -> Array:
         """a / b; of a share, 0 where both are 0. What float64 does not hold is divided in logarithms.
@@ -167,6 +192,8 @@ class Numbers:
 
         Raises: DanausError `diverges` for the constant 1.
         """
+        if isinstance(family, InputPower | InputLog):
+            family = InputProduct((family,), parameters[0].shape)
         if isinstance(family, InputProduct):
             return self._product_moments(family, variable, parameters, order, field)
         certain = field.exact_inputs or field is INTERVAL
@@ -193,13 +220,13 @@ class Numbers:
         Raises: DanausError `no-closed-integral`, `irrational` in fields that do not round.
         """
         require_integral(family, variable)
-        if isinstance(field, Symbols):
-            return self._symbols(family, variable, parameters, order, field)
         points = [factor.value for factor in family.factors if isinstance(factor, Indicator)]
         if points:
             x = np.array([float(points[0])])
             values = self.inputs(family, variable, parameters, x, field)[:, 0]
             return field.multiply(field.lift(Value.of([Fraction(points[0]) ** order])), values)
+        if isinstance(field, Symbols):
+            return self._symbols(family, variable, parameters, order, field)
         if field.exact_inputs or field is INTERVAL:
             raise error(
                 "irrational",
@@ -241,10 +268,16 @@ def _is_zero(values: Array, field: Field) -> Array:
     return np.asarray(zero.all(axis=-1, keepdims=True) if field.trailing else zero)
 
 
+def _is_ordinary(values: Array) -> bool:
+    """Whether no number may have been rounded to 0, to less than its digits, or to infinity."""
+    sizes = np.abs(values)
+    return bool(np.all((sizes >= _TINY) & np.isfinite(sizes)))
+
+
 def _operands(step: Expression) -> tuple[Expression, ...]:
     """What is computed before a step in its own field; an input's parameters are computed as it asks for them."""
     match step:
-        case Parameter() | Constant() | InputValue():
+        case Parameter() | Constant() | InputValue() | InputTable():
             return ()
         case _:
             return operands(step)

@@ -21,11 +21,13 @@ from .expression import (
     Divide,
     Exp,
     Expression,
+    InputTable,
     InputValue,
     Join,
     Log,
     Parameter,
     Plus,
+    Raised,
     Reshape,
     Share,
     Take,
@@ -171,6 +173,10 @@ class _Printer:
                 return f"join({', '.join(map(self._numbers, parts))}) : {shape}"
             case Reshape(operand, _) | Broadcast(operand, _) | Exp(operand, _) | Log(operand, _):
                 return f"{type(step).__name__.lower()}({self._numbers(operand)}) : {shape}"
+            case Raised(operand, exponent, _):
+                return f"power({self._numbers(operand)}, {exponent}) : {shape}"
+            case InputTable(family, variable, parameters, _):
+                return f"values({self._input(family, variable, parameters)}) : {shape}"
             case InputValue(family, variable, parameters, value, weights):
                 at = f"{variable.name} = {value:g}" if value is not None else f"sum over {variable.name}"
                 weighted = f", weights {self._numbers(weights)}" if weights is not None else ""

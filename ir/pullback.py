@@ -20,11 +20,13 @@ from .expression import (
     Exp,
     Expression,
     Floats,
+    InputTable,
     InputValue,
     Join,
     Log,
     Parameter,
     Plus,
+    Raised,
     Reshape,
     Share,
     Take,
@@ -42,6 +44,8 @@ from .family import (
     Family,
     Gaussian,
     Indicator,
+    InputLog,
+    InputPower,
     InputProduct,
     One,
     Poisson,
@@ -116,7 +120,14 @@ def _shares(step: Expression, g: Floats, numbers: Numbers) -> list[Floats]:
         case Exp():
             return [g * of(step)]
         case Log(operand, _):
-            return [g / of(operand)]
+            x = of(operand)
+            return [np.where(x == 0, 0.0, g / np.where(x == 0, 1.0, x))]
+        case Raised(operand, exponent, _):
+            x = of(operand)
+            slope = float(exponent) * of(step) / np.where(x == 0, 1.0, x)
+            return [g * np.where(x == 0, 0.0, slope)]
+        case InputTable(family, variable, parameters, _):
+            return table_shares(family, variable, parameters, g, numbers) if parameters else []
         case InputValue(family, variable, parameters, value, weights):
             return _input(step, family, variable, parameters, value, weights, g, numbers)
 
@@ -258,6 +269,13 @@ def log_density_shares(
             return [(g * (x / rate - 1)).sum(axis=1)]
         case Indicator() | One():
             return []
+        case InputPower(base, exponent):
+            return log_density_shares(base, variable, parameters, x, float(exponent) * g, numbers)
+        case InputLog(base):
+            # d log |log f| = d log f / log f
+            logs = np.asarray(numbers.inputs(family, variable, parameters, x, LINEAR), dtype=np.float64)
+            share = np.where(logs == 0, 0.0, g / np.where(logs == 0, 1.0, logs))
+            return log_density_shares(base, variable, parameters, x, share, numbers)
         case _:
             raise _without_rule(family, variable)
 
@@ -268,6 +286,8 @@ def log_density_slope(family: Family, parameters: tuple[Expression, ...], x: Flo
         case Gaussian():
             m, s = (part[:, None] for part in numbers.floats(parameters))
             return (m - x) / s**2
+        case InputPower(base, exponent):
+            return float(exponent) * log_density_slope(base, parameters, x, numbers)
         case InputProduct():
             slopes = np.zeros((1, len(x)))
             for factor, own in family.split(parameters):
@@ -318,7 +338,7 @@ def polynomial_in(expression: Expression) -> set[Parameter] | None:
                 found.add(step)
             case InputValue(family, value=None, weights=None) if not isinstance(family, Table | One):
                 continue
-            case Divide() | Share() | Exp() | Log() | InputValue() if is_learnable(step):
+            case Divide() | Share() | Exp() | Log() | Raised() | InputValue() | InputTable() if is_learnable(step):
                 return None
             case _:
                 stack.extend(operands(step))

@@ -24,6 +24,7 @@ from .expression import (
     Log,
     Parameter,
     Plus,
+    Raised,
     Reshape,
     Share,
     Take,
@@ -105,7 +106,9 @@ class Support:
                     memo[id(step)] = memo[id(operand)].take(index, axis=axis)
                 case Join(parts):
                     memo[id(step)] = np.concatenate([memo[id(part)] for part in parts], axis=-1)
-                case Exp() | Log():
+                case Log(operand, _) | Raised(operand, _, _):
+                    memo[id(step)] = memo[id(operand)]
+                case Exp():
                     memo[id(step)] = np.ones(step.shape, dtype=bool)
                 case _:
                     memo[id(step)] = np.ones(step.shape, dtype=bool)
@@ -133,7 +136,10 @@ class Support:
 
     def _cancels(self, linear: LinearMap) -> bool:
         """Whether terms of a composed map could cancel: some number of it is a constant below zero, or derived."""
-        for expression in expressions(linear):
+        for given in expressions(linear):
+            expression = given
+            while isinstance(expression, Reshape | Broadcast | Take):
+                expression = expression.operand
             match expression:
                 case Parameter() if expression.learnable:
                     pass

@@ -27,9 +27,10 @@ from ..ir.program import serial
 from ..ir.program.descent import Sites
 from ..ir.program.program import Program
 from ..ir.semirings import Array
-from .asked import Asked
+from .asked import Asked, Composed
+from .device_code import DeviceCode, device_written
 from .package import MANIFEST, write
-from .written import density_written, variable_written
+from .written import composed_written, density_written, variable_written
 
 FORMAT, SEVERAL = 1, 2
 SITES = ("places", "numbers", "node_places", "node_numbers")
@@ -74,7 +75,7 @@ class Bundle:
     positions of variables that multiply a row by their number of values where they are missing. `tables` are float64;
     `exact` has logarithms and signs, [..., 2], of those whose entries float64 cannot hold. `size` and `form` are the
     bytes of a number in the code, and whether it stands for itself ("linear", with a power of two per buffer in a
-    Program of vectors) or for its logarithm.
+    Program of vectors) or for its logarithm. `devices` are kernels for GPUs.
     """
 
     name: str
@@ -94,14 +95,20 @@ class Bundle:
     codes: tuple[Code, ...]
     walks: Walks | None = None
     asked: Mapping[str, Asked] = field(default_factory=dict[str, Asked])
+    devices: tuple[DeviceCode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Several:
-    """Circuits by name, and what is asked of them by name."""
+    """Circuits by name, and what is asked of them by name.
+
+    `terms` are the circuits, without variables, that composed queries add up: nobody asks for them by name.
+    """
 
     circuits: Mapping[str, Bundle]
     asked: Mapping[str, Asked]
+    terms: Mapping[str, Bundle] = field(default_factory=dict[str, Bundle])
+    composed: Mapping[str, Composed] = field(default_factory=dict[str, Composed])
 
 
 def circuits_of(bundle: Bundle | Several) -> Mapping[str, Bundle]:
@@ -127,10 +134,13 @@ def files_of(bundle: Bundle | Several) -> dict[str, bytes]:
         arrays = {}
         names: dict[_Content, str] = {}
         circuits: list[dict[str, Any]] = []
-        for (name, each), folder in zip(bundle.circuits.items(), _folders(bundle.circuits), strict=True):
+        held = {**bundle.circuits, **bundle.terms}
+        for (name, each), folder in zip(held.items(), _folders(held), strict=True):
             said, own = _written(each, f"{folder}/", files)
             circuits.append({"name": name, **said, "arrays": _shared(own, folder, arrays, names)})
         about = {"format": SEVERAL, "circuits": circuits, "asked": _written_asked(bundle.asked)}
+        if bundle.composed:
+            about["composed"] = [composed_written(name, each) for name, each in bundle.composed.items()]
     files[PARAMETERS] = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
     manifest: dict[str, Any] = {
         "danaus": danaus_version(),
@@ -177,6 +187,7 @@ def _written(bundle: Bundle, folder: str, files: dict[str, bytes]) -> tuple[dict
         "program": place,
         "kernels": kernels,
         **({"asked": _written_asked(bundle.asked)} if bundle.asked else {}),
+        **({"devices": [device_written(each, folder, files) for each in bundle.devices]} if bundle.devices else {}),
     }
     return said, {**arrays, **more}
 

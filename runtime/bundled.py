@@ -112,6 +112,15 @@ class Bundled(Asking):
         count = len(self.variables)
         return float(self._log_likelihood(np.zeros((1, count)), np.zeros((1, count), dtype=bool))[0])
 
+    def total(self) -> tuple[float, float]:
+        """The logarithm of the magnitude of the total of a circuit without variables, and its sign: 1, 0 or −1."""
+        if self._engine is None:
+            nothing = np.zeros((len(self.bundle.program.columns), 1), dtype=np.int64)
+            logs, signs = self._signed(nothing, {})
+            return float(logs[0]), float(signs[0])
+        log = float(self._log_likelihood(np.zeros((1, 0)), np.zeros((1, 0), dtype=bool))[0])
+        return log, 0.0 if log == -np.inf else 1.0
+
     def save(self, path: str | Path) -> None:
         """Writes the bundle again, as it was read: a folder, or a zip where `path` ends in .zip."""
         save_bundle(self.bundle, Path(path))
@@ -185,7 +194,11 @@ class Bundled(Asking):
         return log + free_logs(bundle.columns, bundle.free, observed)
 
     def _exact(self, codes: Indices, densities: dict[int, Floats]) -> Floats:
-        """The Program in float64 logarithms, some rows at a time; NaN, with a warning, where it is negative."""
+        """The Program in float64 logarithms; NaN, with a warning, where it is negative."""
+        return logarithm(*self._signed(codes, densities), f'the value of "{self.name}"')
+
+    def _signed(self, codes: Indices, densities: dict[int, Floats]) -> tuple[Floats, Floats]:
+        """The logarithms and signs of the Program, in float64, some rows at a time."""
         program = self.bundle.program
         if self._tables is None:
             self._tables = [self._over.from_field(exact_table(self.bundle, i)) for i in range(len(program.tables))]
@@ -197,7 +210,7 @@ class Bundled(Asking):
             inputs = {i: self._lifted(found[:, part]) for i, found in densities.items()}
             found = execute(program, self._tables, codes[:, part], self._over, inputs)
             logs[part], signs[part] = log_and_sign(found, self._over)
-        return logarithm(logs, signs, f'the value of "{self.name}"')
+        return logs, signs
 
     def _lifted(self, logs: Floats) -> Array:
         """Logarithms of densities as elements."""

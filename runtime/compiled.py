@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from ..ir.linear import Indices
 from ..ir.numbers import Numbers
 from ..ir.program.descent import Sites
 from ..ir.program.program import Program
+from ..ir.program.tabled import Tabled
 from ..ir.semirings import SIGNED_LOG
 from ..ir.store import Store
 from .bundle import Bundle
@@ -103,6 +104,67 @@ class Reverse(Protocol):
         ...
 
 
+Link = Literal["softmax", "exp", "sigmoid", "identity"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A parameter as rows of numbers, and how numbers without constraints stand for it."""
+
+    link: Link
+    rows: int
+    columns: int
+
+
+class Links(Protocol):
+    """Code between free numbers, flat, and the parameters that they stand for, flat in float64."""
+
+    def hold(self, free: NDArray[Any], held: Floats) -> None:
+        """Writes the parameters."""
+        ...
+
+    def pull(self, free: NDArray[Any], held: Floats, slopes: Sequence[Floats], factor: float) -> None:
+        """Writes derivatives by free numbers, from those by each parameter times a factor."""
+        ...
+
+
+class Walked(Protocol):
+    """Codes [columns, rows] with nothing missing that was reached, and the rows that are possible."""
+
+    @property
+    def codes(self) -> Codes: ...
+
+    @property
+    def possible(self) -> Bools: ...
+
+
+class Walker(Protocol):
+    """Queries on a device that walk a Program down from its root, or run it over other numbers.
+
+    Codes are [columns, rows], missing ones at their column's number of values.
+    """
+
+    def sample(self, codes: Indices, count: int, seed: int) -> Walked:
+        """Draws what is missing in one row so many times."""
+        ...
+
+    def sample_given(self, codes: Indices, seed: int) -> Walked:
+        """Draws what is missing in each row."""
+        ...
+
+    def best(self, codes: Indices) -> Walked:
+        """What is missing in each row at the values of the largest path."""
+        ...
+
+    def ones(self, variables: int) -> Floats:
+        """The logarithms of the masses of each number of ones, where the first columns are so many booleans."""
+        ...
+
+    def log(self, codes: Indices, weights: Mapping[int, Floats]) -> Floats:
+        """The logarithm of the root of each row, with weights [rows, values] in place of codes in some columns."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """A Program, its inputs on infinite domains, and how an engine and its tables follow from parameters.
@@ -116,7 +178,8 @@ class Compiled:
     made when first asked for. From derivatives with respect to tables, `derivatives` gives those of parameters.
     `counts` gives the expected counts of entries of weights and tables, [ones, zeros] of probabilities, and counts of
     each value for inputs without a closed-form step; its flag says whether missing values count. `sites` say where the
-    circuit chooses in `lowered`.
+    circuit chooses in `lowered`. `links` gives code between free numbers of so many bytes and parameters end to end.
+    `walker` gives queries on a device over present tables.
     """
 
     engine: Callable[[Circuit], Engine]
@@ -136,6 +199,8 @@ class Compiled:
         [Store, Sequence[Floats], bool], tuple[dict[Parameter, Floats], dict[Parameter, Floats], list[Valued]]
     ]
     sites: Sites
+    links: Callable[[Sequence[Place], int], Links]
+    walker: Callable[[Tabled], Walker] | None = None
 
 
 class Compiler(Protocol):

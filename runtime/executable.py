@@ -7,8 +7,8 @@ never wrong without a word. The other queries are the evaluator's.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
@@ -20,14 +20,15 @@ import torch
 from ..ir.circuit import Circuit
 from ..ir.data import validate_array
 from ..ir.diagnostic import DanausError, error
-from ..ir.expression import Expression, Floats, Parameter, Value
+from ..ir.expression import Expression, Floats, Parameter
 from ..ir.linear import Indices
 from ..ir.numbers import Numbers
 from ..ir.program.tabled import Tabled
 from ..ir.pullback import log_density_shares, log_density_slope, pullback
 from ..ir.query.exactness import one_path
-from ..ir.query.likelihood import log_likelihood
+from ..ir.query.likelihood import log_likelihood, signed_partition
 from ..ir.store import Store
+from .autograd import Ahead, Derivatives, LogLikelihood
 from .backward import Flows, compiled_flows, flows
 from .bundle import Bundle, not_compiled, save_bundle
 from .compiled import (
@@ -36,17 +37,18 @@ from .compiled import (
     Columns,
     Compiled,
     Compiler,
-    Engine,
-    Reverse,
     codes_of,
     density_logs,
     free_logs,
     with_first_values,
 )
+from .present import Present, Seen
 from .queries.answers import Answers, ByEvaluator, ByProgram
 from .queries.asking import Asking
 from .queries.evidence import as_array
+from .queries.on_device import ByDevice
 from .queries.questions import Questions
+from .unconstrained import Unconstrained
 
 
 class Executable(Asking):
@@ -61,23 +63,16 @@ class Executable(Asking):
         """`compiled` is None for a circuit that only the evaluator can answer."""
         super().__init__()
         self._compiler = compiler
-        self._required: set[str] = set()
         self._circuit = circuit
         self._compiled = compiled
-        self._lock = threading.Lock()
         self._names: dict[str, Parameter] = {}
-        self._seen: tuple[int, ...] | None = None
-        self._changed = self._late = False
-        self._hidden = any(_out_of_reach(circuit.store[parameter]) for parameter in circuit.parameters)
-        self._reversed: tuple[tuple[int, ...] | None, Reverse | None] | None = None
-        self._fed: tuple[tuple[int, ...], list[Floats]] | None = None
-        self._engine: Engine | None = None
-        self._asked: Answers | None = None
+        self._asked: tuple[Seen, set[str], Answers | None] | None = None
         self._tabled: Tabled | None = None
         self._free = [i for i, each in enumerate(circuit.variables) if each in set(circuit.free)]
         self._columns: Columns | None = None
         if compiled is not None and not compiled.densities and len(compiled.variables) == len(circuit.variables):
             self._columns = Columns.of(compiled)
+        self.ahead = Ahead(not self._free)
         self.recomputed = 0
         for parameter in circuit.parameters:
             name = parameter.name.replace(".", "/")
@@ -85,83 +80,48 @@ class Executable(Asking):
             self._names[name] = parameter
             value = torch.from_numpy(circuit.store[parameter].floats.copy())
             self.register_parameter(name, torch.nn.Parameter(value, requires_grad=False))
-        self._refresh()
+        self.present = Present(circuit, compiled, self._names, self.tensors)
+        self.present.engine()
 
     @property
     def circuit(self) -> Circuit:
         """The circuit over the module's present parameters."""
-        self._refresh()
-        with self._lock:
-            return self._present()
+        return self.present.circuit()
 
-    def _tensors(self) -> dict[str, torch.nn.Parameter]:
+    def tensors(self) -> dict[str, torch.nn.Parameter]:
         """The parameters by name, as `named_parameters` gives them, a hundred times sooner."""
         return {name: tensor for name, tensor in self._parameters.items() if tensor is not None}
 
-    def _present(self) -> Circuit:
-        """The circuit, its store made anew where parameters were changed since."""
-        if self._late:
-            values, tensors = dict(self._circuit.store), self._tensors()
-            for name, parameter in self._names.items():
-                values[parameter] = Value.of(tensors[name].detach().double().cpu().numpy())
-            self._circuit, self._late = self._circuit.over(Store(values)), False
-        return self._circuit
+    @contextmanager
+    def holding(self, parameters: Sequence[torch.Tensor]) -> Iterator[None]:
+        """Over the parameters of an earlier call: `torch.func.functional_call` gives it others than the module's."""
+        own = self.tensors()
+        if all(one is other for one, other in zip(own.values(), parameters, strict=True)):
+            yield
+            return
+        try:
+            self._parameters.update(zip(own, parameters, strict=True))  # type: ignore[arg-type]  # functional_call's too
+            yield
+        finally:
+            self._parameters.update(own)
 
     @property
     def variables(self) -> tuple[Any, ...]:
         """The variables, in the order of the columns."""
         return self._circuit.variables
 
-    def _refresh(self) -> None:
-        """Takes over what was changed in the parameters."""
-        tensors = self._parameters.values()  # none of them is None: nothing registers such a one
-        seen = (*map(_VERSION, tensors), *map(_ADDRESS, tensors))
-        with self._lock:
-            if self._seen == seen:
-                return
-            self._changed = self._late = self._seen is not None
-            self._engine = None if self._compiled is None else self._loaded(self._compiled)
-            self._seen = seen
-            self._required.clear()
-            self._asked = None
+    def unconstrained(self, dtype: torch.dtype = torch.float32) -> Unconstrained:
+        """A module of one flat parameter without constraints, for any optimiser; this one's parameters follow it.
 
-    def _loaded(self, compiled: Compiled) -> Engine | None:
-        """The engine with the present numbers; None where these are the evaluator's."""
-        with np.errstate(over="ignore"):
-            tables = self._tables(compiled)
-            if tables is not None:
-                engine = compiled.engine(self._circuit)
-                return engine if engine.load(tables, self._exactly) else None
-            tables = list(compiled.tables(self._present().store))
-            # numbers of both signs are the evaluator's, and sums of the largest numbers, which may be none
-            if not all(table.min(initial=0.0) >= 0 and table.max(initial=0.0) < np.inf for table in tables):
-                return None
-            engine = compiled.engine(self._circuit)
-            engine.refill(tables)
-            return engine
+        Logits stand for rows on the simplex, logarithms for what is positive, log-odds for what is in [0, 1].
 
-    def _tables(self, compiled: Compiled) -> list[Floats] | None:
-        """The tables as they lie in the parameters, without a copy; None where something stands in the way of that."""
-        tensors = self._tensors()
-        plain = all(each.dtype == torch.float64 and each.is_contiguous() and each.is_cpu for each in tensors.values())
-        if compiled.fed is None or not plain or (self._hidden and not self._changed):
-            return None
-        places = tuple(map(_ADDRESS, tensors.values()))
-        if self._fed is not None and self._fed[0] == places:
-            return self._fed[1]
-        arrays = {self._names[name]: tensor.detach().numpy() for name, tensor in tensors.items()}
-        tables = compiled.fed(arrays.__getitem__, lambda: self._present().store)
-        if compiled.plain:
-            self._fed = places, tables
-        return tables
+        Raises: DanausError `not-differentiable` where only the evaluator can answer, `nothing-to-learn`, `wrong-type`.
+        """
+        return Unconstrained(self, dtype)
 
-    def _exactly(self, numbers: Sequence[int]) -> Sequence[Floats]:
-        assert self._compiled is not None
-        return self._compiled.exactly(self._present().store, numbers)
-
-    def forward(self, x: Any) -> torch.Tensor:
+    def forward(self, x: Any, observed: Any = None) -> torch.Tensor:
         """The log-likelihood."""
-        return self.log_likelihood(x)
+        return self.log_likelihood(x, observed)
 
     def log_likelihood(self, x: Any, observed: Any = None) -> torch.Tensor:
         """log p(x), [batch] in float64; −inf is exact. Where `observed` is False, the variable is summed out.
@@ -174,10 +134,7 @@ class Executable(Asking):
         rows, known = as_array(x), None if observed is None else as_array(observed)
         codes = self._codes(rows, known)
         if codes is None:
-            values, mask = validate_array(rows, self.variables, known)
-            if not mask.all():
-                self._require("marginal")
-            return self._differentiable(x, values, mask)
+            return self._differentiable(x, *self.checked(rows, known))
         if known is not None and not known.all():
             self._require("marginal")
         return self._of_codes(x, codes)
@@ -201,6 +158,22 @@ class Executable(Asking):
             return self._differentiable(x, *self._rows(x, observed))
         return self._of_codes(x, codes)
 
+    def checked(self, x: Any, observed: Any = None) -> tuple[Floats, Bools]:
+        """Rows and the mask of what is observed, [batch, variables] each.
+
+        Raises: DanausError as `log_likelihood`.
+        """
+        rows, known = as_array(x), None if observed is None else as_array(observed)
+        codes = self._codes(rows, known)
+        if codes is None:
+            values, mask = validate_array(rows, self.variables, known)
+        else:
+            assert self._columns is not None
+            values, mask = self._columns.rows(codes)
+        if not mask.all():
+            self._require("marginal")
+        return values, mask
+
     def flows(self, x: Any, observed: Any = None) -> dict[str, Floats]:
         """Expected counts per parameter, summed over the rows: parameter · ∂ Σ log p / ∂ parameter, by name.
 
@@ -210,9 +183,9 @@ class Executable(Asking):
         values, mask = self._rows(x, observed)
         if not mask.all():
             self._require("marginal")
-        found, _, _ = self._derivatives(values, mask, np.ones(len(values)), False)
+        found = self.derivatives(values, mask, np.ones(len(values)))
         store = self.circuit.store
-        return {name: store[parameter].floats * found[name] for name, parameter in self._names.items()}
+        return {name: store[parameter].floats * found.named[name] for name, parameter in self._names.items()}
 
     def _of_codes(self, x: Any, codes: Codes) -> torch.Tensor:
         """log p of rows that are plain; where autograd asks for derivatives, with those."""
@@ -227,7 +200,7 @@ class Executable(Asking):
             return torch.from_numpy(self._log_likelihood(values, observed))
         data = x if isinstance(x, torch.Tensor) and x.requires_grad else None
         apply: Any = LogLikelihood.apply
-        found: torch.Tensor = apply(self, values, observed, data, *self._tensors().values())
+        found: torch.Tensor = apply(self, values, observed, data, *self.tensors().values())
         return found
 
     def _wanted(self, x: Any) -> bool:
@@ -240,7 +213,6 @@ class Executable(Asking):
 
         Derivatives of an input's table may come by node, [width, n]: then with those of the row of sums if `whole`.
         """
-        self._refresh()
         compiled = self._compiled
         if compiled is None:
             raise error("not-differentiable", f'"{self._circuit.name}" has scalar nodes on infinite domains')
@@ -262,7 +234,7 @@ class Executable(Asking):
                 raise self._beyond()
             return found
 
-        reverse = self._reverse(compiled)
+        reverse = self.present.reverse()
         if reverse is None:
             return interpreted(np.arange(len(values)))
         return compiled_flows(reverse, interpreted, codes, densities, weights, torch.get_num_threads(), whole)
@@ -276,19 +248,6 @@ class Executable(Asking):
             source: density_logs(block, compiled.variables.index(block.variable), values, observed, numbers)
             for source, block in enumerate(compiled.densities)
         }
-
-    def _reverse(self, compiled: Compiled) -> Reverse | None:
-        """Compiled code for derivatives, with the present numbers; None where there is none for them."""
-        if self._engine is None:
-            return None
-        with self._lock:
-            if self._reversed is None or self._reversed[0] != self._seen:
-                networks = compiled.fed is None
-                tables = compiled.tables(self._present().store) if networks else self._tables(compiled)
-                reverse = None if tables is None else compiled.reverse(self._circuit)
-                fits = tables is not None and reverse is not None and reverse.load(tables, self._exactly)
-                self._reversed = self._seen, reverse if fits else None
-            return self._reversed[1]
 
     def _beyond(self) -> DanausError:
         return error("not-differentiable", f'"{self._circuit.name}" has numbers beyond the range of float64')
@@ -308,25 +267,17 @@ class Executable(Asking):
 
     def assign(self, values: Mapping[str, torch.Tensor]) -> None:
         """Gives parameters other values, in place."""
-        tensors = self._tensors()
+        tensors = self.tensors()
         with torch.no_grad():
             for name, value in values.items():
                 tensors[name].copy_(value)
-        self._refresh()
 
     def log_rows(self, values: Floats, observed: Bools) -> Floats:
         """log p of rows that are already checked."""
         return self._log_likelihood(values, observed)
 
-    def gradients(self, values: Floats, observed: Bools) -> tuple[dict[str, Floats], Floats]:
-        """The derivatives of Σ log p with respect to parameters by name, and log p per row."""
-        found, _, log = self._derivatives(values, observed, np.ones(len(values)), False)
-        return found, log
-
-    def _derivatives(
-        self, values: Floats, observed: Bools, weights: Floats, data: bool
-    ) -> tuple[dict[str, Floats], Floats, Floats]:
-        """Derivatives of Σ weight · log p, of parameters by name and of the data where asked; and log p."""
+    def derivatives(self, values: Floats, observed: Bools, weights: Floats, data: bool = False) -> Derivatives:
+        """Derivatives of Σ weight · log p over rows that are already checked; of the data where asked for."""
         found = self.flows_of_tables(values, observed, weights)
         assert self._compiled is not None
         shares = self._compiled.derivatives(lambda: self.circuit.store, found.tables)
@@ -349,13 +300,32 @@ class Executable(Asking):
             name: shares[parameter] if parameter in shares else np.zeros(parameter.shape)
             for name, parameter in self._names.items()
         }
-        return named, slopes, found.log
+        return Derivatives(named, slopes, found.log)
 
     def partition(self) -> float:
         """The natural logarithm of the total mass."""
         self._require("partition")
         count = len(self.variables)
         return float(self._log_likelihood(np.zeros((1, count)), np.zeros((1, count), dtype=bool))[0])
+
+    def total(self) -> tuple[float, float]:
+        """The logarithm of the magnitude of the total mass, and its sign: 1, 0 or −1."""
+        if self.present.engine() is None:
+            return signed_partition(self.circuit)
+        count = len(self.variables)
+        log = float(self._log_likelihood(np.zeros((1, count)), np.zeros((1, count), dtype=bool))[0])
+        return log, 0.0 if log == -np.inf else 1.0
+
+    def share(self, tensors: Mapping[Parameter, torch.nn.Parameter]) -> None:
+        """Stands on the parameters of other modules, where it has the same ones."""
+        for name, parameter in self._names.items():
+            if parameter in tensors:
+                self._parameters[name] = tensors[parameter]
+
+    def by_parameter(self) -> dict[Parameter, torch.nn.Parameter]:
+        """The module's tensors by the circuit's parameters."""
+        tensors = self.tensors()
+        return {parameter: tensors[name] for name, parameter in self._names.items()}
 
     def save(self, path: str | Path, targets: Sequence[str] = ("cpu",)) -> None:
         """Writes a bundle, to run without the compiler and the circuit: a folder, or a zip where `path` ends in .zip.
@@ -376,24 +346,32 @@ class Executable(Asking):
             raise not_compiled(self._circuit.name)
         return self._compiled.bundle(self.circuit, targets)
 
+    def _settled(self) -> tuple[set[str], Answers | None]:
+        """What was proved of the present numbers, and who answers queries over them, if anyone was asked."""
+        seen = self.present.look()
+        if self._asked is None or self._asked[0] != seen:
+            self._asked = seen, set(), None
+        return self._asked[1:]
+
     def _require(self, kind: str) -> None:
         """Proves what a query needs, once for as long as the parameters stay."""
-        circuit = self.circuit
-        if kind not in self._required:
-            self._compiler.require(kind, circuit)
-            self._required.add(kind)
+        proved, _ = self._settled()
+        if kind not in proved:
+            self._compiler.require(kind, self.circuit)
+            proved.add(kind)
 
     def _answers(self) -> Answers:
-        circuit, found = self.circuit, self._asked
-        if found is None:
-            found = self._asked = self._answers_of(circuit)
-        return found
+        proved, answers = self._settled()
+        if answers is None:
+            answers = self._answers_of(self.circuit)
+            self._asked = self.present.look(), proved, answers
+        return answers
 
     def _answers_of(self, circuit: Circuit) -> Answers:
         """The Program answers where the engine runs it; else the evaluator."""
         evaluator = ByEvaluator(circuit, cache(lambda: self._compiler.deterministic(circuit)))
         compiled = self._compiled
-        if compiled is None or self._engine is None:
+        if compiled is None or self.present.engine() is None:
             return evaluator
         tables = compiled.tables(circuit.store)
         if not all(table.min(initial=0.0) >= 0 and np.isfinite(table).all() for table in tables):
@@ -411,11 +389,11 @@ class Executable(Asking):
             circuit.nodes,
         )
         single = one_path(circuit)[0].root is circuit.root
-        return ByProgram(questions, single, evaluator.deterministic, evaluator)
+        program = ByProgram(questions, single, evaluator.deterministic, evaluator)
+        return program if compiled.walker is None else ByDevice(program, compiled.walker(self._tabled))
 
     def _log_likelihood(self, values: Floats, observed: Bools) -> Floats:
-        self._refresh()
-        engine, columns = self._engine, self.variables
+        engine, columns = self.present.engine(), self.variables
         endless = [i for i in self._free if not columns[i].size]
         if self._compiled is None or engine is None or not observed[:, endless].all():
             return log_likelihood(self.circuit, values, observed)
@@ -442,8 +420,7 @@ class Executable(Asking):
         return self._columns.plain(x, observed) if plain and self._columns is not None else None
 
     def _log_likelihood_of_codes(self, codes: Codes) -> Floats:
-        self._refresh()
-        engine = self._engine
+        engine = self.present.engine()
         assert self._columns is not None
         if engine is None:
             return log_likelihood(self.circuit, *self._columns.rows(codes))
@@ -458,43 +435,4 @@ class Executable(Asking):
         return f"{self._circuit.name}: {len(self.variables)} variables, {self._circuit.nodes} nodes"
 
 
-def _out_of_reach(value: Value) -> bool:
-    """Whether an exact number is not zero, but too small for float64."""
-    if value.rationals is None:
-        return False
-    small = np.abs(value.floats) < np.finfo(np.float64).tiny
-    return bool(small.any()) and any(number != 0 for number in value.rationals[small].ravel())
-
-
-_VERSION, _WANTED = attrgetter("_version"), attrgetter("requires_grad")
-_ADDRESS: Any = torch.Tensor.data_ptr
-
-
-class LogLikelihood(torch.autograd.Function):
-    """log p under autograd: forward compiled, backward by the Program's reverse."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, model: Executable, values: Floats, observed: Bools, data: torch.Tensor | None, *parameters: Any
-    ) -> torch.Tensor:
-        """`data` is given where its derivative is wanted."""
-        ctx.model, ctx.values, ctx.observed = model, values, observed
-        ctx.versions = tuple(tensor._version for tensor in parameters)
-        ctx.data = data
-        return torch.from_numpy(model._log_likelihood(values, observed))
-
-    @staticmethod
-    def backward(ctx: Any, *given: torch.Tensor) -> tuple[Any, ...]:
-        """Derivatives of the data and of each parameter."""
-        model: Executable = ctx.model
-        tensors = model._tensors()
-        if tuple(tensor._version for tensor in tensors.values()) != ctx.versions:
-            raise RuntimeError("a parameter was changed in place between log_likelihood and backward")
-        weights = given[0].detach().double().cpu().numpy()
-        found, slopes, _ = model._derivatives(ctx.values, ctx.observed, weights, ctx.data is not None)
-        data = None if ctx.data is None else torch.from_numpy(slopes).to(ctx.data)
-        shares = [
-            torch.from_numpy(found[name]).to(tensor) if tensor.requires_grad else None
-            for name, tensor in tensors.items()
-        ]
-        return (None, None, None, data, *shares)
+_WANTED = attrgetter("requires_grad")

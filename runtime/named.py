@@ -10,6 +10,7 @@ import torch
 from ..ir.diagnostic import error, nearest
 from .asked import RUNS, Asked
 from .bundled import Bundled
+from .composed import Composition
 from .executable import Executable
 
 Model = TypeVar("Model", Executable, Bundled)
@@ -18,11 +19,17 @@ Model = TypeVar("Model", Executable, Bundled)
 class Named(torch.nn.Module, Generic[Model]):
     """Modules by the names of their circuits; `run` answers a query by its name."""
 
-    def __init__(self, models: Mapping[str, Model], queries: Mapping[str, Asked]) -> None:
+    def __init__(
+        self,
+        models: Mapping[str, Model],
+        queries: Mapping[str, Asked],
+        composed: Mapping[str, Composition] | None = None,
+    ) -> None:
         super().__init__()
         self.circuits = torch.nn.ModuleDict()
         self.circuits._modules.update(models)  # its own way in refuses circuits with names such as "keys"
         self.queries = dict(queries)
+        self.composed = dict(composed or {})
 
     def __getitem__(self, name: str) -> Model:
         """The module of a circuit."""
@@ -36,11 +43,14 @@ class Named(torch.nn.Module, Generic[Model]):
 
         Raises: DanausError `unknown-query`; `not-yet` for a kind that a compiled spec does not answer.
         """
+        if name in self.composed:
+            return self.composed[name].answer()
         asked = self.queries.get(name)
         if asked is None:
             circuit, _, kind = name.rpartition(".")
             if kind not in RUNS or circuit not in self.circuits:
-                hint = nearest(name, self.queries) or f"its queries are {', '.join(self.queries) or 'none'}"
+                known = (*self.queries, *self.composed)
+                hint = nearest(name, known) or f"its queries are {', '.join(known) or 'none'}"
                 raise error("unknown-query", f'there is no query "{name}"', hint=hint)
             asked = Asked(kind, circuit)
         model = self[asked.circuit]

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ..ir.diagnostic import DanausError, error
-from .asked import Asked
+from .asked import Asked, Composed
 from .bundle import Bundle, Several
 
 
 def several_of(
-    circuits: Mapping[str, Callable[[], Bundle]], asked: Mapping[str, Asked], kinds: Mapping[str, str], name: str
+    circuits: Mapping[str, Callable[[], Bundle]],
+    asked: Mapping[str, Asked],
+    composed: Mapping[str, Callable[[], tuple[Composed, Mapping[str, Bundle]]]],
+    kinds: Mapping[str, str],
+    name: str,
 ) -> tuple[Several, list[str]]:
     """Circuits by name and the queries that they answer, and a sentence on each of either that is left out.
 
@@ -33,7 +37,18 @@ def several_of(
         if circuit not in asked or any(of.circuit == circuit and of.kind in bundle.queries for of in asked.values()):
             held[circuit] = bundle
     answered = {each: of for each, of in asked.items() if of.circuit in held and of.kind in held[of.circuit].queries}
-    said += [f'the query "{each}" ({kind}) is left out' for each, kind in kinds.items() if each not in answered]
+    terms: dict[str, Bundle] = {}
+    formulas: dict[str, Composed] = {}
+    for each, saved in composed.items():
+        try:
+            formulas[each], own = saved()
+        except DanausError as failure:
+            if any(diagnostic.code != "not-in-bundle" for diagnostic in failure.diagnostics):
+                raise
+        else:
+            terms |= own
+    answered_all = {*answered, *formulas}
+    said += [f'the query "{each}" ({kind}) is left out' for each, kind in kinds.items() if each not in answered_all]
     if not held:
         raise error("not-in-bundle", "; ".join([f"{name} has no circuit that a bundle can hold", *said]))
-    return Several(held, answered), said
+    return Several(held, answered, terms, formulas), said

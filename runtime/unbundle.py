@@ -21,8 +21,9 @@ from ..ir.program.verify import verify
 from ..ir.semirings import Array
 from .asked import Asked
 from .bundle import FORMAT, PARAMETERS, SEVERAL, SITES, Bundle, Code, Several, Walks, danaus_version, sha256_of, text_of
+from .device_code import read_device
 from .package import MANIFEST, Package
-from .written import read_densities, read_variable
+from .written import read_composed, read_densities, read_variable
 
 
 def read_bundle(path: Path) -> Bundle | Several:
@@ -79,7 +80,9 @@ def _read(package: Package, manifest: Mapping[str, Any]) -> Bundle | Several:
         own = {called: arrays[stored] for called, stored in each["arrays"].items()}
         circuits[str(each["name"])] = _bundle(each, own, content)
     assert len(circuits) == len(manifest["circuits"]) > 0
-    return Several(circuits, _read_asked(manifest["asked"], circuits))
+    composed = dict(read_composed(each) for each in manifest.get("composed", []))
+    terms = {name: circuits.pop(name) for each in composed.values() for name in each.terms}
+    return Several(circuits, _read_asked(manifest["asked"], circuits), terms, composed)
 
 
 def _bundle(manifest: Mapping[str, Any], arrays: Mapping[str, Array], content: Callable[[str], bytes]) -> Bundle:
@@ -115,6 +118,7 @@ def _bundle(manifest: Mapping[str, Any], arrays: Mapping[str, Array], content: C
             for each in manifest["kernels"]
         ),
         _read_walks(manifest.get("walks"), arrays, content),
+        devices=tuple(read_device(each, content) for each in manifest.get("devices", [])),
     )
     assert bundle.size in (4, 8) and bundle.form in ("linear", "log") and len(columns) == len(program.columns)
     assert all(column.size == (size or None) for column, size in zip(columns, program.columns, strict=True))

@@ -1,4 +1,4 @@
-"""Variables and inputs on infinite domains as a bundle's manifest says them, and back."""
+"""Variables, inputs on infinite domains and composed queries as a bundle's manifest says them, and back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from ..ir.block import Input
 from ..ir.domain import Bool, Cat, Count, Domain, Int, Real, Variable
 from ..ir.expression import Floats, constant
 from ..ir.family import Family, Gaussian, Indicator, One, Poisson, name_of
+from ..ir.query.formula import Formula, LogOf, Share
 from ..ir.semirings import Array
+from .asked import Composed
 
 _FAMILIES: dict[str, Family] = {name_of(family): family for family in (Gaussian(), Poisson(), One())}
 
@@ -72,3 +74,26 @@ def read_densities(
         parameters = tuple(constant(value) for value in values)
         blocks.append(Input(family, columns[each["column"]], parameters, int(each["width"])))
     return tuple(blocks), tuple(held)
+
+
+def composed_written(name: str, composed: Composed) -> dict[str, Any]:
+    """A composed query: each summand of its formula with its factor and the positions of its terms."""
+    summands: list[list[Any]] = []
+    for each in composed.formula.summands:
+        match each:
+            case LogOf(factor, of):
+                summands.append(["log", factor, of])
+            case Share(factor, of, over):
+                summands.append(["share", factor, of, over])
+    about = {"name": name, "kind": composed.kind, "terms": list(composed.terms)}
+    return {**about, "formula": summands, "infinite": composed.infinite}
+
+
+def read_composed(data: Mapping[str, Any]) -> tuple[str, Composed]:
+    """A composed query and its name."""
+    terms = tuple(map(str, data["terms"]))
+    summands: list[LogOf[int] | Share[int]] = []
+    for sort, factor, *places in data["formula"]:
+        assert sort in ("log", "share") and (len(terms) > max(place or 0 for place in places) or data["infinite"])
+        summands.append(LogOf(float(factor), *places) if sort == "log" else Share(float(factor), *places))
+    return str(data["name"]), Composed(str(data["kind"]), terms, Formula(tuple(summands)), bool(data["infinite"]))

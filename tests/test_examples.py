@@ -68,3 +68,14 @@ def test_steer() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     sentences = done.stdout.splitlines()[1:]
     assert len(sentences) == 5 and all("cat" in each and "ball ." in each for each in sentences)
+
+
+def test_determinantal() -> None:
+    done = subprocess.run([sys.executable, EXAMPLES / "determinantal.py"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, minors, *given, masses = done.stdout.splitlines()
+    assert first.endswith("proved") and "all 256 coefficients" in minors
+    assert float(minors.split()[-1]) < 1e-8
+    near, further, far = (float(line.split()[-1]) for line in given)
+    assert near < further < far
+    assert abs(sum(map(float, masses.split()[3:])) - 1) < 0.01

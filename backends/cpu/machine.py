@@ -8,9 +8,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import hashlib
-import os
 import platform
-import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -22,9 +20,8 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from ...ir.diagnostic import error, nearest
+from ..kept import keep, kept, place_of
 from .vectors import Vectors
-
-_HASH = 32  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +121,14 @@ def compiled(text: str, target: Target | None = None, passes: bool = False) -> L
     """The code of a module for this machine, from the cache where it stands there; `passes` vectorises its loops."""
     target = target or host()
     place = _place(text, target, passes)
-    code = _kept(place)
+    code = kept(place)
     return loaded(_made(text, target, place, passes) if code is None else code, target)
 
 
 def compiled_meanwhile(text: str, target: Target, passes: bool = False) -> Library:
     """As `compiled`, but what is not in the cache is made in a thread, while whoever asked does something else."""
     place = _place(text, target, passes)
-    code = _kept(place)
+    code = kept(place)
     if code is not None:
         return loaded(code, target)
     coming: Future[Library] = Future()
@@ -147,23 +144,13 @@ def compiled_meanwhile(text: str, target: Target, passes: bool = False) -> Libra
 
 
 def _place(text: str, target: Target, passes: bool) -> Path:
-    return _folder() / f"{_digest(text, target, passes)}.o"
+    return place_of("cpu", f"{_digest(text, target, passes)}.o")
 
 
 def _made(text: str, target: Target, place: Path, passes: bool) -> bytes:
     code = emitted(text, target, passes=passes)
-    _keep(place, code)
+    keep(place, code)
     return code
-
-
-def _kept(place: Path) -> bytes | None:
-    """What a file of the cache holds after its hash; None where it is not there, or damaged: LLVM would crash on it."""
-    try:
-        held = place.read_bytes()
-    except OSError:
-        return None
-    code = held[_HASH:]
-    return code if hashlib.sha256(code).digest() == held[:_HASH] else None
 
 
 def loaded(code: bytes, target: Target | None = None) -> Library:
@@ -230,19 +217,3 @@ def _digest(text: str, target: Target, passes: bool) -> str:
         str(llvm.llvm_version_info),
     )
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-def _folder() -> Path:
-    base = os.environ.get("DANAUS_CACHE") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "danaus" / "cpu"
-
-
-def _keep(place: Path, code: bytes) -> None:
-    """Writes to the cache whole or not at all; without a place to write, nothing is kept."""
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=place.parent, delete=False) as file:
-            file.write(hashlib.sha256(code).digest() + code)
-        os.replace(file.name, place)
-    except OSError:
-        return

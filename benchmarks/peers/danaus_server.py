@@ -1,7 +1,7 @@
 """Danaus' side: a circuit of its own templates, or one that a peer has written down, with given weights.
 
 Runs: `forward` and `both` are what a user calls; `engine` and `reverse` the compiled code alone, from codes on, with
-derivatives of all tables; `softmax` is `both` with weights that torch makes from free logits and derivatives of these;
+derivatives of all tables; `softmax` is `both` over free logits;
 `mm` is torch's matrix product of 512 × 512, for the machine's pace; `long mm` one of 2048 × 2048, where asked for.
 """
 
@@ -25,7 +25,7 @@ from danaus.ir.family import Categorical
 from danaus.ir.linear import BlockDiagonal, Dense, compose, rotation
 from danaus.ir.program.work import operations_per_row
 from danaus.ir.store import Store
-from danaus.runtime.executable import Executable
+from danaus.runtime.unconstrained import Unconstrained
 
 
 def written(folder: Path, values: int, count: int) -> Circuit:
@@ -68,33 +68,6 @@ def chain(spec: dict[str, Any]) -> Circuit:
     return made.over(Store({each: Value.of(arrays[each.name.partition(".")[2]]) for each in made.parameters}))
 
 
-class Free:
-    """Logits by shape, each group one tensor, as someone would write it who minds the time."""
-
-    def __init__(self, model: Executable) -> None:
-        self.model = model
-        self.groups: dict[tuple[int, ...], list[torch.Tensor]] = {}
-        for tensor in model.parameters():
-            self.groups.setdefault(tuple(tensor.shape), []).append(tensor)
-        self.logits = [
-            torch.stack([each.detach() for each in group]).float().log().requires_grad_()
-            for group in self.groups.values()
-        ]
-
-    def run(self, x: np.ndarray) -> None:
-        """Softmax, derivatives of the weights, and from these of the logits."""
-        for each in self.logits:
-            each.grad = None
-        weights = [torch.softmax(each, -1) for each in self.logits]
-        with torch.no_grad():
-            for group, table in zip(self.groups.values(), weights, strict=True):
-                torch._foreach_copy_(group, list(table))
-        self.model.zero_grad(set_to_none=True)
-        torch.autograd.backward(self.model.log_likelihood(x).sum())
-        slopes = [torch.stack([each.grad for each in group]).float() for group in self.groups.values()]  # type: ignore[misc]
-        torch.autograd.backward(weights, slopes)
-
-
 def make(spec: dict[str, Any]) -> Served:
     """With `written` a peer's layers, else a chain; `runs` may name the few that are wanted."""
     torch.set_num_threads(spec["threads"])
@@ -110,7 +83,7 @@ def make(spec: dict[str, Any]) -> Served:
         dn.compile(circuit.over(circuit.store))
         facts["cached"] = time.perf_counter() - start
     facts |= memory()
-    engine, columns, compiled = model._engine, model._columns, model.compiled
+    engine, columns, compiled = model.present.engine(), model._columns, model.compiled
     assert engine is not None
     assert columns is not None
     assert compiled is not None
@@ -134,15 +107,18 @@ def make(spec: dict[str, Any]) -> Served:
         model.zero_grad(set_to_none=True)
         torch.autograd.backward(model.log_likelihood(x).sum())
 
-    free: list[Free] = []
+    free: list[Unconstrained] = []
 
     def softmax() -> None:
         if not free:
-            free.append(Free(model))
-        free[0].run(x)
+            free.append(model.unconstrained())
+        free[0].zero_grad(set_to_none=True)
+        with torch.no_grad():
+            free[0].numbers.add_(0.0)  # as an optimiser's step: nothing may be kept from the last run
+        torch.autograd.backward(free[0].log_likelihood(x).sum())
 
     def reverse() -> None:
-        found = model._reverse(compiled)
+        found = model.present.reverse()
         assert found is not None
         found.run(laid, {}, ones, threads, False)
 

@@ -19,18 +19,30 @@ from ...ir.expression import (
     Divide,
     Exp,
     Expression,
+    InputTable,
     InputValue,
     Join,
     Log,
     Parameter,
     Plus,
+    Raised,
     Share,
     Times,
     Total,
     Value,
     in_order,
 )
-from ...ir.family import Binomial, DiscretizedLogistic, Family, Gaussian, GaussianDerivative, InputProduct, Poisson
+from ...ir.family import (
+    Binomial,
+    DiscretizedLogistic,
+    Family,
+    Gaussian,
+    GaussianDerivative,
+    InputLog,
+    InputPower,
+    InputProduct,
+    Poisson,
+)
 from ...ir.linear import expressions
 from ...ir.products import singles_of
 from ...ir.store import Store
@@ -122,9 +134,15 @@ class _Sizes:
                 return self.known[id(operand)] + Size(0, operand.shape[axis].bit_length())
             case Join(parts):
                 return sum((self.known[id(part)] for part in parts), NOTHING)
-            case Exp(operand) | Log(operand):
+            case Raised(operand, exponent) if exponent.denominator == 1:
+                below, count = self.known[id(operand)], math.prod(step.shape) if exponent < 0 else 1
+                times = abs(int(exponent)) * count
+                return Size(below.degree * times, below.bits * times + 1, below.symbols)
+            case Exp(operand) | Log(operand) | Raised(operand):
                 below = self.known[id(operand)]
                 return Size(1, below.bits, below.symbols + math.prod(step.shape))
+            case InputTable(family, _, parameters):
+                return _size_of_input(self.store, family, parameters)
             case InputValue(family, _, parameters, _, weights):
                 own = NOTHING if weights is None else self.known[id(weights)]
                 return _size_of_input(self.store, family, parameters) + own + Size(0, 64)
@@ -142,8 +160,8 @@ def _size_of_input(store: Store, family: Family, parameters: tuple[Expression, .
             return Size(own.degree, own.bits, own.symbols + math.prod(family.widths) * bool(own.symbols))
         case Binomial(n):
             return Size(whole.degree * n, (whole.bits + 1) * n, whole.symbols)
-        case Gaussian() | GaussianDerivative() | Poisson() | DiscretizedLogistic():
-            return Size(1, whole.bits, whole.symbols + math.prod(parameters[0].shape))
+        case Gaussian() | GaussianDerivative() | Poisson() | DiscretizedLogistic() | InputPower() | InputLog():
+            return Size(1, whole.bits, whole.symbols + max([math.prod(each.shape) for each in parameters], default=1))
         case _:
             return whole
 

@@ -47,6 +47,9 @@ from ..rewrite import with_children
 from .operands import require_circuits
 from .sides import written_out
 
+Copies = dict[tuple[int, int], Expression]
+"""Numbers that were copied so many times already, by the identity of what was copied, which each of them holds."""
+
 
 def monarch_layers(circuit: Circuit) -> Circuit:
     """The same function with each Kronecker product of maps as permuted block-diagonal factors, their blocks tied.
@@ -56,22 +59,27 @@ def monarch_layers(circuit: Circuit) -> Circuit:
     """
     require_circuits("monarch_layers", circuit)
     new: dict[Block, Block] = {}
+    copies: Copies = {}
     for block in circuit.blocks:
-        if isinstance(block, Sum) and (linear := layered(block.map)) is not block.map:
+        if isinstance(block, Sum) and (linear := layered(block.map, copies)) is not block.map:
             new[block] = weighted([new[child] for child in block.children], linear, block.span)
         else:
             new[block] = with_children(block, new)
     return replace(circuit, root=new[circuit.root], origin=None)
 
 
-def layered(linear: LinearMap) -> LinearMap:
-    """A map with its Kronecker products as block-diagonal factors; itself where it has none to be turned."""
+def layered(linear: LinearMap, copies: Copies | None = None) -> LinearMap:
+    """A map with its Kronecker products as block-diagonal factors; itself where it has none to be turned.
+
+    With `copies` of several maps, blocks of one matrix are one expression, so that a chain's steps share a table.
+    """
+    copies = {} if copies is None else copies
     parts = linear.maps if isinstance(linear, Compose) else (linear,)
     if not any(_turns(part) for part in parts):
         return linear
     out: list[LinearMap] = []
     for part in parts:
-        out += _factors(part) if _turns(part) else [part]
+        out += _factors(part, copies) if _turns(part) else [part]
     return compose(_without_identities(out))
 
 
@@ -87,14 +95,14 @@ def _has_sparse(linear: LinearMap) -> bool:
             return isinstance(linear, Sparse)
 
 
-def _factors(linear: LinearMap) -> list[LinearMap]:
+def _factors(linear: LinearMap, copies: Copies) -> list[LinearMap]:
     """The factors of a Kronecker product, the last applied first."""
     assert isinstance(linear, Kronecker)
     size = linear.inputs
     applied: list[LinearMap] = []
     for factor in reversed(linear.factors):
         blocks = size // factor.inputs
-        applied += [*_on_digit(factor, blocks), rotation((blocks, factor.outputs))]
+        applied += [*_on_digit(factor, blocks, copies), rotation((blocks, factor.outputs))]
         size = blocks * factor.outputs
     return applied[::-1]
 
@@ -105,37 +113,43 @@ def factors_in_turn(linear: LinearMap) -> list[LinearMap]:
         case Compose(maps):
             return _without_identities([step for part in maps for step in factors_in_turn(part)])
         case Kronecker():
-            return _without_identities(_factors(linear))
+            return _without_identities(_factors(linear, {}))
         case _:
             return [linear]
 
 
-def _on_digit(factor: LinearMap, blocks: int) -> list[LinearMap]:
+def _on_digit(factor: LinearMap, blocks: int, copies: Copies) -> list[LinearMap]:
     """A map on the last digit of an index, of so many blocks, as maps of which the first is applied first."""
     match factor:
         case Dense(weights):
-            return [BlockDiagonal(broadcast(reshape(weights, (1, *weights.shape)), (blocks, *weights.shape)))]
+            return [BlockDiagonal(_copied(weights, (1, *weights.shape), blocks, copies))]
         case BlockDiagonal(weights):
-            b, m, n = weights.shape
-            spread = broadcast(reshape(weights, (1, b, m, n)), (blocks, b, m, n))
-            return [BlockDiagonal(reshape(spread, (blocks * b, m, n)))]
+            return [BlockDiagonal(_copied(weights, weights.shape, blocks, copies))]
         case Diagonal(weights):
-            spread = broadcast(reshape(weights, (1, factor.inputs)), (blocks, factor.inputs))
-            return [Diagonal(reshape(spread, (blocks * factor.inputs,)))]
+            return [Diagonal(_copied(weights, weights.shape, blocks, copies))]
         case Selection(index, inputs):
             every = np.arange(blocks)[:, None] * inputs + index
             return [selection(every.ravel(), blocks * inputs)]
         case Compose(maps):
-            return [step for part in reversed(maps) for step in _on_digit(part, blocks)]
+            return [step for part in reversed(maps) for step in _on_digit(part, blocks, copies)]
         case Kronecker(parts):
             # The identity on the blocks is one more factor, whose digit is turned with the others.
             same = selection(np.arange(blocks), blocks)
-            return _factors(Kronecker((same, *parts)))[::-1]
+            return _factors(Kronecker((same, *parts)), copies)[::-1]
         case Sparse(rows, columns, weights, outputs, inputs):
             number = np.arange(blocks)[:, None]
             spread = broadcast(reshape(weights, (1, len(rows))), (blocks, len(rows)))
             row, column = (number * outputs + rows).ravel(), (number * inputs + columns).ravel()
             return [sparse(row, column, reshape(spread, (blocks * len(rows),)), blocks * outputs, blocks * inputs)]
+
+
+def _copied(weights: Expression, shape: Sequence[int], blocks: int, copies: Copies) -> Expression:
+    """So many copies of numbers, along the first axis of a shape that they have."""
+    key = (id(weights), blocks)
+    if key not in copies:
+        spread = broadcast(reshape(weights, (1, *shape)), (blocks, *shape))
+        copies[key] = reshape(spread, (blocks * shape[0], *shape[1:]))
+    return copies[key]
 
 
 def _without_identities(parts: Sequence[LinearMap]) -> list[LinearMap]:

@@ -34,21 +34,19 @@ from ...ir.circuit import Circuit
 from ...ir.domain import FiniteDomain
 from ...ir.expression import (
     Expression,
-    Value,
     constant,
     divide,
-    exp,
     input_value,
     join,
-    log,
     plus,
+    raised,
     reshape,
     share,
     take,
     times,
     total,
 )
-from ...ir.family import Categorical, Gaussian, GaussianDerivative, Indicator, InputProduct, One, Poisson, Table
+from ...ir.family import Categorical, Gaussian, Indicator, InputPower, InputProduct, One, Poisson, Table
 from ...ir.linear import (
     BlockDiagonal,
     Compose,
@@ -62,12 +60,14 @@ from ...ir.linear import (
     expressions,
     selection,
 )
-from ...ir.products import require_integral
+from ...ir.products import require_integral, singles_of
 from ..properties.signs import Signs
 from ..rewrite import formed
 from .layers import factors_in_turn
 from .masses import Mass, map_mass, ones, product_mass, sums_to_one, table_of
 from .scale import times as scaled
+
+_PLAIN = Gaussian | Poisson | Indicator | One
 
 
 def is_positive(circuit: Circuit) -> bool:
@@ -77,9 +77,9 @@ def is_positive(circuit: Circuit) -> bool:
         match block:
             case Input(Table(), _, (values,)) if not signs.of(values).all():
                 return False
-            case Input(GaussianDerivative()):
-                return False
-            case Input(InputProduct() as family, _, parameters) if not signs.of_inputs(family, parameters):
+            case Input(family, _, parameters) if not isinstance(family, Table) and not signs.of_inputs(
+                family, parameters
+            ):
                 return False
             case Sum(_, linear) if not all(signs.of(weights).all() for weights in expressions(linear)):
                 return False
@@ -131,11 +131,16 @@ class _Normalising:
                 rows = share(table, reshape(sums, (block.width, 1)))
                 self.new[block] = input_block(Categorical(), block.variable, [rows], block.span)
                 self.mass[block] = sums
-            case InputProduct() as family if self.circuit.live[block].any():
+            case InputProduct() | InputPower() as family if not finite and self.circuit.live[block].any():
                 require_integral(family, block.variable)
-                self.new[block] = _density(block, family)
-                value = input_value(family, block.variable, block.parameters, block.width)
-                self.mass[block] = reshape(value, (block.width,))
+                mass = reshape(input_value(family, block.variable, block.parameters, block.width), (block.width,))
+                self.mass[block] = mass
+                plain = all(isinstance(factor, _PLAIN) for factor, _ in singles_of(block))
+                self.new[block] = (
+                    _density(block, family)
+                    if plain and isinstance(family, InputProduct)
+                    else weighted([block], Diagonal(share(constant([1]), mass)), block.span)
+                )
             case _:
                 pass
 
@@ -227,7 +232,7 @@ def _density(block: Input, family: InputProduct) -> Block:
 def _gaussian(given: Sequence[tuple[Expression, ...]]) -> tuple[Expression, Expression]:
     """Mean and deviation of products of gaussians, for all pairs of their nodes, [width]: with w = 1/s², the mean is
     Σ w m / Σ w and the deviation 1/√Σ w."""
-    one, half = constant([1]), constant(Value.of([Fraction(-1, 2)]))
+    one = constant([1])
     weight: Expression | None = None
     mean: Expression | None = None
     for m, s in given:
@@ -241,4 +246,4 @@ def _gaussian(given: Sequence[tuple[Expression, ...]]) -> tuple[Expression, Expr
         mean = reshape(plus(reshape(mean, rows), reshape(first, size)), (width,))
         weight = reshape(plus(reshape(weight, rows), reshape(own, size)), (width,))
     assert weight is not None and mean is not None
-    return divide(mean, weight), exp(times(half, log(weight)))
+    return divide(mean, weight), raised(weight, Fraction(-1, 2))

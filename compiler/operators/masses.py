@@ -21,6 +21,7 @@ from ...ir.expression import (
     Reshape,
     broadcast,
     constant,
+    input_table,
     input_value,
     join,
     plus,
@@ -162,7 +163,7 @@ def table_of(family: Family, variable: Variable, parameters: tuple[Expression, .
                 whole = reshape(times(reshape(whole, (rows, 1, len(x))), table), (rows * w, len(x)))
             return whole
         case _:
-            return join([input_value(family, variable, parameters, width, value) for value in x.tolist()])
+            return input_table(family, variable, parameters, width)
 
 
 def sums_to_one(expression: Expression, store: Store) -> bool:

@@ -11,7 +11,7 @@ from ...ir.diagnostic import Refused, error
 from ...ir.domain import Cat, Real, Variable
 from ...ir.family import require_value
 from ...ir.span import caller
-from ..properties import check, refusal
+from ..properties import Program, Proved, check, exact, refusal
 
 Name = Variable | str
 
@@ -74,6 +74,15 @@ def value_of(variable: Variable, given: float | str) -> float:
         raise error("wrong-value", f'"{variable}" has no value {value}', hint=hint)
     require_value(variable, value)
     return value
+
+
+def needs_exact(circuit: Circuit, who: str, program: Program) -> None:
+    """Raises `Refused` with a witness unless the circuit is smooth and decomposable, or proved exact for a program."""
+    try:
+        needs(circuit, who, "smooth", "decomposable")
+    except Refused:
+        if not isinstance(exact(circuit, program), Proved):
+            raise
 
 
 def needs(circuit: Circuit, who: str, *names: str) -> None:

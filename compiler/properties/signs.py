@@ -18,11 +18,13 @@ from ...ir.expression import (
     Divide,
     Exp,
     Expression,
+    InputTable,
     InputValue,
     Join,
     Log,
     Parameter,
     Plus,
+    Raised,
     Reshape,
     Share,
     Take,
@@ -31,7 +33,7 @@ from ...ir.expression import (
     Value,
     in_order,
 )
-from ...ir.family import GaussianDerivative, InputProduct, Table
+from ...ir.family import Family, InputProduct, Table, is_signed
 from ...ir.linear import BlockDiagonal, Compose, Dense, Diagonal, Kronecker, LinearMap, Selection, Sparse
 from ...ir.numbers import Numbers
 from ...ir.semirings import EXACT, INTERVAL
@@ -87,15 +89,18 @@ class Signs:
                 return np.ones(step.shape, dtype=bool)
             case Log():
                 return np.zeros(step.shape, dtype=bool)
+            case Raised(operand, exponent, _):
+                even = exponent.denominator > 1 or exponent.numerator % 2 == 0
+                return np.ones(step.shape, dtype=bool) if even else self._known[id(operand)]
+            case InputTable(family, _, parameters, _):
+                if isinstance(family, Table):
+                    return self._known[id(parameters[0])]
+                return np.full(step.shape, self.of_inputs(family, parameters))
             case InputValue(family, _, parameters, _, weights):
                 good = bool(weights is None or self._known[id(weights)].all())
-                if isinstance(family, InputProduct):
-                    return np.full(step.shape, good and self.of_inputs(family, parameters))
-                if isinstance(family, GaussianDerivative):
-                    return np.zeros(step.shape, dtype=bool)
                 if isinstance(family, Table):
                     return np.asarray(self._known[id(parameters[0])].all(axis=1, keepdims=True) & good)
-                return np.full(step.shape, good)
+                return np.full(step.shape, good and self.of_inputs(family, parameters))
 
     def _computed(self, expression: Expression) -> Booleans:
         if int(np.prod(expression.shape)) > _EXACT_ENTRIES or isinstance(expression, Parameter | Constant):
@@ -111,12 +116,12 @@ class Signs:
         except DanausError:
             return np.zeros(expression.shape, dtype=bool)
 
-    def of_inputs(self, family: InputProduct, parameters: tuple[Expression, ...]) -> bool:
-        """Whether no factor of a product of inputs is certainly anywhere negative: tables may be."""
-        if any(isinstance(factor, GaussianDerivative) for factor in family.factors):
-            return False
-        tables = [own[0] for factor, own in family.split(parameters) if isinstance(factor, Table)]
-        return all(bool(self.of(table).all()) for table in tables)
+    def of_inputs(self, family: Family, parameters: tuple[Expression, ...]) -> bool:
+        """Whether no factor of an input is anywhere negative, certainly: tables and logarithms may be."""
+        given = family.split(parameters) if isinstance(family, InputProduct) else [(family, parameters)]
+        return not is_signed(family) and all(
+            bool(self.of(own[0]).all()) for factor, own in given if isinstance(factor, Table)
+        )
 
     def settled(self, linear: LinearMap, rows: Booleans) -> bool:
         """Whether all entries in these rows of a map are certainly not negative; composed maps by their product."""

@@ -133,6 +133,16 @@ class Automaton:
             ways = earlier
         return ways[self.start]
 
+    def accepts_of_length(self, length: int) -> bool:
+        """Whether it accepts any word of a length."""
+        reached = np.zeros(self.states, dtype=np.bool_)
+        reached[self.start] = True
+        for _ in range(length):
+            following = np.zeros(self.states, dtype=np.bool_)
+            following[self.moves[reached]] = True
+            reached = following
+        return bool((reached & self.accepting).any())
+
     def __invert__(self) -> Automaton:
         """The words that it does not accept."""
         return Automaton(self.moves, self.labels, _frozen(~self.accepting), self.start)

@@ -14,7 +14,7 @@ from .automaton import Automaton, minimal
 from .limits import MAX_STATES, too_many
 
 Keyword: TypeAlias = "str | Sequence[int | str]"
-"""Symbols by number or name, or a text of symbols that are characters."""
+"""Symbols by number or name; a text is a symbol, where it is the name of one, and else symbols that are characters."""
 
 
 def keywords(words: Sequence[Keyword], symbols: AlphabetLike, *, every: bool = True) -> Automaton:
@@ -41,6 +41,8 @@ def keywords(words: Sequence[Keyword], symbols: AlphabetLike, *, every: bool = T
 def _spelt(word: Keyword, letters: Alphabet) -> list[int]:
     if not word:
         raise error("wrong-arguments", "a keyword without symbols", hint="every word contains it; leave it out")
+    if isinstance(word, str) and word in letters.places:
+        return [letters.places[word]]
     codes: list[int] = []
     for item in word:
         if isinstance(item, str):

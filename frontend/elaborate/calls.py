@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ...ir.diagnostic import error, nearest
 from ..syntax import Assignment, Call, Expression, Name
 
-TEMPLATES = ("hmm", "chow_liu", "hclt", "rat", "poon_domingos", "quad_tree", "quad_graph", "mixture")
+TEMPLATES = ("hmm", "chow_liu", "hclt", "rat", "poon_domingos", "quad_tree", "quad_graph", "mixture", "dfa")
 OPERATORS = (
     "multiply",
     "power",

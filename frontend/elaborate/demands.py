@@ -66,6 +66,15 @@ AVAILABLE_QUERIES = (
     "marginal_map",
     "sample",
     "count",
+    "expectation",
+    "entropy",
+    "cross_entropy",
+    "kl",
+    "renyi",
+    "alpha_divergence",
+    "itakura_saito",
+    "cauchy_schwarz",
+    "squared_loss",
 )
 
 

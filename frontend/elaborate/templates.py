@@ -8,12 +8,14 @@ from dataclasses import replace
 from ...ir.block import Block
 from ...ir.circuit import Circuit, built_from
 from ...ir.data import Data, read_data
-from ...ir.diagnostic import error, nearest, placed
+from ...ir.diagnostic import Diagnostic, error, nearest, placed
 from ...ir.expression import Value
 from .. import templates
+from ..automata import alphabet
 from ..families import FAMILY_NAMES
 from ..maps import MapForm
 from ..syntax import Call, Expression, List, Name
+from .automata import automaton
 from .calls import Arguments, arguments
 from .context import Context
 from .maps import map_form
@@ -36,6 +38,7 @@ def template_circuit(call: Call, context: Context, name: str, members: Members) 
         "poon_domingos": _poon_domingos,
         "quad_tree": _quad,
         "quad_graph": _quad,
+        "dfa": _dfa,
     }
     if call.name.text == "mixture":
         return _mixture(call, context, name, members)
@@ -141,6 +144,20 @@ def _mixture(call: Call, context: Context, name: str, elaborated: Members) -> Ci
     root = templates.mixture([part.root for part in parts], numbers, context.declarations, name, span=call.span)
     free = tuple(dict.fromkeys(variable for part in parts for variable in part.free))
     return Circuit(root, context.snapshot(), name, free, built_from(parts), call.span)
+
+
+def _dfa(call: Call, context: Context, name: str) -> Block:
+    sequence, spelt = arguments(call, 2, 2).positional
+    over = variables(sequence, context, {})
+    with placed(sequence.span):
+        letters = alphabet(over)
+    found = automaton(spelt, letters, context)
+    root = templates.dfa(over, found, span=call.span)
+    if not found.accepts_of_length(len(over)):
+        count = f"{len(over)} value{'s' if len(over) != 1 else ''}"
+        message = f"the automaton accepts no sequence of {count}, so that the circuit is 0 everywhere"
+        context.gatherer.add(Diagnostic("empty-language", message, spelt.span, severity="warning"))
+    return root
 
 
 def _size(given: Arguments, option: str) -> int:

@@ -44,6 +44,9 @@ def dfa(variables: Sequence[Variable], automaton: Automaton, *, span: Span | Non
     if labels * automaton.symbols > MAX_NUMBERS:
         raise error("too-large", f"{labels} classes of {automaton.symbols} symbols", hint=f"at most {MAX_NUMBERS}")
     steps = len(variables)
+    if steps * moves.size > MAX_NUMBERS:
+        what = f"{steps} steps of {automaton.states} states with {labels} classes of symbols"
+        raise error("too-large", what, hint=f"the moves of all steps are at most {MAX_NUMBERS}")
     live = _live(automaton, steps)
     if not live[0].any():
         zero = constant(np.zeros((1, domain.size)))

@@ -86,7 +86,7 @@ def ranked(layout: Layout) -> Ranked:
     starts = leaves + np.flatnonzero(np.diff(keys[leaves:], prepend=-1))
     ranks = [
         Rank(int(kinds[order[a]]), int(a), offsets[a : b + 1] - offsets[a], int(offsets[a]))
-        for a, b in zip(starts, [*starts[1:], len(order)], strict=True)
+        for a, b in zip(starts, [*starts, len(order)][1:], strict=True)
     ]
     return Ranked(layout, order, place[below[edge]], layout.weights[edge], offsets, tuple(ranks), leaves)
 

@@ -7,7 +7,7 @@ probabilities, values. The needs of a query (smooth, decomposable, …) are chec
 from .conditional import Answer, conditional
 from .count import count
 from .derivative import backward, derivatives
-from .hamming import hamming
+from .hamming import hamming, hamming_by_roots
 from .likelihood import log_likelihood, log_likelihood_under, marginal, partition, signed_log_value, signed_partition
 from .marginal_maximum import most_probable_marginal
 from .maximum import MostProbable, most_probable
@@ -24,6 +24,7 @@ __all__ = [
     "count",
     "derivatives",
     "hamming",
+    "hamming_by_roots",
     "log_likelihood",
     "log_likelihood_under",
     "marginal",

@@ -14,6 +14,7 @@ from ..expression import Floats
 from ..numbers import Numbers
 from ..semirings import Polynomial
 from .likelihood import log_and_sign, logarithm, logarithmic
+from .roots import ones_by_roots
 
 
 def hamming(circuit: Circuit) -> Floats:
@@ -35,10 +36,16 @@ def hamming(circuit: Circuit) -> Floats:
     powers = np.stack([np.stack([one, zero]), np.stack([zero, one])])  # 1 for the value 0, t for the value 1
     evidence = Evidence.nothing(circuit.variables)
     weighted = replace(evidence, weights={variable: powers for variable in circuit.variables})
-    coefficients = evaluate(circuit, Polynomial(base), weighted)[0]
+    coefficients = evaluate(circuit, Polynomial(base), weighted)[0][: len(circuit.variables) + 1]
     logs, signs = np.full(len(circuit.variables) + 1, -np.inf), np.zeros(len(circuit.variables) + 1)
     logs[: len(coefficients)], signs[: len(coefficients)] = log_and_sign(coefficients, base)
     return logarithm(logs, signs, f'the mass of "{circuit.name}"', "number of ones")
+
+
+def hamming_by_roots(circuit: Circuit) -> Floats:
+    """The same by values at roots of unity, for circuits that are exact under virtual evidence."""
+    require_booleans(circuit.name, circuit.variables)
+    return logarithm(*ones_by_roots(circuit), f'the mass of "{circuit.name}"', "number of ones")
 
 
 def require_booleans(name: str, variables: tuple[Variable, ...]) -> None:

@@ -44,6 +44,13 @@ class Exact(Field):
     def log(self, a: Array) -> Array:
         raise _irrational("a logarithm")
 
+    def power(self, a: Array, exponent: Fraction) -> Array:
+        if exponent.denominator != 1:
+            raise _irrational(f"the power {exponent} of a number")
+        whole = int(exponent)
+        raised = np.frompyfunc(lambda number: number**whole if number else number, 1, 1)(a)
+        return np.asarray(raised, dtype=object).reshape(a.shape)
+
     def lift(self, value: Value) -> Array:
         return value.exact
 
@@ -177,19 +184,28 @@ class Modular(Field):
     def log(self, a: Array) -> Array:
         raise _irrational("a logarithm")
 
+    def power(self, a: Array, exponent: Fraction) -> Array:
+        if exponent.denominator != 1:
+            raise _irrational(f"the power {exponent} of a number")
+        # The order of the group is prime − 1, so that a negative power is a natural one too.
+        return np.where(a == 0, 0, self._power(a, int(exponent) % (self.prime - 1)))
+
     def lift(self, value: Value) -> Array:
         return self._floats(value.floats) if value.rationals is None else self._fractions(value.rationals)
 
     def _fractions(self, values: Array) -> Array:
         """Fractions modulo the prime, entry by entry."""
+        return np.array([self.residue(v) for v in values.ravel()], dtype=np.int64).reshape(values.shape)
 
-        def residue(number: object) -> int:
-            exact = as_fraction(number)
-            if exact.denominator % self.prime == 0:
-                raise error("bad-prime", f"the modulus {self.prime} divides a denominator", hint="draw another prime")
-            return exact.numerator * pow(exact.denominator, -1, self.prime) % self.prime
+    def residue(self, number: object) -> int:
+        """A fraction modulo the prime.
 
-        return np.array([residue(v) for v in values.ravel()], dtype=np.int64).reshape(values.shape)
+        Raises: DanausError `bad-prime` where it divides the denominator.
+        """
+        exact = as_fraction(number)
+        if exact.denominator % self.prime == 0:
+            raise error("bad-prime", f"the modulus {self.prime} divides a denominator", hint="draw another prime")
+        return exact.numerator * pow(exact.denominator, -1, self.prime) % self.prime
 
     def _floats(self, values: Floats) -> Array:
         """Floats modulo the prime, all at once: each is an integer below 2⁵³ times a power of two."""
@@ -216,3 +232,22 @@ class Modular(Field):
             lower = (low[..., part] @ x) % self.prime
             out = (out + upper * (1 << 16) + lower) % self.prime
         return out
+
+
+class LargeModular(Modular):
+    """Integers modulo a prime of any size, as Python has them, in object arrays: for few points and large numbers."""
+
+    def __init__(self, prime: int) -> None:
+        self.prime = prime
+
+    def unit(self, one: bool) -> Array:
+        return np.array(int(one), dtype=object)
+
+    def lift(self, value: Value) -> Array:
+        return self._fractions(value.exact)
+
+    def _fractions(self, values: Array) -> Array:
+        return np.asarray(np.frompyfunc(self.residue, 1, 1)(values), dtype=object)
+
+    def matmul(self, scalars: Array, elements: Array) -> Array:
+        return np.asarray(EXACT.matmul(scalars, elements) % self.prime, dtype=object)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 
 from ..counts import log_binomial
@@ -9,7 +11,18 @@ from ..density import error_terms, float_values, hermite, log_values
 from ..diagnostic import error
 from ..domain import Variable
 from ..expression import Value, fractions
-from ..family import Bernoulli, Binomial, Family, Gaussian, GaussianDerivative, Indicator, One
+from ..family import (
+    Bernoulli,
+    Binomial,
+    Family,
+    Gaussian,
+    GaussianDerivative,
+    Indicator,
+    InputLog,
+    InputPower,
+    One,
+    Poisson,
+)
 from .semiring import Array, Field, Semiring, reduceat
 
 _ULP = 2.0**-53
@@ -38,8 +51,11 @@ class Linear(Field):
         return np.exp(a)
 
     def log(self, a: Array) -> Array:
-        with np.errstate(divide="ignore"):
-            return np.log(a)
+        return np.log(np.where(a == 0, 1.0, np.abs(a)))
+
+    def power(self, a: Array, exponent: Fraction) -> Array:
+        with np.errstate(over="ignore"):
+            return np.where(a == 0, 0.0, _powers(a, exponent))
 
     def lift(self, value: Value) -> Array:
         return value.floats
@@ -57,7 +73,30 @@ class Linear(Field):
         return reduceat(np.multiply, elements, offsets, 1.0)
 
 
+def _powers(a: Array, exponent: Fraction) -> Array:
+    """aᵏ of numbers that are not 0; |a|ᵏ where k is no integer."""
+    power = float(exponent)
+    sizes = np.power(np.where(a == 0, 1.0, np.abs(a)), power)
+    return np.copysign(sizes, a) if exponent.denominator == 1 and exponent.numerator % 2 else sizes
+
+
 LINEAR = Linear()
+
+
+class Complex(Linear):
+    """Numbers as they are, in complex128; a circuit's own are float64."""
+
+    name = "complex"
+
+    @property
+    def field(self) -> Field:
+        return LINEAR
+
+    def unit(self, one: bool) -> Array:
+        return np.array(complex(one))
+
+
+COMPLEX = Complex()
 
 
 class Dual(Semiring):
@@ -129,11 +168,36 @@ class Interval(Field):
         return np.stack([out[..., 0] * (1 - 8 * _ULP), out[..., 1] * (1 + 8 * _ULP)], axis=-1)
 
     def log(self, a: Array) -> Array:
-        with np.errstate(divide="ignore"):
-            out = np.log(a)
-        return np.stack(
-            [out[..., 0] - 8 * _ULP * np.abs(out[..., 0]), out[..., 1] + 8 * _ULP * np.abs(out[..., 1])], -1
-        )
+        none = _is_zero(a)[..., 0]
+        ends = np.where(none[..., None], 1.0, a)
+        if np.any((ends[..., 0] <= 0) & (ends[..., 1] >= 0)):
+            raise error("zero-division", "a derived number is the logarithm of an interval that holds zero")
+        out = np.sort(np.log(np.abs(ends)), axis=-1)
+        lo, hi = out[..., 0] - 8 * _ULP * np.abs(out[..., 0]), out[..., 1] + 8 * _ULP * np.abs(out[..., 1])
+        return np.stack([lo, hi], axis=-1)
+
+    def power(self, a: Array, exponent: Fraction) -> Array:
+        none = _is_zero(a)[..., 0]
+        ends = np.where(none[..., None], 1.0, a)
+        across = (ends[..., 0] <= 0) & (ends[..., 1] >= 0)
+        if exponent <= 0 and np.any(across):
+            raise error("zero-division", f"the power {exponent} of an interval that holds zero")
+        with np.errstate(over="ignore"):
+            out = np.where(ends == 0, 0.0, _powers(np.where(ends == 0, 1.0, ends), exponent))
+        lo, hi = out.min(axis=-1), out.max(axis=-1)
+        if not (exponent.denominator == 1 and exponent.numerator % 2):
+            lo = np.where(across, 0.0, lo)
+        if exponent == 0:
+            wide = np.stack([lo, hi], axis=-1)
+        else:
+            # |a| · |log x| rounds in the exponent, a float beside the rational that it stands for
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                sizes = np.abs(float(exponent) * np.log(np.abs(np.where(ends == 0, 1.0, ends)))).max(axis=-1)
+                margin = 8 * _ULP * (1 + sizes)
+                wide = _outward(lo - margin * np.abs(lo), hi + margin * np.abs(hi))
+            positive = np.all(ends > 0, axis=-1)
+            wide[..., 0] = np.where(positive, np.maximum(wide[..., 0], 0.0), wide[..., 0])
+        return np.where(none[..., None], 0.0, wide)
 
     def lift(self, value: Value) -> Array:
         if value.rationals is None:
@@ -162,6 +226,16 @@ class Interval(Field):
                 return np.where(np.isneginf(ends[1])[..., None], 0.0, out)
             case GaussianDerivative(order):
                 return _slopes(order, variable, parameters, x)
+            case InputLog(Gaussian() | Poisson() as base):
+                middles = [part.mean(axis=-1) for part in parameters]
+                logs, _ = log_values(base, variable, middles, x)
+                width = max(float(_relative_width(part).max(initial=0)) for part in parameters)
+                margin = error_terms(base, variable, middles, x) * (_ULP + width)
+                return _outward(logs - margin, logs + margin)
+            case InputLog(base):
+                return self.log(self.closed_form(base, variable, parameters, x))
+            case InputPower(InputLog() | InputPower() as base, exponent):
+                return self.power(self.closed_form(base, variable, parameters, x), exponent)
             case _:
                 middles = [part.mean(axis=-1) for part in parameters]
                 logs, _ = log_values(family, variable, middles, x)

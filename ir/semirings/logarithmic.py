@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 
 from ..density import log_values
@@ -46,9 +48,13 @@ class SignedLog(Field):
         return np.stack([value, np.ones_like(value)], axis=-1)
 
     def log(self, a: Array) -> Array:
-        if np.any(a[..., 1] < 0):
-            raise error("negative", "a derived number is the logarithm of a negative one")
-        return self._of(a[..., 0])
+        return self._of(np.where(a[..., 1] == 0, 0.0, a[..., 0]))
+
+    def power(self, a: Array, exponent: Fraction) -> Array:
+        none = a[..., 1] == 0
+        logs = np.where(none, -np.inf, np.where(none, 0.0, a[..., 0]) * float(exponent))
+        signs = a[..., 1] if exponent.denominator == 1 and exponent.numerator % 2 else np.abs(a[..., 1])
+        return np.stack([logs, signs], axis=-1)
 
     def _of(self, values: Array) -> Array:
         with np.errstate(divide="ignore"):

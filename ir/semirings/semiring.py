@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -164,7 +165,12 @@ class Field(Semiring):
     def exp(self, a: Array) -> Array: ...
 
     @abstractmethod
-    def log(self, a: Array) -> Array: ...
+    def log(self, a: Array) -> Array:
+        """log |a|, and 0 of 0."""
+
+    @abstractmethod
+    def power(self, a: Array, exponent: Fraction) -> Array:
+        """aᵏ, and 0 of 0 whatever the exponent; |a|ᵏ where it is no integer."""
 
     @abstractmethod
     def closed_form(self, family: Family, variable: Variable, parameters: list[Array], x: Array) -> Array:

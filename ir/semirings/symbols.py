@@ -6,6 +6,8 @@ point: equal ones are one element, and nothing else is known of them.
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 
 from ..density import exact_values
@@ -42,6 +44,12 @@ class Symbols(Modular):
 
     def log(self, a: Array) -> Array:
         return self._each("log", a, 1, 0)
+
+    def power(self, a: Array, exponent: Fraction) -> Array:
+        if exponent.denominator == 1:
+            return super().power(a, exponent)
+        flat = [0 if entry == 0 else self.symbol(("power", exponent, entry)) for entry in a.ravel().tolist()]
+        return np.array(flat, dtype=np.int64).reshape(a.shape)
 
     def _each(self, name: str, a: Array, known: int, worth: int) -> Array:
         """A function of each entry, of which one value is known."""

@@ -3,7 +3,8 @@
 Mini-batch EM: θ′ maximises (α/|D|) · the surrogate of EM on a batch D − (1 − α) · KL(p_θ ‖ p_θ′) of the joint
 distribution with latents ("Anemone", arXiv 2505.19982). Both are linear in expected sufficient statistics, so θ′ is the
 M-step of (α/|D|) F(D) + (1 − α) F(θ), where F(θ) is what the circuit expects of a row of its own: for weights TD · θ,
-for gaussians TD · (1, m, m² + s²), for poissons TD · (1, λ), TD being the mass that reaches a node.
+for gaussians TD · (1, m, m² + s²), for poissons TD · (1, λ), TD being the mass that reaches a node. Pseudocounts are
+part of the surrogate, and so weigh α too.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class MiniBatch:
             part = alpha * (1 - ((number - 1) * turns + turn) / (options.epochs * turns))
             found = self._averaged(self._steps.expected(values[own], observed[own], own), len(own))
             mixed = found.blended(self._steps.prior(), part, 1 - part)
-            self._model.take(self._steps.maximised(mixed, options.pseudocount / len(values)))
+            self._model.take(self._steps.maximised(mixed, part * options.pseudocount / len(values)))
 
     def _averaged(self, found: Counts, rows: int) -> Counts:
         """The counts of a row, on average over this batch or over those so far."""

@@ -21,7 +21,7 @@ from ...ir.diagnostic import DanausError, error
 from ...ir.expression import Floats
 from .digest import digest_of_rows
 
-KIND, VERSION = "danaus fit", "1"
+KIND, VERSION = "danaus fit", "2"
 
 
 @dataclass(frozen=True, slots=True)

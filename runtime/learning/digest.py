@@ -12,7 +12,19 @@ import numpy as np
 
 from ...ir.block import Indexed, Input, Product, Sum
 from ...ir.circuit import Circuit
-from ...ir.expression import Constant, Expression, InputValue, Parameter, Take, Total, Value, in_order, operands
+from ...ir.expression import (
+    Constant,
+    Expression,
+    InputTable,
+    InputValue,
+    Parameter,
+    Raised,
+    Take,
+    Total,
+    Value,
+    in_order,
+    operands,
+)
 from ...ir.linear import Compose, Kronecker, LinearMap, Selection, Sparse, expressions
 
 
@@ -83,6 +95,10 @@ def _add_expression(digest: _Digest, circuit: Circuit, expression: Expression, n
             digest.add(axis, index)
         case Total(_, axis):
             digest.add(axis)
+        case Raised(_, exponent):
+            digest.add(str(exponent))
+        case InputTable(family, variable):
+            digest.add(family, variable.name, variable.domain)
         case InputValue(family, variable, _, value, weights):
             digest.add(family, variable.name, variable.domain, value, weights is None)
         case _:

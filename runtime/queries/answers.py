@@ -83,7 +83,9 @@ class ByProgram:
         return hamming(self.questions)
 
     def weighted(self, values: Floats, observed: Bools, weights: Mapping[int, Floats]) -> Floats:
-        log = self.questions.log_likelihood(values, observed | _free(self.questions.free, weights, observed), weights)
+        log = self.questions.log_likelihood(
+            values, observed | free_observed(self.questions.free, weights, observed), weights
+        )
         return log + free_weights(self.questions.free, weights)
 
     def decode(self, values: Floats, observed: Bools) -> MostProbable:
@@ -135,7 +137,7 @@ class ByEvaluator:
         )
 
 
-def _free(free: tuple[int, ...], weights: Mapping[int, Floats], observed: Bools) -> Bools:
+def free_observed(free: tuple[int, ...], weights: Mapping[int, Floats], observed: Bools) -> Bools:
     """Free variables under weights, which stand for their number of values."""
     return np.broadcast_to(np.isin(np.arange(observed.shape[1]), [i for i in free if i in weights]), observed.shape)
 

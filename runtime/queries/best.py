@@ -6,6 +6,8 @@ is certain where the circuit is deterministic, where it reaches a bound, or wher
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ...ir.domain import first_value
@@ -18,10 +20,22 @@ from ...ir.query.exactness import best_tried
 from ...ir.query.maximum import TOLERANCE, MostProbable
 from .questions import Bools, Questions
 
+Decoded = tuple[Floats, Bools]
+"""Assignments [batch, variables], and in which rows there is one, [batch]."""
 
-def most_probable(questions: Questions, values: Floats, observed: Bools, proved: bool) -> MostProbable:
-    """The most probable completion of each row; `proved` where single paths lead to every assignment."""
-    found, possible = _decoded(questions, values, observed)
+
+def most_probable(
+    questions: Questions,
+    values: Floats,
+    observed: Bools,
+    proved: bool,
+    decode: Callable[[Questions, Floats, Bools], Decoded] | None = None,
+) -> MostProbable:
+    """The most probable completion of each row; `proved` where single paths lead to every assignment.
+
+    `decode` follows the largest path of each row, where a device does.
+    """
+    found, possible = (decode or _decoded)(questions, values, observed)
     logs = np.full(len(values), -np.inf)
     every = np.ones(values.shape, dtype=bool)
     logs[possible] = questions.log_likelihood(found[possible], every[possible])
@@ -43,7 +57,7 @@ def most_probable(questions: Questions, values: Floats, observed: Bools, proved:
     return MostProbable(found, logs, certain)
 
 
-def _decoded(questions: Questions, values: Floats, observed: Bools) -> tuple[Floats, Bools]:
+def _decoded(questions: Questions, values: Floats, observed: Bools) -> Decoded:
     """The assignment that maximisation finds, [batch, variables], and in which rows there is one, [batch]."""
     first = np.array([float(first_value(variable.domain)) for variable in questions.variables])
     found = np.where(observed, values, first)

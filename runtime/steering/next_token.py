@@ -72,7 +72,7 @@ def _grouped(joint: Joint, prefixes: Prefixes, message: Tensor, meets: Tensor) -
     dtype = message.dtype
     batch, _, labels = meets.shape
     flat = meets.permute(1, 0, 2).reshape(meets.shape[1], batch * labels)
-    mixed = (message @ flat.to(dtype)).reshape(-1, batch, labels).double()
+    mixed = (message @ flat.to(dtype)).reshape(len(message), batch, labels).double()
     mixed = mixed * prefixes.model.T[:, :, None]
     largest = mixed.amax(dim=(0, 2))
     mixed = (mixed / torch.where(largest > 0, largest, 1.0)[None, :, None]).to(dtype)
@@ -91,7 +91,7 @@ def _grouped(joint: Joint, prefixes: Prefixes, message: Tensor, meets: Tensor) -
     assert joint.letters.labels is not None
     if small:
         members = torch.cat(small)
-        width = max(1, _NUMBERS_AT_ONCE // (batch * len(mixed)))
+        width = max(1, _NUMBERS_AT_ONCE // max(1, batch * len(mixed)))
         for part in torch.split(members, width):
             out[part] = torch.einsum("ve,ebv->vb", joint.emission[part], mixed[:, :, joint.letters.labels[part]])
     weights = joint.letters.table.amax(dim=0)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from ...ir.diagnostic import error
 from .backward import Messages
 
 
@@ -15,11 +17,13 @@ from .backward import Messages
 class Prefixes:
     """A batch of prefixes [batch, length], in codes 0 … n-1, with their messages; `Steering.extend` makes longer ones.
 
-    `model` [batch, edges] is proportional to the joint mass of the prefix and each state, `constraint` [batch, edges']
-    the weight of each of the automaton's moves out of the states that it may be in; `log_scale` [batch] is what scaling
-    took out of the first, and `log_weight` out of the second.
+    They are of one `Steering`, whose messages they hold on to: `of`. `model` [batch, edges] is proportional to the
+    joint mass of the prefix and each state, `constraint` [batch, edges'] the weight of each of the automaton's moves
+    out of the states that it may be in; `log_scale` [batch] is what scaling took out of the first, and `log_weight` out
+    of the second.
     """
 
+    of: Messages
     tokens: Tensor
     model: Tensor
     constraint: Tensor
@@ -34,14 +38,23 @@ class Prefixes:
         return self.tokens.shape[1]
 
     def select(self, rows: Sequence[int] | Tensor) -> Prefixes:
-        """The prefixes of these rows, which may repeat: the survivors of a beam."""
-        index = torch.as_tensor(rows, device=self.tokens.device)
-        return Prefixes(*(each[index] for each in self._parts()))
+        """The prefixes of these rows, which may repeat: the survivors of a beam.
+
+        Raises: DanausError `wrong-index`.
+        """
+        given = rows.cpu().numpy() if isinstance(rows, Tensor) else np.asarray(rows)
+        if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+            raise error("wrong-index", f"{str(rows)[:60]} are no numbers of rows", hint="write [2, 0, 0]")
+        if given.size and not (given.min() >= 0 and given.max() < len(self)):
+            raise error("wrong-index", "a row is out of range", hint=f"there are {len(self)} prefixes, from row 0")
+        index = torch.as_tensor(given.astype(np.int64), device=self.tokens.device)
+        return Prefixes(self.of, *(each[index] for each in self._parts()))
 
     @staticmethod
     def joined(parts: Sequence[Prefixes]) -> Prefixes:
         """Prefixes of one length, as one batch."""
-        return Prefixes(*(torch.cat(columns) for columns in zip(*(part._parts() for part in parts), strict=True)))
+        columns = zip(*(part._parts() for part in parts), strict=True)
+        return Prefixes(parts[0].of, *(torch.cat(each) for each in columns))
 
     def _parts(self) -> tuple[Tensor, ...]:
         return self.tokens, self.model, self.constraint, self.log_scale, self.log_weight
@@ -54,7 +67,7 @@ def start(messages: Messages, count: int) -> Prefixes:
     model = messages.maps.transposed(joint.model.out, one).T.expand(count, -1)
     constraint = joint.out.sum(dim=0).expand(count, -1)
     none = torch.zeros(count, dtype=torch.float64, device=device)
-    return _scaled(torch.zeros((count, 0), dtype=torch.int64, device=device), model, constraint, none, none)
+    return _scaled(messages, torch.zeros((count, 0), dtype=torch.int64, device=device), model, constraint, none, none)
 
 
 def extended(messages: Messages, prefixes: Prefixes, tokens: Tensor) -> Prefixes:
@@ -68,12 +81,12 @@ def extended(messages: Messages, prefixes: Prefixes, tokens: Tensor) -> Prefixes
     read = prefixes.constraint * (joint.letters.table.T[tokens] @ joint.reads.T)
     constraint = read @ joint.rest @ following.out
     longer = torch.cat([prefixes.tokens, tokens[:, None]], dim=1)
-    return _scaled(longer, model, constraint, prefixes.log_scale + _normal(seen)[1], prefixes.log_weight)
+    return _scaled(messages, longer, model, constraint, prefixes.log_scale + _normal(seen)[1], prefixes.log_weight)
 
 
-def _scaled(tokens: Tensor, model: Tensor, constraint: Tensor, scale: Tensor, weight: Tensor) -> Prefixes:
+def _scaled(of: Messages, tokens: Tensor, model: Tensor, constraint: Tensor, scale: Tensor, weight: Tensor) -> Prefixes:
     first, second = _normal(model), _normal(constraint)
-    return Prefixes(tokens, first[0], second[0], scale + first[1], weight + second[1])
+    return Prefixes(of, tokens, first[0], second[0], scale + first[1], weight + second[1])
 
 
 def _normal(rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Sequence
+from math import inf
+from typing import TypeAlias
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from ...ir.circuit import Circuit
 from ...ir.diagnostic import DanausError, error, warn
-from ...ir.domain import first_value
+from ...ir.domain import Variable
 from ...ir.random import stream
 from . import backward, next_token, prefixes
+from .given import MAX_NUMBERS, Vocabulary, log_probabilities, whole
 from .prefixes import Prefixes
 
 LanguageModel: TypeAlias = Callable[[Tensor], "Tensor | ArrayLike"]
 """From prefixes [batch, length] of one length to the log-probabilities of the next token, [batch, values]."""
+
+_NUMBERS_AT_ONCE = 1 << 24
 
 PrefixesLike: TypeAlias = "Prefixes | Sequence[Sequence[int]] | ArrayLike"
 
@@ -39,14 +43,26 @@ class Steering:
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
-        if not sharpness > 0:
-            raise error("wrong-value", f"the sharpness is {sharpness}", hint="it is positive")
+        if (
+            isinstance(sharpness, bool)
+            or not isinstance(sharpness, int | float | np.floating)
+            or not 0 < sharpness < inf
+        ):
+            raise error("wrong-value", f"the sharpness is {sharpness!r}", hint="it is a positive number")
+        if language_model is not None and not callable(language_model):
+            message = f"{type(language_model).__name__} where a language model is expected"
+            raise error("wrong-arguments", message, hint="a function from tokens [batch, length] to [batch, values]")
         self.language_model = language_model
         self.sharpness = sharpness
         self._messages = backward.joined(model, constraint, dtype, device)
-        self.variables = tuple(joint.model.variable for joint in self._messages.steps)
+        self._vocabulary = Vocabulary.of([joint.model.variable for joint in self._messages.steps])
         self._prepared = False
         self._last: dict[tuple[int, ...], tuple[Prefixes, int]] = {}
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The variables of the sequence, in its order."""
+        return self._vocabulary.variables
 
     @property
     def memory(self) -> int:
@@ -54,10 +70,17 @@ class Steering:
         return self._messages.memory
 
     def prepare(self, progress: Callable[[int, int], None] | None = None) -> Steering:
-        """Computes the backward messages; `progress` is told how many of how many steps are done. Gives itself."""
+        """Computes the backward messages; `progress` is told how many of how many steps are done. Gives itself.
+
+        Where no sequence of the model satisfies the constraint, a warning says so.
+        """
+        if progress is not None and not callable(progress):
+            raise error("wrong-arguments", f"{type(progress).__name__} where a function of (done, steps) is expected")
         if not self._prepared:
             backward.prepare(self._messages, progress)
             self._prepared = True
+            if self.log_probability() == -inf:
+                warn("no sequence of the model satisfies the constraint")
         return self
 
     def log_probability(self) -> float:
@@ -67,19 +90,22 @@ class Steering:
 
     def begin(self, batch: int = 1) -> Prefixes:
         """A batch of empty prefixes, for `extend`."""
-        return prefixes.start(self._messages, batch)
+        return prefixes.start(self._messages, whole(batch, "batch"))
 
     def extend(self, before: Prefixes, tokens: ArrayLike | Tensor) -> Prefixes:
         """Each prefix with one more token [batch], a value of its variable.
 
         Raises: DanausError `wrong-shape`, `wrong-value`, `too-long` where nothing would be left to ask for.
         """
+        self._require_own(before)
         if before.length >= len(self.variables) - 1:
-            raise self._too_long(before.length + 1)
+            raise self._vocabulary.too_long(before.length + 1)
         given = np.asarray(tokens)
         if given.shape != (len(before),):
             raise error("wrong-shape", f"tokens of shape {list(given.shape)} for {len(before)} prefixes")
-        codes = torch.as_tensor(self._codes(given, before.length), device=before.tokens.device)
+        codes = torch.as_tensor(
+            self._vocabulary.codes(given, self.variables[before.length :][:1]), device=before.tokens.device
+        )
         return prefixes.extended(self._messages, before, codes)
 
     def next_token_log_probs(self, prefix: PrefixesLike) -> Tensor:
@@ -92,15 +118,7 @@ class Steering:
         Raises: DanausError `wrong-shape`, `wrong-value`, `too-long`.
         """
         self.prepare()
-        if isinstance(prefix, Prefixes):
-            return self._normalised(self._scores(prefix))
-        rows = self._rows(prefix)
-        groups = self._grouped(rows)
-        values = self._messages.steps[0].emission.shape[0]
-        out = torch.full((len(rows), values), -torch.inf, dtype=torch.float64)
-        for group, places in groups:
-            out[places] = self._scores(group).cpu()
-        return self._normalised(out)
+        return self._normalised(self._answers(prefix, self._scores))
 
     def constraint_log_probs(self, prefix: PrefixesLike) -> Tensor:
         """log P(constraint | prefix, x_{t+1} = v) under the model, [batch, values]; of an attribute, its expectation.
@@ -108,38 +126,49 @@ class Steering:
         −inf also where the model gives the prefix and v no probability.
         """
         self.prepare()
-        if isinstance(prefix, Prefixes):
-            return self._ratio(prefix)
-        rows = self._rows(prefix)
-        groups = self._grouped(rows)
-        return self._laid(groups, [self._ratio(group) for group, _ in groups], len(rows))
+        return self._answers(prefix, self._ratio)
 
     def sample(self, count: int, seed: int = 0) -> Tensor:
         """Sequences under the constraint, [count, variables]: token by token, row i of a seed the same in any batch.
 
-        Raises: DanausError `impossible-evidence` where no sequence satisfies the constraint.
+        Raises: DanausError `impossible-evidence` where no sequence satisfies the constraint, `wrong-value`,
+        `too-large`.
         """
+        rows, words = whole(count, "number of samples"), len(self.variables)
+        whole(seed, "seed")
+        if rows * words > MAX_NUMBERS:
+            raise error("too-large", f"{rows} samples of {words} variables", hint=f"at most {MAX_NUMBERS // words}")
         self.prepare()
-        at = self.begin(count)
-        tokens = at.tokens
-        for position in range(len(self.variables)):
+        uniform = np.stack([stream(seed, f"token {position}", rows) for position in range(words)])
+        step = max(1, _NUMBERS_AT_ONCE // self._vocabulary.size)
+        parts = [self._drawn(uniform[:, start : start + step]) for start in range(0, max(rows, 1), step)]
+        return torch.cat(parts) + self._vocabulary.first
+
+    def _drawn(self, uniform: NDArray[np.float64]) -> Tensor:
+        """Sequences of codes, for uniform numbers [variables, rows]."""
+        at = self.begin(uniform.shape[1])
+        for row in torch.as_tensor(uniform, device=at.tokens.device):
             scores = self._scores(at)
             shares = torch.exp(scores - scores.amax(dim=1, keepdim=True))
-            if count and not bool(torch.isfinite(shares).all()):
-                raise error("impossible-evidence", "no sequence of the model satisfies the constraint")
+            if not bool(torch.isfinite(shares).all()):
+                raise self._impossible(at.length)
             sums = shares.cumsum(dim=1)
-            uniform = torch.as_tensor(stream(seed, f"token {position}", count), device=sums.device)
-            chosen = torch.searchsorted(sums, uniform[:, None] * sums[:, -1:], right=True)[:, 0]
+            chosen = torch.searchsorted(sums, row[:, None] * sums[:, -1:], right=True)[:, 0]
             last = shares.shape[1] - 1 - (shares > 0).flip(1).to(torch.int64).argmax(dim=1)
             chosen = torch.minimum(chosen, last)
-            tokens = torch.cat([tokens, chosen[:, None]], dim=1)
-            if position < len(self.variables) - 1:
-                at = prefixes.extended(self._messages, at, chosen)
-        return tokens + self._first
+            if at.length == len(self.variables) - 1:
+                return torch.cat([at.tokens, chosen[:, None]], dim=1)
+            at = prefixes.extended(self._messages, at, chosen)
+        raise AssertionError("a sequence has a variable")
 
-    @property
-    def _first(self) -> int:
-        return first_value(self.variables[0].domain)
+    def _impossible(self, position: int) -> DanausError:
+        if self.language_model is None:
+            return error("impossible-evidence", "no sequence of the model satisfies the constraint")
+        return error(
+            "impossible-evidence",
+            f"no token {position} that the language model allows can lead to the constraint under the model",
+            hint="a language model that gives every token some probability never comes to such an end",
+        )
 
     def _scores(self, at: Prefixes) -> Tensor:
         """Logarithms proportional to the distribution of the next token, [batch, values]."""
@@ -150,14 +179,7 @@ class Steering:
             ratio = _sharpened(ratio, self.sharpness)
         if self.language_model is None:
             return ratio + next_token.plain(self._messages, at)
-        given: Any = self.language_model(at.tokens + self._first)
-        own = torch.as_tensor(given, dtype=torch.float64, device=ratio.device)
-        if own.shape != ratio.shape:
-            shape, wanted = list(own.shape), list(ratio.shape)
-            raise error("wrong-shape", f"the language model gave log-probabilities of shape {shape}, not {wanted}")
-        if bool(torch.isnan(own).any()) or bool((own == torch.inf).any()):
-            raise error("wrong-number", "the language model gave log-probabilities that are NaN or +inf")
-        return own + ratio
+        return log_probabilities(self.language_model(at.tokens + self._vocabulary.first), ratio) + ratio
 
     def _ratio(self, at: Prefixes) -> Tensor:
         joint = next_token.constrained(self._messages, at)
@@ -168,48 +190,28 @@ class Steering:
         total = torch.logsumexp(scores, dim=1, keepdim=True)
         impossible = torch.isneginf(total)[:, 0]
         if bool(impossible.any()):
-            first = int(torch.nonzero(impossible)[0, 0])
-            warn(f"{int(impossible.sum())} prefixes, such as row {first}, cannot be completed: their rows are -inf")
+            first, count = int(torch.nonzero(impossible)[0, 0]), int(impossible.sum())
+            which = f"row {first}" if count == 1 else f"{count} rows, such as row {first},"
+            warn(f"the prefix of {which} cannot be completed: its answers are -inf")
         return torch.where(impossible[:, None], -torch.inf, scores - total)
 
-    def _laid(self, groups: list[tuple[Prefixes, list[int]]], found: list[Tensor], rows: int) -> Tensor:
-        values = self._messages.steps[0].emission.shape[0]
-        out = torch.full((rows, values), -torch.inf, dtype=torch.float64)
-        for (_, places), part in zip(groups, found, strict=True):
-            out[places] = part.cpu()
+    def _answers(self, prefix: PrefixesLike, ask: Callable[[Prefixes], Tensor]) -> Tensor:
+        """What is asked of each prefix, in the order that they are given in."""
+        if isinstance(prefix, Prefixes):
+            self._require_own(prefix)
+            return ask(prefix)
+        rows = self._vocabulary.prefixes(prefix)
+        out = torch.full((len(rows), self._vocabulary.size), -torch.inf, dtype=torch.float64)
+        for group, places in self._grouped(rows):
+            out[places] = ask(group).cpu()
         return out
 
-    def _rows(self, given: Iterable[Any] | Any) -> list[tuple[int, ...]]:
-        """Prefixes as tuples of codes."""
-        rows: list[tuple[int, ...]] = []
-        try:
-            arrays = [np.asarray(row) for row in given]
-        except (TypeError, ValueError) as failure:
-            raise error("wrong-shape", "the prefixes are no list of lists of tokens") from failure
-        for row in arrays:
-            if row.ndim != 1:
-                raise error("wrong-shape", "the prefixes are no list of lists of tokens", hint="write [[]] or [[3, 1]]")
-            if len(row) >= len(self.variables):
-                raise self._too_long(len(row))
-            rows.append(tuple(self._codes(row, 0).tolist()))
-        return rows
-
-    def _codes(self, values: Any, position: int) -> Any:
-        size = len(self._messages.steps[0].emission)
-        if values.size and values.dtype.kind not in "iu":
-            raise error("wrong-dtype", f"tokens of dtype {values.dtype}, not whole numbers")
-        codes = values.astype(np.int64) - self._first
-        bad = (codes < 0) | (codes >= size)
-        if bad.any():
-            value = values[bad].ravel()[0]
-            name = self.variables[position].name
-            raise error("wrong-value", f'token {value} is no value of "{name}"', hint=f"there are {size} values")
-        return codes
-
-    def _too_long(self, length: int) -> DanausError:
-        return error(
-            "too-long", f"a prefix of {length} tokens leaves none to ask for: the model has {len(self.variables)}"
-        )
+    def _require_own(self, given: Prefixes) -> None:
+        if not isinstance(given, Prefixes):
+            message = f"{type(given).__name__} where prefixes are expected"
+            raise error("wrong-arguments", message, hint="`begin` and `extend` make them")
+        if given.of is not self._messages:
+            raise error("wrong-arguments", "the prefixes are of another steering", hint="begin with this one's `begin`")
 
     def _grouped(self, rows: list[tuple[int, ...]]) -> list[tuple[Prefixes, list[int]]]:
         """Prefixes by length, with the places of their rows; what the last question knew of them is not done again."""

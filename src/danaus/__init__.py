@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import *
+    from .compiler.marginaliser import import_marginaliser as import_marginaliser
     from .compiler.operators import add as add
     from .compiler.operators import condition as condition
     from .compiler.operators import differentiate as differentiate
+    from .compiler.operators import divide as divide
     from .compiler.operators import evidence as evidence
     from .compiler.operators import initialise as initialise
     from .compiler.operators import integrate as integrate
+    from .compiler.operators import log as log
     from .compiler.operators import monarch_layers as monarch_layers
     from .compiler.operators import multiply as multiply
     from .compiler.operators import normalize as normalize
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from .compiler.operators import product_size as product_size
     from .compiler.operators import project as project
     from .compiler.operators import provenance as provenance
+    from .compiler.operators import reciprocal as reciprocal
     from .compiler.operators import rename as rename
     from .compiler.operators import restrict as restrict
     from .compiler.operators import scale as scale
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from .frontend.automata import Automaton as Automaton
     from .frontend.dsl import *
     from .frontend.spec import Spec as Spec
+    from .information import *
     from .ir.diagnostic import DanausError as DanausError
     from .ir.diagnostic import DanausWarning as DanausWarning
     from .ir.diagnostic import Diagnostic as Diagnostic
@@ -45,20 +50,24 @@ _HOMES = {
     "add": "compiler.operators",
     "condition": "compiler.operators",
     "differentiate": "compiler.operators",
+    "divide": "compiler.operators",
     "evidence": "compiler.operators",
     "integrate": "compiler.operators",
+    "log": "compiler.operators",
     "multiply": "compiler.operators",
     "normalize": "compiler.operators",
     "rename": "compiler.operators",
     "restrict": "compiler.operators",
     "scale": "compiler.operators",
     "smooth": "compiler.operators",
+    "import_marginaliser": "compiler.marginaliser",
     "initialise": "compiler.operators",
     "monarch_layers": "compiler.operators",
     "power": "compiler.operators",
     "product_size": "compiler.operators",
     "project": "compiler.operators",
     "provenance": "compiler.operators",
+    "reciprocal": "compiler.operators",
     "untie": "compiler.operators",
     "Automaton": "frontend.automata",
     "Spec": "frontend.spec",
@@ -69,24 +78,14 @@ _HOMES = {
     "Steering": "runtime.steering",
 }
 
+_FACES = (".api", ".information", ".frontend.dsl")
+
 # What the language and the interface have, and a later version brings.
 _LATER = frozenset(
     [
-        "log",
-        "reciprocal",
-        "divide",
         "flows",
         "decode",
         "posterior",
-        "expectation",
-        "entropy",
-        "cross_entropy",
-        "kl",
-        "renyi",
-        "alpha_divergence",
-        "itakura_saito",
-        "cauchy_schwarz",
-        "squared_loss",
         "mutual_information",
     ]
 )
@@ -98,7 +97,7 @@ def __getattr__(name: str) -> Any:
     if name in _LATER:
         return import_module(".api", __name__).later(name)
     if not name.startswith("_"):
-        for home in (".api", ".frontend.dsl"):
+        for home in _FACES:
             module = import_module(home, __name__)
             if name in module.__all__:
                 return getattr(module, name)
@@ -106,5 +105,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    public = [import_module(home, __name__).__all__ for home in (".api", ".frontend.dsl")]
-    return sorted({*_HOMES, *public[0], *public[1]})
+    public = [import_module(home, __name__).__all__ for home in _FACES]
+    return sorted({*_HOMES, *(name for names in public for name in names)})

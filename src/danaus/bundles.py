@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from .ir.diagnostic import error
 
 if TYPE_CHECKING:
+    from .runtime.asked import Composed
     from .runtime.bundle import Bundle, Several
     from .runtime.bundled import Bundled
     from .runtime.collection import Loaded
+    from .runtime.composed import Read
 
 
 def read(path: Path) -> Bundle | Several:
@@ -25,20 +27,26 @@ def read(path: Path) -> Bundle | Several:
     return read_bundle(path)
 
 
-def ready(bundle: Bundle) -> Bundled:
-    """A circuit of a bundle, ready to run.
+def ready(bundle: Bundle, device: str = "cpu") -> Bundled:
+    """A circuit of a bundle, ready to run on a device.
 
-    Raises: DanausError `missing-package`, `unsupported-cpu`.
+    Raises: DanausError `missing-package`, `unsupported-cpu`; for a GPU `unknown-device`, `no-device`, `no-driver`,
+        `wrong-device`, `not-in-bundle` without code for it.
     """
     with _packages():
-        from .backends.cpu.load import engine_of
         from .runtime.bundled import Bundled, negative
     if bundle.exact or negative(bundle):  # numbers that the engines do not hold
         return Bundled(bundle, None, lambda: "none")
+    if device != "cpu":
+        with _packages():
+            from .backends.triton.load import engine_of as engine_on_device
+        return Bundled(bundle, engine_on_device(bundle, device), lambda: "bundle")
+    with _packages():
+        from .backends.cpu.load import engine_of
     return Bundled(bundle, *engine_of(bundle))
 
 
-def load(path: Path) -> Bundled | Loaded:
+def load(path: Path, device: str = "cpu") -> Bundled | Loaded:
     """The bundle at a path, ready to run: its one circuit, or several by name.
 
     Raises: DanausError as `read` and `ready`.
@@ -47,10 +55,29 @@ def load(path: Path) -> Bundled | Loaded:
     from .runtime.bundle import Bundle
 
     if isinstance(found, Bundle):
-        return ready(found)
+        return ready(found, device)
     from .runtime.collection import Loaded
 
-    return Loaded({name: ready(bundle) for name, bundle in found.circuits.items()}, found.asked)
+    composed = {name: composition(found, name) for name in found.composed}
+    models = {name: ready(bundle, device) for name, bundle in found.circuits.items()}
+    return Loaded(models, found.asked, composed)
+
+
+def composed_of(bundle: Bundle | Several) -> Mapping[str, Composed]:
+    """The composed queries of a bundle, by name; one of a single circuit has none."""
+    from .runtime.bundle import Several
+
+    return bundle.composed if isinstance(bundle, Several) else {}
+
+
+def composition(bundle: Bundle | Several, name: str) -> Read:
+    """What answers a composed query of a bundle."""
+    from .runtime.bundle import Several
+    from .runtime.composed import Read
+
+    assert isinstance(bundle, Several)
+    composed = bundle.composed[name]
+    return Read(name, composed, {term: ready(bundle.terms[term]) for term in composed.terms})
 
 
 @contextmanager

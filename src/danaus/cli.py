@@ -91,7 +91,9 @@ def run_query(file: Path, query: str, **options: Any) -> int:
 @click.argument("file", type=_FILE)
 @click.option("--emit", type=click.Choice(["syntax", "circuit", "program", "kernels"]), help="Print a stage and stop.")
 @click.option("-o", "--output", type=_FILE, metavar="BUNDLE", help="Write a bundle.")
-@click.option("--target", multiple=True, metavar="TARGET", help="cpu, cpu:x86-64-v3, -v4 or cpu:aarch64; repeatable.")
+@click.option("--target", multiple=True, metavar="TARGET", help="cpu, cpu:x86-64-v3, cuda:sm_90, …; repeatable.")
+@click.option("--report", is_flag=True, help="Print what kernels take of the GPUs, and the time predicted.")
+@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="With --report: rows of a batch; 1024.")
 @click.option("--circuit", metavar="NAME", help="Only this circuit.")
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
 @_spec_options
@@ -106,6 +108,9 @@ def compile_file(file: Path, **options: Any) -> int:
 @click.argument("file", type=_FILE)
 @click.option("--circuit", metavar="NAME", help="Only this circuit.")
 @click.option("-o", "--output", type=_FILE, metavar="FILE.svg|.dot", help="Write a picture.")
+@click.option("--cost", is_flag=True, help="Print what the circuits cost, as formulas in batch and widths.")
+@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="With --cost: rows of a batch; 128.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), help="With --cost; text unless set.")
 @_spec_options
 def show(file: Path, **options: Any) -> int:
     """Summarise and draw the circuits of a FILE."""

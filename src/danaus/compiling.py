@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 from .arguments import wants
+from .backends.triton.policy import PRECISIONS, Precision
 from .compiler.compile import compile as compile_circuit
 from .compiler.compile import compile_spec
 from .frontend.spec import Spec
@@ -20,35 +21,55 @@ if TYPE_CHECKING:
 
 
 @overload
-def compile(target: Circuit, device: str = ..., dtype: str = ...) -> Executable: ...
+def compile(target: Circuit, device: str = ..., dtype: str = ..., precision: str | None = ...) -> Executable: ...
 @overload
-def compile(target: Spec, device: str = ..., dtype: str = ...) -> Collection: ...
-def compile(target: Circuit | Spec, device: str = "cpu", dtype: str = "float32") -> Executable | Collection:
+def compile(target: Spec, device: str = ..., dtype: str = ..., precision: str | None = ...) -> Collection: ...
+def compile(
+    target: Circuit | Spec, device: str = "cpu", dtype: str = "float32", precision: str | None = None
+) -> Executable | Collection:
     """A circuit compiled to native code: a `torch.nn.Module` with `log_likelihood`, `marginal` and the other queries.
 
     Of a spec, all its circuits, by name (`model["p"]`), and its queries: `model.run("name", x)`.
 
-    `dtype` is "float32" or "float64": the numbers that it computes with; answers are float64. The CPU is the one device
-    so far.
+    `dtype` is "float32" or "float64": the numbers that it computes with; answers are float64. `device` is "cpu", or a
+    GPU such as "cuda", for which Triton makes the kernels, in float32; `precision` then says how its tensor cores
+    multiply: "bf16x3" if not given, "tf32x3", "tf32", "bf16", or "ieee", which is float32 without tensor cores.
 
     >>> from danaus import parse
     >>> p = parse("var x : bool; circuit p { return bernoulli(x, [0.25]) }").circuit
     >>> compile(p).log_likelihood([[0], [1]]).exp()
     tensor([0.7500, 0.2500], dtype=torch.float64)
 
-    Raises: DanausError `missing-package` without torch and llvmlite, `unknown-device`, `unknown-type`.
+    Raises: DanausError `missing-package` without torch and llvmlite, or Triton, `unknown-device`, `no-device`,
+    `unknown-type`, `unknown-precision`, `not-on-device`.
     """
     wants((Circuit, Spec), "a circuit or a spec", target)
     wants(str, "a name", device, dtype)
-    if device != "cpu":
-        raise error("unknown-device", f'there is no device "{device}"', caller(), hint='the one so far is "cpu"')
     if dtype not in ("float32", "float64"):
         raise error("unknown-type", f'there is no type "{dtype}"', caller(), hint="there are float32 and float64")
     numbers: Literal["float32", "float64"] = "float32" if dtype == "float32" else "float64"
-    return compile_spec(target, numbers) if isinstance(target, Spec) else compile_circuit(target, numbers)
+    mode = _precision(precision, device)
+    if device != "cpu" and numbers == "float64":
+        raise error("unknown-type", "kernels for GPUs compute in float32", caller(), hint='dtype="float32"')
+    if isinstance(target, Spec):
+        return compile_spec(target, numbers, device, mode)
+    return compile_circuit(target, numbers, device, mode)
 
 
-def load_bundle(path: str | Path) -> Bundled | Loaded:
+def _precision(name: str | None, device: str) -> Precision | None:
+    """How a GPU multiplies, by name."""
+    if name is None:
+        return None
+    wants(str, "a name", name)
+    if device == "cpu":
+        raise error("unknown-precision", "precision is for GPUs; on the CPU it is dtype", caller())
+    for known in PRECISIONS:
+        if name == known:
+            return known
+    raise error("unknown-precision", f'there is no precision "{name}"', caller(), hint=", ".join(PRECISIONS))
+
+
+def load_bundle(path: str | Path, device: str = "cpu") -> Bundled | Loaded:
     """A compiled circuit that `model.save` or `danaus compile -o` wrote: `log_likelihood`, `marginal`, `partition`.
 
     Of several, all circuits by name (`loaded["p"]`), and their queries: `loaded.run("name", x)`.
@@ -57,9 +78,14 @@ def load_bundle(path: str | Path) -> Bundled | Loaded:
     or from another version of Danaus, is made again from the Program. A bundle holds machine code: load only what comes
     from where you trust.
 
-    Raises: DanausError `unreadable-file`, `damaged-bundle`, `bundle-version`, `missing-package`, `unsupported-cpu`.
+    On a `device` such as "cuda" it runs the machine code that the bundle has for it, through the driver: neither Triton
+    nor a compiler is needed there.
+
+    Raises: DanausError `unreadable-file`, `damaged-bundle`, `bundle-version`, `missing-package`, `unsupported-cpu`; for
+    a GPU `unknown-device`, `no-device`, `no-driver`, `wrong-device`, `not-in-bundle` without code for it.
     """
     wants((str, Path), "a path", path)
+    wants(str, "a name", device)
     from .bundles import load
 
-    return load(Path(path))
+    return load(Path(path), device)

@@ -28,8 +28,8 @@ ERROR: dict[Type, float] = {"float32": 2e-5, "float64": 1e-11}
 
 
 def _derived(model: Executable, x: np.ndarray, observed: np.ndarray, weights: np.ndarray) -> tuple[Flows, dict]:
-    named, slopes, log = model._derivatives(x, observed, weights, True)
-    return Flows(log, [slopes], {}), named
+    found = model.derivatives(x, observed, weights, data=True)
+    return Flows(found.log, [found.data], {}), found.named
 
 
 def _compare(circuit: Circuit, dtype: Type, rows: int = 40, seed: int = 0, missing: float = 0.3) -> bool:
@@ -41,8 +41,8 @@ def _compare(circuit: Circuit, dtype: Type, rows: int = 40, seed: int = 0, missi
         warnings.simplefilter("ignore", dn.DanausWarning)
         found, named = _derived(model, x, observed, weights)
         assert model.compiled is not None
-        compiled = model._reverse(model.compiled) is not None
-        model._reversed = model._seen, None
+        compiled = model.present.reverse() is not None
+        model.present.reverse = lambda: None  # type: ignore[method-assign]
         want, exact = _derived(model, x, observed, weights)
     np.testing.assert_array_equal(np.isneginf(found.log), np.isneginf(want.log))
     for name, derivative in [*exact.items(), ("data", want.tables[0])]:
@@ -209,14 +209,14 @@ def test_a_derivative_beyond_all_numbers_is_taken_in_logarithms() -> None:
     reverse = compiled.reverse(circuit)
     assert isinstance(reverse, AdjointVector)
     model.flows(rows)
-    tables = model._tables(compiled)
+    tables = model.present.tables(compiled)
     assert tables is not None
     densities: dict[int, np.ndarray] = {}
     unsure = reverse.run(rows.T, densities, np.ones(3)).unsure
     assert unsure[1] and not unsure[0]
     everywhere = np.ones(rows.shape, dtype=bool)
     found, named = _derived(model, rows.astype(float), everywhere, np.ones(3))
-    model._reversed = model._seen, None
+    model.present.reverse = lambda: None  # type: ignore[method-assign]
     want, exact = _derived(model, rows.astype(float), everywhere, np.ones(3))
     for name, derivative in exact.items():
         np.testing.assert_allclose(named[name], derivative, rtol=1e-5)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -38,14 +37,13 @@ ERROR: dict[Type, float] = {"float32": 2e-5, "float64": 1e-11}
 
 
 def _interpreted(model: Executable) -> None:
-    assert model.compiled is not None
-    model._compiled, model._reversed = replace(model.compiled, reverse=lambda _: None), None
+    model.present.reverse = lambda: None  # type: ignore[method-assign]
 
 
 def _taken(model: Executable) -> bool:
     """Whether compiled code for a network takes the derivatives."""
     assert model.compiled is not None
-    return isinstance(model._reverse(model.compiled), AdjointScalar)
+    return isinstance(model.present.reverse(), AdjointScalar)
 
 
 def _compare(circuit: Circuit, dtype: Type, rows: int = 40, seed: int = 0, error: float = 1.0) -> bool:
@@ -55,14 +53,16 @@ def _compare(circuit: Circuit, dtype: Type, rows: int = 40, seed: int = 0, error
     weights = np.linspace(-1.0, 2.0, rows)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dn.DanausWarning)
-        named, _, log = model._derivatives(x, observed, weights, False)
+        found = model.derivatives(x, observed, weights)
         compiled = _taken(model)
         _interpreted(model)
-        exact, _, want = model._derivatives(x, observed, weights, False)
-    np.testing.assert_allclose(log, want, rtol=ERROR[dtype] * error, atol=ERROR[dtype] * error)
-    for name, derivative in exact.items():
+        want = model.derivatives(x, observed, weights)
+    np.testing.assert_allclose(found.log, want.log, rtol=ERROR[dtype] * error, atol=ERROR[dtype] * error)
+    for name, derivative in want.named.items():
         size = np.abs(derivative).max(initial=0.0)
-        np.testing.assert_allclose(named[name], derivative, rtol=0, atol=ERROR[dtype] * error * size, err_msg=name)
+        np.testing.assert_allclose(
+            found.named[name], derivative, rtol=0, atol=ERROR[dtype] * error * size, err_msg=name
+        )
     return compiled
 
 
@@ -199,7 +199,7 @@ def test_weights_of_literals(name: str, dtype: Type) -> None:
     assert _compare(circuit, dtype)
     model = dn.compile(circuit, dtype="float64")
     nothing = np.zeros((1, len(circuit.variables)), dtype=bool)
-    named, _, _ = model._derivatives(np.zeros(nothing.shape), nothing, np.ones(1), False)
+    named = model.derivatives(np.zeros(nothing.shape), nothing, np.ones(1)).named
     before = model.partition()
     for parameter in circuit.parameters[:6]:
         for entry in ((0, 0), (0, 1)):
@@ -277,12 +277,12 @@ def test_what_is_beyond_all_numbers_is_taken_in_logarithms() -> None:
     model = dn.compile(circuit)
     x = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0], [0.0, 1.0, 1.0]])
     assert model.compiled is not None
-    reverse = model._reverse(model.compiled)
+    reverse = model.present.reverse()
     assert isinstance(reverse, AdjointScalar)
     assert (reverse.size, reverse.numeric) == (4, "linear")
     unsure = reverse.run(x.T.astype(np.int64), {}, np.ones(3)).unsure
     np.testing.assert_array_equal(unsure, [True, False, False])
-    named, _, _ = model._derivatives(x, np.ones(x.shape, dtype=bool), np.ones(3), False)
+    named = model.derivatives(x, np.ones(x.shape, dtype=bool), np.ones(3)).named
     np.testing.assert_allclose(named["w"], [[1e50, 1e30]], rtol=1e-5)
 
 
@@ -303,14 +303,14 @@ def test_parameters_changed_in_place_reach_the_derivatives() -> None:
             for tensor in model.parameters():
                 tensor.pow_(power)
         assert _taken(model)
-        named, _, _ = model._derivatives(x.astype(float), ones, weights, False)
+        named = model.derivatives(x.astype(float), ones, weights).named
         assert model.compiled is not None
-        reverse = model._reverse(model.compiled)
+        reverse = model.present.reverse()
         assert isinstance(reverse, AdjointScalar)
         seen.add(reverse.numeric)
         fresh = dn.compile(model.circuit)
         _interpreted(fresh)
-        exact, _, _ = fresh._derivatives(x.astype(float), ones, weights, False)
+        exact = fresh.derivatives(x.astype(float), ones, weights).named
         for name, derivative in exact.items():
             np.testing.assert_allclose(named[name], derivative, rtol=0, atol=5e-5 * np.abs(derivative).max())
     assert seen == {"linear", "log"}

@@ -214,8 +214,9 @@ def test_parameters_changed_in_place() -> None:
 
 
 def _code(model: Executable) -> object:
-    assert isinstance(model._engine, Folding) and isinstance(model._engine.fast, Vector)
-    return model._engine.fast.library
+    engine = model.present.engine()
+    assert isinstance(engine, Folding) and isinstance(engine.fast, Vector)
+    return engine.fast.library
 
 
 def test_many_callers_at_once() -> None:

@@ -29,7 +29,7 @@ def half(length: int = 9, states: int = 4) -> tuple[dn.Circuit, dn.Circuit]:
 
 
 def folding_of(model: torch.nn.Module) -> Folding:
-    engine = model._engine
+    engine = model.present.engine()
     assert isinstance(engine, Folding)
     return engine
 

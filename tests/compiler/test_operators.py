@@ -13,11 +13,14 @@ from danaus.compiler.operators import (
     OPERATORS,
     add,
     condition,
+    divide,
     evidence,
     integrate,
+    log,
     multiply,
     normalize,
     power,
+    reciprocal,
     rename,
     restrict,
     scale,
@@ -87,10 +90,12 @@ def test_every_operator_says_how_it_was_made_and_keeps_the_name() -> None:
         "scale": scale(p, 2),
         "smooth": smooth(p),
     }
-    assert set(made) == set(OPERATORS) - {"differentiate"}  # of real variables
-    for operator, circuit in made.items():
+    one = Circuit(hadamard([on(x), table(y, [1, 2, 3])]), Store(), "p")
+    of_one = {"divide": divide(one, one), "log": log(one), "reciprocal": reciprocal(one)}
+    assert {*made, *of_one} == set(OPERATORS) - {"differentiate"}  # of real variables
+    for operator, circuit in {**made, **of_one}.items():
         assert circuit.origin is not None and circuit.origin.operator == operator and circuit.name == "p"
-        assert all(given is p for given in circuit.origin.circuits)
+        assert all(given is (one if operator in of_one else p) for given in circuit.origin.circuits)
     assert made["restrict"].origin.arguments == {"values": {x: 1.0}}
     assert made["integrate"].origin.arguments == {"variables": (x,)}
     assert made["scale"].origin.arguments == {"number": Fraction(2)}

@@ -88,6 +88,15 @@ def test_pseudocounts_weigh_the_same_in_both_kinds_of_em() -> None:
         np.testing.assert_allclose(numbers(found.circuit)["p"], want, rtol=1e-12)
 
 
+def test_small_steps_rest_where_em_with_pseudocounts_does() -> None:
+    rows = np.array([[0.0], [0.0], [1.0], [2.0]])
+    settled = [[(2 + 0.5) / 5.5, 1.5 / 5.5, 1.5 / 5.5]]
+    circuit = dn.Circuit(dn.categorical(dn.Cat("x", 3), dn.param("p", [1, 3], "simplex", settled)))
+    found = dn.fit(circuit, rows, epochs=9, method="minibatch-em", batch=4, step=0.1, pseudocount=0.5)
+    np.testing.assert_allclose(numbers(found.model.circuit)["p"], settled, rtol=1e-12)
+    assert found.history[-1].train == pytest.approx(found.history[0].train, rel=1e-12)
+
+
 def logistic(means: list[float], deviations: list[float], top: int = 9) -> Circuit:
     x = dn.Int("x", -2, top - 2)
     inputs = dn.discretized_logistic(

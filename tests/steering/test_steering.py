@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import danaus as dn
 from danaus.ir.circuit import Circuit
+from danaus.runtime.steering import next_token
 
 LENGTH, VALUES = 5, 3
 WORDS = np.array(list(itertools.product(range(VALUES), repeat=LENGTH)))
@@ -79,6 +80,20 @@ def test_answers_are_those_of_enumeration(kind: str, constraint: str) -> None:
             found = quiet(lambda s=steering: s.constraint_log_probs(PREFIXES))
             np.testing.assert_allclose(found, under, rtol=tolerance, atol=1e-300)
             np.testing.assert_allclose(np.exp(steering.log_probability()), joint.sum(), rtol=tolerance, atol=1e-300)
+
+
+def test_masses_are_those_of_enumeration_before_they_are_shares() -> None:
+    """What is taken out in scaling comes back: the mass of each prefix with each next token, not only its share."""
+    p, c = dn.hmm(x, 4, seed=6), constraints(3)["attribute"]
+    alone, joint = dn.evaluate(p, WORDS), dn.evaluate(p, WORDS) * dn.evaluate(c, WORDS)
+    steering = dn.steer(p, c, dtype="float64").prepare()
+    at = steering.begin(2)
+    for tokens in ([0, 2], [2, 2], [1, 0], [0, 1], None):
+        rows = [PREFIXES.index(tuple(prefix)) for prefix in at.tokens.tolist()]
+        found = next_token.plain(at.of, at).exp(), next_token.constrained(at.of, at).exp()
+        np.testing.assert_allclose(found[0], masses(alone)[rows], rtol=1e-12)
+        np.testing.assert_allclose(found[1], masses(joint)[rows], rtol=1e-12)
+        at = at if tokens is None else steering.extend(at, tokens)
 
 
 def test_answers_are_those_of_the_evaluator_on_the_product() -> None:
@@ -163,17 +178,89 @@ def test_rare_keywords_do_not_underflow_in_float32() -> None:
 
 def test_an_impossible_prefix_is_a_row_of_minus_infinity_with_a_warning() -> None:
     steering = dn.steer(dn.hmm(x, 2), dn.dfa(x, "<0>.*"))
-    with pytest.warns(dn.DanausWarning, match="1 prefixes, such as row 1"):
+    with pytest.warns(dn.DanausWarning, match="the prefix of row 1 cannot"):
         found = steering.next_token_log_probs([[0], [1]])
     assert torch.isneginf(found[1]).all() and torch.isfinite(found[0]).all()
-    with pytest.raises(dn.DanausError, match="no sequence"):
-        dn.steer(dn.hmm(x, 2), dn.dfa(x, "<0>{9}")).sample(3)
+    with pytest.warns(dn.DanausWarning, match="the prefix of 2 rows, such as row 1, cannot"):
+        steering.next_token_log_probs([[0], [1, 0], [2]])
+
+
+def test_a_constraint_that_no_sequence_satisfies_is_told() -> None:
+    nothing = dn.dfa(x, "<0>{9}")
+    with pytest.warns(dn.DanausWarning, match="no sequence of the model satisfies"):
+        steering = dn.steer(dn.hmm(x, 2), nothing).prepare()
+    assert steering.log_probability() == -np.inf
+    with pytest.raises(dn.DanausError, match="no sequence of the model"):
+        steering.sample(3)
+
+
+def test_a_language_model_that_stops_is_told() -> None:
+    def stops(tokens: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(tokens), VALUES), -torch.inf if tokens.shape[1] == 2 else 0.0)
+
+    with pytest.raises(dn.DanausError, match="no token 2 that the language model allows"):
+        dn.steer(dn.hmm(x, 2), dn.dfa(x, ".*"), language_model=stops).sample(3)
+
+
+def test_prefixes_of_all_lengths_and_none() -> None:
+    """Codes of a domain that begins at 2; a batch of none; a model of one variable."""
+    y = dn.Int("y", 2, 4, shape=3)
+    steering = dn.steer(dn.hmm(y, 3, seed=1), dn.dfa(y, "<2>.*<3>.*"), dtype="float64")
+    words = np.array(list(itertools.product((2, 3, 4), repeat=3)))
+    joint = dn.evaluate(dn.hmm(y, 3, seed=1), words) * [word[0] == 2 and 3 in word[1:] for word in words.tolist()]
+    asked: list[list[int]] = [[], [2], [2, 3], [], [2, 4]]
+    found = quiet(lambda: steering.next_token_log_probs(asked))
+    for row, prefix in zip(found, asked, strict=True):
+        mass = [joint[(words[:, : len(prefix) + 1] == [*prefix, v]).all(axis=1)].sum() for v in (2, 3, 4)]
+        np.testing.assert_allclose(row, np.array(mass) / sum(mass), rtol=1e-12)
+    assert steering.sample(9).min() == 2
+    for none in ([], np.zeros((0, 2), dtype=int), steering.begin(0)):
+        assert steering.next_token_log_probs(none).shape == (0, 3)
+    assert steering.sample(0).shape == (0, 3)
+    one = dn.Cat("one", 3, shape=1)
+    only = dn.steer(dn.hmm(one, 2), dn.dfa(one, "<1>"))
+    assert only.next_token_log_probs([[]]).exp().tolist() == [[0, 1, 0]] and only.sample(4).tolist() == [[1]] * 4
+
+
+def test_answers_of_a_language_model_may_be_arrays_or_tensors_with_derivatives() -> None:
+    wanted = dn.steer(dn.hmm(x, 2), dn.dfa(x, ".*<0>"), language_model=lambda t: np.zeros((len(t), VALUES)))
+    for answer in (
+        torch.zeros,
+        lambda *shape: torch.zeros(*shape, requires_grad=True),
+        lambda *s: np.zeros(s).tolist(),
+    ):
+        steering = dn.steer(
+            dn.hmm(x, 2),
+            dn.dfa(x, ".*<0>"),
+            language_model=lambda t, answer=answer: answer(len(t), VALUES),  # type: ignore[misc]
+        )
+        found = steering.next_token_log_probs([[1, 2]])
+        assert torch.equal(found, wanted.next_token_log_probs([[1, 2]])) and not found.requires_grad
+
+
+def test_samples_are_the_same_in_any_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    steering = dn.steer(dn.hmm(x, 3), dn.dfa(x, ".*<0>.*"))
+    whole = steering.sample(11, seed=3)
+    monkeypatch.setattr("danaus.runtime.steering.steering._NUMBERS_AT_ONCE", 4 * VALUES)
+    assert torch.equal(steering.sample(11, seed=3), whole)
 
 
 def test_progress_is_told() -> None:
     told: list[tuple[int, int]] = []
     steering = dn.steer(dn.hmm(x, 2), dn.dfa(x, ".*")).prepare(lambda done, total: told.append((done, total)))
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)] and steering.memory > 0
+
+
+def plain(**options: Any) -> dn.Steering:
+    return dn.steer(dn.hmm(x, 2), dn.dfa(x, ".*"), **options)
+
+
+def answering(answer: object) -> torch.Tensor:
+    return plain(language_model=lambda tokens: answer).next_token_log_probs([[]])
+
+
+def mixed() -> Circuit:
+    return dn.Circuit(dn.product([dn.categorical(x[0], width=1), dn.categorical(dn.Cat("y", 2), width=1)]))
 
 
 @pytest.mark.parametrize(
@@ -191,10 +278,34 @@ def test_progress_is_told() -> None:
         (lambda: dn.steer(dn.hmm(x, 2), dn.dfa(x, ".*")).next_token_log_probs([0, 1]), "wrong-shape"),
         (lambda: dn.steer(dn.hmm(x, 2), dn.dfa(x, ".*")).next_token_log_probs(7), "wrong-shape"),
         (lambda: dn.steer(dn.hmm(x, 2), dn.dfa(x, ".*")).next_token_log_probs([["a"]]), "wrong-dtype"),
-        (
-            lambda: dn.steer(dn.hmm(x, 2), dn.dfa(x, ".*"), language_model=lambda t: [0.0]).next_token_log_probs([[]]),
-            "wrong-shape",
-        ),
+        (lambda: plain().next_token_log_probs([[0], [1.0]]), "wrong-dtype"),
+        (lambda: plain().next_token_log_probs([[0, -1]]), "wrong-value"),
+        (lambda: plain().next_token_log_probs(dn.steer(dn.hmm(x, 2), dn.dfa(x, ".*")).begin(1)), "wrong-arguments"),
+        (lambda: plain().extend([[0]], [1]), "wrong-arguments"),
+        (lambda: plain().begin(-1), "wrong-value"),
+        (lambda: plain().sample(1.5), "wrong-value"),
+        (lambda: plain().sample(2, seed="a"), "wrong-value"),
+        (lambda: plain().sample(1 << 40), "too-large"),
+        (lambda: (s := plain()).extend(s.begin(2), [0]), "wrong-shape"),
+        (lambda: (s := plain()).extend(s.begin(2), [0, 3]), "wrong-value"),
+        (lambda: plain().begin(2).select([2]), "wrong-index"),
+        (lambda: plain().begin(2).select([-1]), "wrong-index"),
+        (lambda: plain().begin(2).select([True, False]), "wrong-index"),
+        (lambda: plain().prepare(3), "wrong-arguments"),
+        (lambda: plain(sharpness=0), "wrong-value"),
+        (lambda: plain(sharpness=np.nan), "wrong-value"),
+        (lambda: plain(sharpness="much"), "wrong-value"),
+        (lambda: plain(language_model=3), "wrong-arguments"),
+        (lambda: answering([0.0]), "wrong-shape"),
+        (lambda: answering(np.zeros((1, 2))), "wrong-shape"),
+        (lambda: answering([[0.0], [0.0, 1.0]]), "wrong-shape"),
+        (lambda: answering(np.full((1, VALUES), np.nan)), "wrong-number"),
+        (lambda: answering(np.full((1, VALUES), np.inf)), "wrong-number"),
+        (lambda: answering(None), "wrong-dtype"),
+        (lambda: answering("ab"), "wrong-dtype"),
+        (lambda: answering(np.zeros((1, VALUES), dtype=complex)), "wrong-dtype"),
+        (lambda: answering(torch.zeros((1, VALUES), dtype=torch.complex64)), "wrong-dtype"),
+        (lambda: dn.steer(mixed(), dn.Circuit(dn.table(x[0], [[1, 0, 1]]))), "wrong-domain"),
     ],
 )
 def test_what_cannot_be_steered_is_refused(make: Callable[[], object], code: str) -> None:

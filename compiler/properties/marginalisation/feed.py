@@ -20,7 +20,7 @@ from ....ir.diagnostic import DanausError
 from ....ir.domain import FiniteDomain, Variable
 from ....ir.evaluate import multiply
 from ....ir.numbers import Numbers
-from ....ir.semirings import Array, Modular, Semiring
+from ....ir.semirings import Array, LargeModular, Modular, Semiring
 
 Weights = Mapping[Variable, Array]
 
@@ -94,5 +94,14 @@ class Feed:
         assert isinstance(self.semiring, Modular)
         self.symbolic = True
         place = self.circuit.blocks.index(block)
-        random = np.random.default_rng([self.semiring.prime, place])
-        return random.integers(1, self.semiring.prime, size=(block.width, size_of(variable)))
+        random = np.random.default_rng([self.semiring.prime % (1 << 32), place])
+        return drawn(random, 1, self.semiring, block.width * size_of(variable)).reshape(block.width, -1)
+
+
+def drawn(random: np.random.Generator, first: int, over: Modular, count: int) -> Array:
+    """Random elements of a field from a first one on."""
+    if not isinstance(over, LargeModular):
+        return random.integers(first, over.prime, size=count)
+    length = over.prime.bit_length() // 8 + 9
+    numbers = [first + int.from_bytes(random.bytes(length)) % (over.prime - first) for _ in range(count)]
+    return np.array(numbers, dtype=object)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm, log2
+from random import Random
 
 import numpy as np
 
@@ -24,7 +25,9 @@ LOW, HIGH = 1 << 30, 1 << 31
 # The primes between 2³⁰ and 2³¹ are 50,697,537 in number.
 _PRIMES = 50_697_537
 _BASES = (2, 3, 5, 7)
-_LARGEST = 1e15
+_LARGEST = 1e250
+_ROUNDS = 40
+_SMALL = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47)
 
 
 def prime(random: np.random.Generator) -> int:
@@ -53,6 +56,30 @@ def _is_prime(number: int) -> bool:
     return True
 
 
+def large_prime(bits: int, random: Random) -> int:
+    """A prime of so many bits, each as likely as any other; that it is none has a chance below 10⁻²⁴."""
+    while True:
+        number = random.getrandbits(bits) | 1 | 1 << (bits - 1)
+        if _is_large_prime(number, random):
+            return number
+
+
+def _is_large_prime(number: int, random: Random) -> bool:
+    """Miller and Rabin, with random bases."""
+    if any(number % small == 0 for small in _SMALL):
+        return False
+    odd, twos = number - 1, 0
+    while odd % 2 == 0:
+        odd, twos = odd // 2, twos + 1
+    for _ in range(_ROUNDS):
+        x = pow(random.randrange(2, number - 1), odd, number)
+        if x in (1, number - 1):
+            continue
+        if not any((x := x * x % number) == number - 1 for _ in range(twos - 1)):
+            return False
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Height:
     """Bounds of a circuit's polynomial: its degree, and the bits of its coefficients."""
@@ -64,6 +91,15 @@ class Height:
     def error(self) -> float:
         """The probability that one test, of twice the degree, does not see that the polynomial is not zero."""
         return min(1.0, (2 * self.degree + 1) / LOW + (self.bits / 30 + 1) / _PRIMES)
+
+    @property
+    def large(self) -> tuple[int, float] | None:
+        """The bits of a prime so large that one test suffices, and its error; None where none would be large enough."""
+        if max(self.degree, self.bits) >= _LARGEST:
+            return None
+        size = 64 + int(log2(self.degree + self.bits + 2))
+        # There are more than 2^(size − 1) / size such primes, of which a number of B bits has B / (size − 1) divisors.
+        return size, 2.0 ** (1 - size) * (2 * self.degree + 1 + 2 * self.bits)
 
 
 def height(circuit: Circuit) -> Height:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
+from random import Random
 from typing import Literal
 from weakref import WeakKeyDictionary
 
@@ -19,13 +20,13 @@ from ....ir.circuit import Circuit
 from ....ir.diagnostic import DanausError
 from ....ir.domain import Bool, FiniteDomain, Variable
 from ....ir.expression import Floats
-from ....ir.semirings import Array, Modular
+from ....ir.semirings import Array, LargeModular, Modular
 from ..decomposable import decomposable
 from ..result import Proved, Refuted, Result, Unknown
 from ..smooth import smooth
 from ..witness import WrongSum
-from .feed import Feed, Weights, size_of
-from .primes import Height, height, prime
+from .feed import Feed, Weights, drawn, size_of
+from .primes import Height, height, large_prime, prime
 from .wrong import wrong, wrong_weights
 
 Program = Literal["total", "subset", "hamming", "virtual"]
@@ -35,11 +36,14 @@ _ERROR = 1e-9
 _TRIALS = 8
 _ROWS = 1 << 16
 _WORK = 1 << 28
+# The most nodes whose numbers are computed as Python integers.
+_LARGE = 1 << 21
 _SEED = 0
 # A polynomial of the masses of n ones that is wrong is so at one of its first points, unless n is large.
 _POINTS = 24
 
 _known: WeakKeyDictionary[Circuit, dict[Program, Result]] = WeakKeyDictionary()
+_partly: WeakKeyDictionary[Circuit, dict[Program, Result]] = WeakKeyDictionary()
 
 
 def marginalisation(circuit: Circuit) -> Mapping[Program, Result]:
@@ -58,6 +62,41 @@ def marginalisation(circuit: Circuit) -> Mapping[Program, Result]:
     if known is None:
         known = _known[circuit] = _marginalisation(circuit)
     return known
+
+
+def exact(circuit: Circuit, program: Program) -> Result:
+    """Whether one program is exact, as `marginalisation` says, without trying the others by enumeration."""
+    known = _known.get(circuit)
+    if known is not None:
+        return known[program]
+    if all(isinstance(judge(circuit), Proved) for judge in (smooth, decomposable)):
+        return marginalisation(circuit)[program]
+    partly = _partly.setdefault(circuit, {})
+    if program not in partly:
+        partly[program] = _one(circuit, program)
+    return partly[program]
+
+
+def _one(circuit: Circuit, program: Program) -> Result:
+    test = _Test(circuit)
+    try:
+        virtual = test.virtual()
+        if isinstance(virtual, Proved) or program == "virtual":
+            return virtual
+        match program:
+            case "total":
+                return test.total()
+            case "subset":
+                return test.subset()
+            case _:
+                return test.hamming()
+    except DanausError as failure:
+        return Unknown(f"its numbers have no value modulo a prime: {failure.diagnostics[0].message}")
+
+
+def taken_as_exact(circuit: Circuit, because: str) -> None:
+    """Remembers that a circuit is exact for all programs, as whoever made it has proved."""
+    _known[circuit] = {program: Proved(because=because) for program in PROGRAMS}
 
 
 def _marginalisation(circuit: Circuit) -> dict[Program, Result]:
@@ -112,22 +151,37 @@ class _Test:
 
     def virtual(self) -> Result:
         """Whether the polynomial is homogeneous of degree 1 in the weights of each variable."""
-        if self.trials is None:
-            return Unknown(f"its degree, up to {self.height.degree:.2g}, is too large to test an identity")
-        for feed in self.feeds():
-            assert isinstance(feed.semiring, Modular)
-            p = feed.semiring.prime
-            weights: dict[Variable, Array] = {}
-            factor = 1
-            for variable in self.variables:
-                row = self.random.integers(1, p, size=size_of(variable))
-                scale = int(self.random.integers(2, p))
-                factor = factor * scale % p
-                weights[variable] = np.stack([row, row * scale % p])
-            plain, scaled = feed.value(weights, 2).tolist()
-            if scaled != plain * factor % p:
-                return self._refuted(wrong_weights(self.circuit))
-        return self.proved("its polynomial is of degree 1 in the weights of each variable's values")
+        what = "its polynomial is of degree 1 in the weights of each variable's values"
+        if self.trials is not None:
+            tests, proof = self.feeds(), self.proved(what)
+        elif self.height.large is not None and self.circuit.nodes <= _LARGE:
+            size, error = self.height.large
+            tests = [Feed(self.circuit, LargeModular(large_prime(size, Random(_SEED))))]
+            proof = Proved(
+                because=f"{what}, by a test modulo a random prime of {size} bits, which errs with at most {error:.1g}"
+            )
+        else:
+            return Unknown(
+                f"its degree, up to {self.height.degree:.2g}, or its numbers are too large to test an identity"
+            )
+        if all(self._homogeneous(feed) for feed in tests):
+            return proof
+        # With numbers so large, looking for an input in fractions would take too long.
+        return self._refuted(wrong_weights(self.circuit) if self.trials is not None else None)
+
+    def _homogeneous(self, feed: Feed) -> bool:
+        """Whether weights times a factor for each variable give the value times all factors, at a random point."""
+        over = feed.semiring
+        assert isinstance(over, Modular)
+        weights: dict[Variable, Array] = {}
+        factor = 1
+        for variable in self.variables:
+            row = drawn(self.random, 1, over, size_of(variable))
+            scale = int(drawn(self.random, 2, over, 1)[0])
+            factor = factor * scale % over.prime
+            weights[variable] = np.stack([row, row * scale % over.prime])
+        plain, scaled = feed.value(weights, 2).tolist()
+        return bool(scaled == plain * factor % over.prime)
 
     def _refuted(self, found: WrongSum | None) -> Result:
         if found is not None:

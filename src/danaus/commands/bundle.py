@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..bundles import read, ready
+from ..bundles import composed_of, composition, read, ready
+from ..compiler.information import KINDS
 from ..compiler.queries import Answer, conditional_columns, map_columns, ones_columns, value_columns, value_of
 from ..ir.data import Column, read_data
 from ..ir.diagnostic import Diagnostic, error, nearest
@@ -23,16 +24,19 @@ if TYPE_CHECKING:
     from ..runtime.bundled import Bundled
 
 QUERIES = ("likelihood", "marginal", "partition", "conditional", "map", "sample", "hamming", "decode")
-WITHOUT_DATA = ("partition", "hamming", "moment")
+WITHOUT_DATA = ("partition", "hamming", "moment", *KINDS)
 
 
 def run(path: Path, query: str, **options: Any) -> int:
     """Answers a query of a bundle."""
-    if options["device"] != "cpu":
-        raise error("not-yet", f"the device {options['device']} is not available yet", hint="cpu is")
-    held, asked = _find(read(path), path, query)
+    bundle = read(path)
+    if query in composed_of(bundle):
+        _require_used(composed_of(bundle)[query].kind, options)
+        write_answer(Answer(number=composition(bundle, query).answer()), options["output"])
+        return 0
+    held, asked = _find(bundle, path, query)
     _require_used(asked.kind, options)
-    model = ready(held)
+    model = ready(held, options["device"])
     with warnings.catch_warnings(record=True) as caught, working(f"answering {query}"):
         warnings.simplefilter("always")
         found = _answered(model, asked, options)
@@ -54,7 +58,11 @@ def _find(bundle: Bundle | Several, path: Path, query: str) -> tuple[Bundle, Ask
         asked = bundle.asked[query]
         return circuits[asked.circuit], asked
     own = [name for name in circuits if name not in bundle.asked]  # not those that stand in a query alone
-    known = [*bundle.asked, *(f"{name}.{kind}" for name in own for kind in _kinds(circuits[name]))]
+    known = [
+        *bundle.asked,
+        *composed_of(bundle),
+        *(f"{name}.{kind}" for name in own for kind in _kinds(circuits[name])),
+    ]
     name, _, kind = query.rpartition(".")
     if not name and kind in QUERIES and len(own) > 1:
         names = ", ".join(f"{name}.{kind}" for name in own if kind in _kinds(circuits[name])) or ", ".join(known)

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from ..compiler.compile import Type, bundle_of_spec, kernels_of, program_of
+from ..backends.triton.targets import is_gpu
+from ..compiler.compile import Type, bundle_of_spec, kernels_of, program_of, report_of
 from ..compiler.driver import syntax
 from ..compiler.judge import judge
 from ..compiler.needs import require
@@ -41,10 +42,31 @@ def run(file: Path, **options: Any) -> int:
             return 0
         case "kernels":
             for target in targets:
-                _print(_named(circuit, kernels_of(circuit, dtype, target), ";") for circuit in circuits)
+                sign = "#" if is_gpu(target) else ";"
+                _print(_named(circuit, kernels_of(circuit, dtype, target), sign) for circuit in circuits)
             return 0
         case _:
+            if options["report"]:
+                _report(circuits, dtype, targets, options["batch"] or 1024)
+                if options["output"] is None:
+                    return 0
+            elif options["batch"] is not None:
+                raise error(
+                    "wrong-option", "--batch has no part without --report", hint="add --report, or leave it out"
+                )
             return _bundle(spec, options["circuit"], dtype, targets, options["output"])
+
+
+def _report(circuits: Iterable[Circuit], dtype: Type, targets: tuple[str, ...], rows: int) -> None:
+    gpus = [target for target in targets if is_gpu(target)]
+    if not gpus:
+        raise error(
+            "wrong-option", "--report is on kernels for GPUs", hint="name one with --target, such as cuda:sm_90"
+        )
+    for circuit in circuits:
+        with working(f"compiling {circuit.name}"):
+            found = report_of(circuit, dtype, gpus, rows)
+        _print([_named(circuit, found, "#")])
 
 
 def _bundle(spec: Spec, only: str | None, dtype: Type, targets: tuple[str, ...], output: Path | None) -> int:

@@ -11,6 +11,7 @@ from ..ir.circuit import Circuit
 from ..ir.data.container import write_bytes
 from ..ir.diagnostic import error, nearest
 from ..ir.show import dot, picture, summary, svg
+from .cost import show as costs
 from .options import read_spec
 
 
@@ -24,6 +25,15 @@ def run(file: Path, **options: Any) -> int:
             hint = nearest(name, chosen) or f"it holds {', '.join(chosen) or 'none'}"
             raise error("unknown-name", f'{file} holds no circuit "{name}"', hint=hint)
         chosen = {name: chosen[name]}
+    if options["cost"]:
+        if options["output"] is not None:
+            raise error("wrong-option", "--cost draws no picture", hint="leave out -o")
+        costs(chosen, options["batch"] or 128, options["form"] or "text")
+        return 0
+    for each in ("batch", "form"):
+        if options[each] is not None:
+            option = "--format" if each == "form" else "--batch"
+            raise error("wrong-option", f"{option} has no part without --cost", hint="add --cost, or leave it out")
     if options["output"] is not None:
         circuit = chosen[name] if name is not None else spec.circuit
         write_bytes(options["output"], _drawing(circuit, options["output"]).encode())

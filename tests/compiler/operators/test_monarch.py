@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import danaus as dn
+from danaus.compiler.lowering.lower import lower
 from danaus.compiler.operators.layers import layered
 from danaus.compiler.operators.project import nearest_monarch, written
 from danaus.ir.block import Sum
@@ -62,6 +63,18 @@ def test_factors_of_any_kind_and_shape() -> None:
         kron = Kronecker(factors)
         wanted = np.array(matrix(nothing, kron), dtype=np.float64)
         assert np.allclose(written_out(nothing, layered(kron)), wanted, rtol=1e-14)
+
+
+def test_a_product_layer_runs_as_a_monarch_layer_does() -> None:
+    """Step for step the operations of a Monarch HMM of as many states, and as many tables: tied ones are held once."""
+    x = dn.Cat("x", 3, shape=40)
+    product = dn.multiply(dn.hmm(x, 4, name="g"), dn.hmm(x, 4, name="h"))
+    wanted = lower(dn.hmm(x, 16, transition=dn.monarch(4, 4)))
+    for made in (dn.monarch_layers(product), dn.untie(product)):
+        found = lower(made)
+        steps = len(wanted.program.operations) - 1  # the root has one map for all states, or one for each factor
+        assert found.program.operations[:steps] == wanted.program.operations[:steps]
+        assert len(found.tables) <= len(wanted.tables) + 1
 
 
 def models(*states: int) -> tuple[list[Circuit], np.ndarray]:

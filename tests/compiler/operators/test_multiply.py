@@ -299,5 +299,5 @@ def test_the_text_of_a_product_reads_back() -> None:
     assert_product(s, p, p, p)
     again = parse(circuit_text({"q": q})[0]).circuits["q"]
     assert_product(again, p, p, p)
-    with pytest.raises(DanausError, match="not available yet"):
+    with pytest.raises(DanausError, match='power needs "p" to be deterministic, which it is not'):
         power(p, 0.5)

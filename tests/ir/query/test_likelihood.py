@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 
-from danaus.ir.block import hadamard, indexed, input_block, weighted
+from danaus.ir.block import hadamard, indexed, input_block, input_product, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import DanausError, DanausWarning
 from danaus.ir.domain import Bool, Cat, Real, Variable
@@ -184,3 +184,14 @@ def test_a_moment_needs_mass_and_a_natural_order() -> None:
 def test_the_constant_one_on_real_has_no_total() -> None:
     with pytest.raises(DanausError, match="diverges"):
         partition(total_of(input_block(One(), Z)))
+
+
+def test_products_of_tables_with_negative_entries_have_their_signs() -> None:
+    """(p·p)(x) for p(x) = −1 or 2: the square as one input, and its sum 1 + 4; the cube is negative at 0."""
+    x = Variable("x", Bool())
+    block = input_block(Table(), x, [constant(np.array([[-1.0, 2.0]]))])
+    square = Circuit(input_product([block, block]), Store())
+    assert log_likelihood(square, np.array([[0.0], [1.0]])).tolist() == [0.0, pytest.approx(math.log(4))]
+    assert partition(square) == pytest.approx(math.log(5))
+    cube = Circuit(input_product([block, block, block]), Store())
+    assert signed_log_value(cube, np.array([[0.0], [1.0]]))[1].tolist() == [-1.0, 1.0]

@@ -1,0 +1,181 @@
+"""The engine of derivatives of a network of scalar nodes, on a GPU: up and back in one launch, or level by level.
+
+What enters are codes of rows and a weight for each; what leaves are log-likelihoods, derivatives of the weighted sum of
+them with respect to tables, and the rows whose derivatives are beyond all numbers, which count nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...ir.expression import Floats
+from ...ir.linear import Indices
+from ...ir.program.program import Program
+from . import network_reverse, sparse_policy
+from .network import Form, Shape
+from .records import by_value, by_weight, downward
+from .scalar import Bools, Device, Held, Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """Log-likelihoods, and derivatives of their weighted sum by table; rows that are `unsure` are in neither."""
+
+    log: Floats
+    unsure: Bools
+    tables: list[Floats]
+    densities: dict[int, Floats]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """Records of the way back for tiles of a width, and which entry of the leaves' table each of their sums is for."""
+
+    down: Held
+    leaves: Held
+    weights: Held
+    entries: Indices
+
+
+@dataclass(slots=True)
+class AdjointScalar:
+    """The adjoint of a Program that is one network of scalar nodes.
+
+    `wanted` says of each entry of the leaves' table and of the weights' whether its derivative is asked for; of a table
+    without any such they stay 0.
+    """
+
+    program: Program
+    size: int
+    form: Form
+    wanted: tuple[Bools, Bools]
+    device: Device
+    forward: Scalar = field(init=False)
+    tables: tuple[Floats, Floats] = field(init=False)
+    ways: dict[int, _Ways] = field(default_factory=dict[int, _Ways])
+
+    def __post_init__(self) -> None:
+        self.forward = Scalar(self.program, self.size, self.form, self.device)
+
+    def load(self, tables: Sequence[Floats], exactly: object) -> bool:
+        """Tables in float64; False where some are negative or beyond float64.
+
+        Flows do not say what a 0 would bring, so in logarithms those that are wanted must not be 0.
+        """
+        leaves, weights = (np.asarray(table, dtype=np.float64) for table in tables)
+        if not all(table.min(initial=0.0) >= 0 and table.max(initial=0.0) < np.inf for table in (leaves, weights)):
+            return False
+        if self.form == "log" and any(
+            not table[wanted].all() for table, wanted in zip((leaves, weights), self.wanted, strict=True)
+        ):
+            return False
+        self.tables = leaves, weights
+        self.forward.refill(self.tables)
+        return True
+
+    def _ways(self, width: int) -> _Ways:
+        if width not in self.ways:
+            net, held = self.forward.net, self.device.held
+            leaves, entries = by_value(net, np.array(self.program.columns, dtype=np.int64), width)
+            weights = by_weight(net, len(self.tables[1]), width)
+            self.ways[width] = _Ways(held(downward(net, width)), held(leaves), held(weights), entries)
+        return self.ways[width]
+
+    def run(
+        self,
+        codes: Indices | NDArray[np.int32],
+        densities: Mapping[int, Floats],
+        weights: Floats,
+        threads: int = 1,
+        whole: bool = True,
+    ) -> Derived:
+        """For codes [columns, batch] and weights [batch]; derivatives come in the shapes of the tables."""
+        assert not densities
+        rows = codes.shape[1]
+        out = Derived(np.empty(rows), np.zeros(rows, dtype=bool), [np.zeros(t.shape) for t in self.tables], {})
+        if not rows:
+            return out
+        shape = sparse_policy.shape(rows, self.device.drain)
+        data = self.device.put(np.ascontiguousarray(codes, dtype=np.int32))
+        own = np.asarray(weights, dtype=np.float64)
+        while True:
+            roots, beyond, sums = self._once(shape, data, own, rows)
+            beyond &= own != 0
+            if not beyond.any():
+                break
+            own = np.where(beyond, 0.0, own)
+            out.unsure[beyond] = True
+        with np.errstate(divide="ignore"):
+            out.log[:] = np.log(roots) if self.form == "linear" else roots
+        np.add.at(out.tables[0], self._ways(shape.width).entries, sums[0])
+        out.tables[1][:] = sums[1]
+        if self.form == "log":  # flows are derivatives times values
+            for found, table in zip(out.tables, self.tables, strict=True):
+                np.divide(found, table, out=found, where=table > 0)
+        for found, wanted in zip(out.tables, self.wanted, strict=True):
+            if not wanted.any():
+                found[:] = 0.0
+        return out
+
+    def _once(self, shape: Shape, data: Any, weights: Floats, rows: int) -> tuple[Floats, Bools, tuple[Floats, Floats]]:
+        """Roots, rows beyond all numbers, and sums for leaves and for weights."""
+        ways, device = self._ways(shape.width), self.device
+        code = self.forward.code(shape.width, False)
+        given = device.put(weights.astype(np.float32 if self.size == 4 else np.float64))
+        heavy, held = len(self.tables[1]), len(ways.entries)
+        programs = sparse_policy.programs(2 * code.size, rows, self.size, code.up.levels, code.up.bounds[-1])
+        run = self._whole if programs else self._by_levels
+        leaf_sums = device.zeros(max(1, programs) * held, torch.float64)
+        weight_sums = device.zeros(max(1, programs) * heavy, torch.float64)
+        out, bad = run(shape, programs, data, given, leaf_sums, weight_sums, rows)
+        found = tuple(
+            sums[: max(1, programs) * count].view(max(1, programs), count).sum(0).cpu().numpy()
+            for sums, count in ((leaf_sums, held), (weight_sums, heavy))
+        )
+        return out.double().cpu().numpy(), bad.cpu().numpy() != 0, (found[0], found[1])
+
+    def _whole(
+        self, shape: Shape, programs: int, data: Any, given: Any, leaf_sums: Any, weight_sums: Any, rows: int
+    ) -> tuple[Any, Any]:
+        forward, ways, device = self.forward, self._ways(shape.width), self.device
+        code = forward.code(shape.width, False)
+        turns = -(-rows // shape.lanes)
+        values = device.empty(programs * code.size * shape.lanes, self.size)
+        back = device.empty(programs * code.size * shape.lanes, self.size)
+        out, bad = device.empty(rows, self.size), device.zeros(rows, torch.int32)
+        leaves, weights = (bool(wanted.any()) for wanted in self.wanted)
+        kernel = network_reverse.derive(forward.numbers, shape, weights, leaves)
+        tables = (*code.up.arrays, forward.leaves, forward.weights, data, values, code.up.ranks)
+        back_records = (*ways.down.arrays, ways.down.ranks, *ways.leaves.arrays, *ways.weights.arrays)
+        sums = (given, back, leaf_sums, weight_sums, out, bad)
+        counts = (rows, code.size, code.root, code.up.levels, turns, ways.leaves.bounds[-1], len(ways.entries))
+        more = (ways.weights.bounds[-1], len(self.tables[1]))
+        device.launch(kernel, (programs,), (*tables, *back_records, *sums, *counts, *more))
+        return out, bad
+
+    def _by_levels(
+        self, shape: Shape, programs: int, data: Any, given: Any, leaf_sums: Any, weight_sums: Any, rows: int
+    ) -> tuple[Any, Any]:
+        forward, ways, device = self.forward, self._ways(shape.width), self.device
+        code = forward.code(shape.width, False)
+        turns = -(-rows // shape.lanes)
+        values = forward.by_levels(code, shape, data, (), rows)
+        back = device.empty(turns * code.size * shape.lanes, self.size)
+        kernel = network_reverse.reverse_level(forward.numbers, shape)
+        for first, last in zip(ways.down.bounds[:-1], ways.down.bounds[1:], strict=True):
+            arguments = (forward.weights, given, values.view(-1), back, rows, code.size, first, code.root)
+            device.launch(kernel, (last - first, turns), (*ways.down.arrays, *arguments))
+        for held, total, weights in ((ways.leaves, leaf_sums, False), (ways.weights, weight_sums, True)):
+            if held.bounds[-1] and self.wanted[weights].any():
+                kernel = network_reverse.sums(forward.numbers, shape, weights)
+                arguments = (forward.weights, data, values.view(-1), back, total, rows, code.size, turns)
+                device.launch(kernel, (held.bounds[-1],), (*held.arrays, *arguments))
+        leaves = back.view(turns, code.size, shape.lanes)[:, : forward.net.net.leaves]
+        bad = (~torch.isfinite(leaves)).any(1).reshape(-1)[:rows].to(torch.int32)
+        return values[:, code.root].reshape(-1)[:rows], bad

@@ -1,0 +1,171 @@
+"""The engine of a Program on a GPU: its numbers in the device's memory, and the launches of a plan on batches.
+
+Tables enter, then codes of rows; what leaves are logarithms of the root, and the rows that float32 cannot vouch for:
+those in which a value was lost beside a larger one where that matters, and those beyond float32's logarithms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...ir.expression import Floats
+from ...ir.linear import Indices
+from ...ir.program.program import Program
+from . import policy
+from .kernel import Kernel
+from .module import function
+from .plan import Launch, Plan, plan
+from .policy import Precision
+from .tables import is_held, packed
+
+Bools = NDArray[np.bool_]
+Codes = NDArray[np.int32]
+Exactly = Callable[[Sequence[int]], Sequence[Floats]]
+Make = Callable[[Kernel], Any]
+
+MOST = 2**31 - 2**16
+"""So many numbers the buffers of a batch have at most: offsets within them are 32-bit. More rows run in parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The natural logarithm of the root per row, and the rows in which it is not certain."""
+
+    log: Floats
+    unsure: Bools
+
+
+@dataclass(slots=True, eq=False)
+class Placed:
+    """A plan with its numbers in a device's memory."""
+
+    plan: Plan
+    device: torch.device
+    precision: Precision
+    make: Make
+    places: torch.Tensor = field(init=False)
+    indices: torch.Tensor = field(init=False)
+    weights: torch.Tensor = field(init=False)
+    tables: torch.Tensor = field(init=False)
+    functions: list[Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.places = torch.from_numpy(self.plan.places).to(self.device)
+        self.indices = torch.from_numpy(self.plan.indices).to(self.device)
+        self.functions = [self.make(launch.kernel) for launch in self.plan.launches]
+
+    def fill(self, tables: Sequence[Floats]) -> None:
+        """Other values for the tables."""
+        weights, logs = packed(self.plan, tables, self.precision)
+        self.weights = torch.from_numpy(weights).to(self.device)
+        self.tables = torch.from_numpy(logs).to(self.device)
+
+    def run(self, codes: Indices | Codes, densities: Mapping[int, Floats]) -> Answer:
+        """The answer for codes [columns, batch]."""
+        count = codes.shape[1]
+        stride = max(1, -(-count // self.plan.batch)) * self.plan.batch
+        laid = np.zeros((max(1, len(codes)), stride), dtype=np.int32)
+        laid[: len(codes), :count] = codes
+        values = torch.empty((max(1, self.plan.rows), stride), dtype=torch.float32, device=self.device)
+        for source, (first, nodes) in self.plan.densities.items():
+            given = np.zeros((nodes, stride), dtype=np.float32)
+            given[:, :count] = densities[source]
+            values[first : first + nodes] = torch.from_numpy(given)
+        flags = torch.zeros(stride, dtype=torch.int32, device=self.device)
+        self.launch(values, torch.from_numpy(laid).to(self.device), flags, stride)
+        log = values[self.plan.root, :count].double().cpu().numpy()
+        return Answer(log, (flags[:count] != 0).cpu().numpy() | np.isnan(log) | np.isposinf(log))
+
+    def launch(self, values: torch.Tensor, codes: torch.Tensor, flags: torch.Tensor, stride: int) -> None:
+        """All launches in order."""
+        with np.errstate(all="ignore"):  # the interpreter is numpy
+            self._launch(values, codes, flags, stride)
+
+    def _launch(self, values: torch.Tensor, codes: torch.Tensor, flags: torch.Tensor, stride: int) -> None:
+        for launch, jitted in zip(self.plan.launches, self.functions, strict=True):
+            jitted[(launch.grid(stride),)](
+                values,
+                self.tables,
+                self.weights,
+                codes,
+                self.indices,
+                self.places,
+                flags,
+                launch.first,
+                stride,
+                **dict(launch.kernel.constants),
+                **_options(launch),
+            )
+
+
+def _options(launch: Launch) -> dict[str, Any]:
+    """What Triton is told: whether multiplications and additions are fused is said, as its default changes."""
+    kernel = launch.kernel
+    return {"num_warps": kernel.warps, "num_stages": kernel.stages, "enable_fp_fusion": True}
+
+
+@dataclass(slots=True, eq=False)
+class Fused:
+    """A Program as fused kernels; a plan is made for each class of batch sizes that comes.
+
+    `make` gives what a kernel is called by: its jitted function, or code that was compiled ahead of time.
+    """
+
+    program: Program
+    device: torch.device
+    precision: Precision
+    by_node: frozenset[int] = frozenset()
+    placed: dict[int, Placed] = field(default_factory=dict[int, Placed])
+    tables: Sequence[Floats] = ()
+    make: Make = function
+
+    def refill(self, tables: Sequence[Floats]) -> None:
+        """Other values for the tables: no kernel is made again."""
+        self.tables = [np.array(table, dtype=np.float64) for table in tables]
+        for placed in self.placed.values():
+            placed.fill(self.tables)
+
+    def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
+        """Tables as they lie in parameters, those `by_node` without the row of sums; False where they are not held."""
+        with np.errstate(over="ignore"):
+            found = [_with_sums(table) if i in self.by_node else table for i, table in enumerate(tables)]
+        if not all(is_held(table) for table in found):
+            return False
+        self.refill(found)
+        return True
+
+    def run(self, codes: Indices | Codes, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
+        """The answer for codes [columns, batch] and logarithms of densities [nodes, batch] by source."""
+        count = codes.shape[1]
+        placed = self._placed(count)
+        most = max(placed.plan.batch, MOST // max(1, placed.plan.rows, placed.plan.columns))
+        most = most // placed.plan.batch * placed.plan.batch
+        if count <= most:
+            return placed.run(codes, densities)
+        parts = [
+            placed.run(
+                codes[:, at : at + most], {source: logs[:, at : at + most] for source, logs in densities.items()}
+            )
+            for at in range(0, count, most)
+        ]
+        return Answer(np.concatenate([part.log for part in parts]), np.concatenate([part.unsure for part in parts]))
+
+    def _placed(self, count: int) -> Placed:
+        rows = policy.batch_class(count)
+        if rows not in self.placed:
+            placed = self.placed[rows] = Placed(
+                plan(self.program, self.precision, rows), self.device, self.precision, self.make
+            )
+            placed.fill(self.tables)
+        return self.placed[rows]
+
+
+def _with_sums(by_node: Floats) -> Floats:
+    """An input's table [values + 1, width] from its numbers by node, [width, values]."""
+    return np.concatenate([by_node.T, by_node.sum(axis=1)[None]])

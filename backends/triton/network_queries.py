@@ -1,0 +1,166 @@
+"""Queries on a network of scalar nodes that walk down from the root, on a GPU: samples, and the most probable values.
+
+What enters are codes of rows, missing ones at their column's number of values; what leaves are the same codes with what
+was missing in its place. Rows are taken in stretches, so that the values of all nodes fit into memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...ir.expression import Floats
+from ...ir.linear import Indices
+from ...ir.program.descent import Sites
+from ...ir.program.program import Program
+from . import network_descent, sparse_policy
+from .network import Form, Shape
+from .records import by_leaf, descending
+from .scalar import Bools, Device, Held, Scalar
+
+HELD = 1 << 31
+"""Bytes that the values and states of a stretch of the batch may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """Codes [columns, rows] with nothing missing, and the rows in which the root is not zero."""
+
+    codes: NDArray[np.int32]
+    possible: Bools
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    down: Held
+    leaves: Held
+
+
+@dataclass(slots=True)
+class Walks:
+    """A network of scalar nodes, its values kept: `form` linear or log for samples, max for most probable values.
+
+    `sites` say by what numbers the choices of nodes are counted. For maxima the tables have missing inputs at their
+    largest.
+    """
+
+    program: Program
+    sites: Sites
+    size: int
+    form: Form
+    device: Device
+    forward: Scalar = field(init=False)
+    ids: Any = field(init=False)
+    numbers: Any = field(init=False)
+    ways: dict[int, _Ways] = field(default_factory=dict[int, _Ways])
+
+    def __post_init__(self) -> None:
+        self.forward = Scalar(self.program, self.size, self.form, self.device)
+        net = self.forward.net
+        ids, numbers = np.full(net.nodes, -1, dtype=np.int32), np.zeros(net.nodes, dtype=np.int32)
+        ids[: net.net.nodes] = self.sites.node_places[net.net.node]
+        numbers[: net.net.nodes] = self.sites.node_numbers[net.net.node]
+        self.ids, self.numbers = self.device.put(ids), self.device.put(numbers)
+
+    def refill(self, tables: Sequence[Floats]) -> None:
+        """Other values for the tables."""
+        self.forward.refill(tables)
+
+    def sample(self, codes: Indices | NDArray[np.int32], count: int, seed: int) -> Walked:
+        """What is missing in one row of codes [columns, 1] drawn so many times, [columns, count]."""
+        one = np.ascontiguousarray(codes, dtype=np.int32)
+        values = self._filled(self._shape(1), one)
+        parts = [
+            self._descended(values, np.repeat(one, len(rows), axis=1), seed, rows.start, True, True)
+            for rows in self._stretches(count)
+        ]
+        return _joined(parts, one)
+
+    def sample_given(self, codes: Indices | NDArray[np.int32], seed: int) -> Walked:
+        """What is missing drawn given the rest of each row, [columns, rows]; row i of it draws as row i."""
+        return self._each(codes, seed, True)
+
+    def best(self, codes: Indices | NDArray[np.int32]) -> Walked:
+        """What is missing at the values that lead to the largest term, [columns, rows]."""
+        return self._each(codes, 0, False)
+
+    def _each(self, codes: Indices | NDArray[np.int32], seed: int, sampled: bool) -> Walked:
+        laid = np.ascontiguousarray(codes, dtype=np.int32)
+        parts: list[Walked] = []
+        for rows in self._stretches(laid.shape[1]):
+            own = np.ascontiguousarray(laid[:, rows.start : rows.stop])
+            values = self._filled(self._shape(len(rows)), own)
+            parts.append(self._descended(values, own, seed, rows.start, sampled, False))
+        return _joined(parts, laid)
+
+    def _shape(self, rows: int) -> Shape:
+        return sparse_policy.shape(rows, self.device.drain)
+
+    def _stretches(self, rows: int) -> list[range]:
+        each = (self.size + 8) * max(1, self.forward.net.nodes)
+        step = max(32, HELD // each // 32 * 32)
+        return [range(start, min(start + step, rows)) for start in range(0, rows, step)]
+
+    def _filled(self, shape: Shape, codes: NDArray[np.int32]) -> Any:
+        """The values of all nodes, [tiles of the batch, nodes, lanes]."""
+        code = self.forward.code(shape.width, False)
+        return self.forward.by_levels(code, shape, self.device.put(codes), (), codes.shape[1])
+
+    def _way(self, width: int) -> _Ways:
+        if width not in self.ways:
+            net, held = self.forward.net, self.device.held
+            columns = np.array(self.program.columns, dtype=np.int64)
+            self.ways[width] = _Ways(held(descending(net, width)), held(by_leaf(net, columns, width)))
+        return self.ways[width]
+
+    def _descended(
+        self, values: Any, codes: NDArray[np.int32], seed: int, first: int, sampled: bool, single: bool
+    ) -> Walked:
+        """Rows from `first` on, from the root to the leaves; with `single`, over the values of one row."""
+        forward, device, net = self.forward, self.device, self.forward.net
+        rows = codes.shape[1]
+        shape = self._shape(rows)
+        turns = -(-rows // shape.lanes)
+        ways, data = self._way(shape.width), device.put(codes)
+        roots = values[:, net.root].reshape(-1).contiguous()
+        programs = sparse_policy.programs(3 * net.nodes, rows, 4, ways.down.levels, ways.down.bounds[-1])
+        room = (programs or turns) * net.nodes * shape.lanes
+        states, choices = device.zeros(room, torch.int32), device.zeros(room, torch.int32)
+        tables = (forward.leaves, forward.weights, data, self.ids, self.numbers, states, choices)
+        given = (*ways.down.arrays, *ways.leaves.arrays, *tables, values.reshape(-1), roots, first)
+        keys = (_signed(seed & 0xFFFFFFFF), _signed(seed >> 32))
+        counts = (*keys, rows, net.nodes, net.root)
+        bounds, leaves = ways.down.bounds, ways.leaves.bounds[-1]
+        if programs:
+            kernel = network_descent.descend(forward.numbers, shape, sampled, single)
+            device.launch(kernel, (programs,), (*given, ways.down.ranks, *counts, ways.down.levels, turns, leaves))
+        else:
+            kernel = network_descent.descend_level(forward.numbers, shape, sampled, single)
+            for start, stop in pairwise(bounds):
+                device.launch(kernel, (stop - start, turns), (*given, *counts, start))
+            kernel = network_descent.descend_leaves(forward.numbers, shape, sampled)
+            if leaves:
+                device.launch(kernel, (leaves, turns), (*given, *counts, 0))
+        none = 0.0 if self.form == "linear" else -np.inf
+        possible = roots.cpu().numpy() > none
+        out = data.cpu().numpy().reshape(-1)[: codes.size].reshape(codes.shape)
+        return Walked(out, np.repeat(possible[:1], rows) if single else possible[:rows])
+
+
+def _joined(parts: Sequence[Walked], like: NDArray[np.int32]) -> Walked:
+    if not parts:
+        return Walked(like[:, :0], np.zeros(0, dtype=bool))
+    return Walked(
+        np.concatenate([part.codes for part in parts], axis=1), np.concatenate([part.possible for part in parts])
+    )
+
+
+def _signed(word: int) -> int:
+    """A word of 32 bits as the signed number of the same bits."""
+    return word - (1 << 32) if word >= 1 << 31 else word

@@ -1,0 +1,279 @@
+"""From groups to a plan: launches in order, and where buffers, tables and codes lie.
+
+What enters is a Program; what leaves says which kernels run on which places of memory, for a class of batch sizes.
+Groups of one form that do not wait for one another are one launch. The number of launches is `len(plan.launches)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...ir.program.program import Program
+from . import policy
+from .chain import ChainForm, by_scratch, fits, resident, weights_of
+from .dense import kernel_of, padded, programs, tiles_of
+from .groups import Group, Grouped, grouped
+from .kernel import Kernel
+from .paths import Unit, units
+from .policy import Precision
+from .value import Form, Matrix
+
+ALIGNED = 16
+"""Tables begin at multiples of so many numbers: 64 bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One kernel on the groups whose places begin at `first`: `programs` programs for each tile of `batch` rows."""
+
+    kernel: Kernel
+    programs: int
+    batch: int
+    first: int
+    groups: int
+    form: Form | ChainForm
+
+    def grid(self, rows: int) -> int:
+        """How many programs run for so many rows of data."""
+        return self.programs * -(-rows // self.batch)
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """Where a table lies among `weights`, as its matrix, or among `tables`, as logarithms; `scale` is the place of a
+    matrix's scale and floor among the latter."""
+
+    table: int
+    offset: int
+    matrix: Matrix | None = None
+    scale: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """Launches for batches of up to `most` rows, filled up to a multiple of `batch`, and the sizes of what they use.
+
+    `rows` are the nodes of all buffers, `weights` and `tables` numbers; `places` are the launches' operands; `indices`
+    those of gathers, end to end. `densities` are the first row and the nodes of buffers that are given, by source;
+    `root` is the row of the answer.
+    """
+
+    launches: tuple[Launch, ...]
+    most: int
+    batch: int
+    rows: int
+    weights: int
+    tables: int
+    columns: int
+    laid: tuple[Laid, ...]
+    places: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    densities: dict[int, tuple[int, int]]
+    root: int
+
+
+def plan(program: Program, precision: Precision, rows: int) -> Plan:
+    """The plan of a Program for batches of about so many rows.
+
+    Raises: DanausError `not-on-device`.
+    """
+    found = grouped(program)
+    batch = policy.batch_tile(rows)
+    space = _Space(program, found)
+    works = [work for unit in units(found) for work in _works(unit, found, space, precision, rows)]
+    waves = _waves(works, found.groups)
+    where, total = _buffers(found, waves, space.widths)
+    launches: list[Launch] = []
+    places: list[int] = []
+    for wave in waves:
+        form = wave[0].form
+        if isinstance(form, ChainForm):
+            tile = batch if form.scratch else min(batch, policy.chain_batch(rows, form.stages))
+            kernel, count = (by_scratch if form.scratch else resident)(form, tile, precision), 1
+        else:
+            tiles = tiles_of(form, batch, precision)
+            kernel, count, tile = kernel_of(form, tiles, precision), programs(form, tiles), batch
+        launches.append(Launch(kernel, count * len(wave), tile, len(places), len(wave), form))
+        for work in wave:
+            places.append(where[work.out])
+            if work.scratch is not None:
+                places.append(where[work.scratch])
+            places += [where[place] if buffer else place for buffer, place in work.operands]
+    return Plan(
+        tuple(launches),
+        policy.batch_class(rows),
+        batch,
+        total,
+        space.weights,
+        space.tables,
+        len(program.columns),
+        tuple(space.laid.values()),
+        np.array(places, dtype=np.int64),
+        np.concatenate([*program.indices, np.zeros(1, dtype=np.int64)]).astype(np.int32),
+        {source: (where[buffer], found.widths[buffer]) for source, buffer in found.densities.items()},
+        where[found.root],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one program, or those of one group, compute: into buffer `out`, from operands, which are buffers where the
+    flag says so and else places; the groups that it does, by position."""
+
+    form: Form | ChainForm
+    out: int
+    operands: tuple[tuple[bool, int], ...]
+    groups: tuple[int, ...]
+    scratch: int | None = None
+
+
+def _works(unit: Unit, found: Grouped, space: _Space, precision: Precision, rows: int) -> list[Work]:
+    """A path in one launch where it fits on chip and its operands move on by equal steps; else its groups."""
+    placed = {number: space.operands(found.groups[number]) for number in unit.groups}
+    path = _path(unit, found, placed) if len(unit.groups) > 1 else None
+    if path is not None and isinstance(path.form, ChainForm):
+        form = path.form
+        if fits(form, precision):
+            return [path]
+        if policy.by_scratch(*weights_of(form), rows):
+            half = max(stage.width for stage in form.stages)
+            return [replace(path, form=replace(form, scratch=half), scratch=space.scratch(half))]
+    return [Work(found.groups[n].form, found.groups[n].out, placed[n], (n,)) for n in unit.groups]
+
+
+def _path(unit: Unit, found: Grouped, placed: Mapping[int, tuple[tuple[bool, int], ...]]) -> Work | None:
+    """A path as one work; None where its operands do not move on by equal steps."""
+    head, period, count = unit.head, unit.period, unit.count
+    steps: list[tuple[int, ...]] = []
+    for stage in range(head, head + period):
+        turns = [placed[number] for number in unit.groups[stage : head + period * count : period]]
+        each = [tuple(0 if a[0] else b[1] - a[1] for a, b in zip(*pair, strict=True)) for pair in pairwise(turns)]
+        if any(step != each[0] for step in each):
+            return None
+        steps.append(each[0])
+    forms = [found.groups[number].form for number in unit.stages]
+    moving = tuple(frozenset(slot for slot, by in enumerate(step) if by) for step in steps)
+    form = ChainForm(
+        tuple(forms[:head]), tuple(forms[head : head + period]), count, tuple(forms[head + period :]), moving
+    )
+    operands: list[tuple[bool, int]] = []
+    for position, number in enumerate(unit.stages):
+        # what stands in registers has no place
+        operands += [(False, 0) if buffer and position else (buffer, place) for buffer, place in placed[number]]
+    operands += [(False, by) for step in steps for by in step]
+    return Work(form, found.groups[unit.groups[-1]].out, tuple(operands), unit.groups)
+
+
+def _waves(works: Sequence[Work], groups: Sequence[Group]) -> list[list[Work]]:
+    """Works of one form that wait for as many others, in the order in which they may run."""
+    levels: dict[int, int] = {}
+    waves: dict[tuple[int, Form | ChainForm], list[Work]] = {}
+    for work in works:
+        own = set(work.groups)
+        waits = (levels[before] for number in work.groups for before in groups[number].after if before not in own)
+        level = 1 + max(waits, default=-1)
+        levels |= dict.fromkeys(work.groups, level)
+        waves.setdefault((level, work.form), []).append(work)
+    return [wave for _, wave in sorted(waves.items(), key=lambda pair: pair[0][0])]
+
+
+def _buffers(found: Grouped, waves: Sequence[Sequence[Work]], widths: Sequence[int]) -> tuple[dict[int, int], int]:
+    """The first row of each buffer, and the number of all rows: one that nothing reads any more makes room."""
+    homes: dict[int, tuple[int, int]] = {}
+    for buffer in range(len(widths)):
+        host, start = found.homes[buffer] if buffer < len(found.homes) else (buffer, 0)
+        while host < len(found.homes) and found.homes[host][0] != host:
+            host, start = found.homes[host][0], start + found.homes[host][1]
+        homes[buffer] = (host, start)
+    first: dict[int, int] = {homes[buffer][0]: 0 for buffer in found.densities.values()}
+    last: dict[int, int] = {homes[found.root][0]: len(waves)}
+    for number, wave in enumerate(waves):
+        for work in wave:
+            host = homes[work.out][0]
+            first.setdefault(host, number)
+            last[host] = max(last.get(host, 0), number)
+            if work.scratch is not None:
+                first[work.scratch] = last[work.scratch] = number
+            for buffer, operand in work.operands:
+                if buffer:
+                    host = homes[operand][0]
+                    last[host] = max(last.get(host, 0), number)
+    starts: dict[int, int] = {}
+    free: dict[int, list[int]] = {}
+    ending: dict[int, list[int]] = {}
+    total = 0
+    for host in sorted(first, key=lambda host: (first[host], host)):
+        for number in sorted(end for end in ending if end < first[host]):
+            for gone in ending.pop(number):
+                free.setdefault(widths[gone], []).append(starts[gone])
+        width = widths[host]
+        if free.get(width):
+            starts[host] = free[width].pop()
+        else:
+            starts[host] = total
+            total += width
+        ending.setdefault(last.get(host, first[host]), []).append(host)
+    return {buffer: starts[host] + start for buffer, (host, start) in homes.items() if host in starts}, total
+
+
+class _Space:
+    """Where tables lie; each is laid when it is first asked for, a matrix apart from logarithms."""
+
+    def __init__(self, program: Program, found: Grouped) -> None:
+        self.program = program
+        self.laid: dict[tuple[int, bool], Laid] = {}
+        self.weights = self.tables = 0
+        self.widths = list(found.widths)
+        self.starts = np.cumsum([0, *(len(index) for index in program.indices)]).tolist()
+
+    def scratch(self, half: int) -> int:
+        """A new buffer of two halves."""
+        self.widths.append(2 * half)
+        return len(self.widths) - 1
+
+    def operands(self, group: Group) -> tuple[tuple[bool, int], ...]:
+        """The operands of a group: buffers by number, and places of all else."""
+        pairs = zip(group.form.slots, group.operands, strict=True)
+        return tuple(
+            (True, operand) if kind == "buffer" else (False, self.place(kind, operand, group.form.matrix))
+            for kind, operand in pairs
+        )
+
+    def place(self, kind: str, operand: int, matrix: Matrix | None) -> int:
+        """What stands in a group's row of places for an operand."""
+        match kind:
+            case "column":
+                return operand
+            case "index":
+                return int(self.starts[operand])
+            case "table":
+                return self._laid(operand, None).offset
+            case "weights":
+                return self._laid(operand, matrix).offset
+            case _:
+                return self._laid(operand, matrix).scale
+
+    def _laid(self, table: int, matrix: Matrix | None) -> Laid:
+        key = (table, matrix is not None)
+        if key not in self.laid:
+            scale, size = self.tables, 3
+            if matrix is None:
+                self.laid[key] = Laid(table, self.tables)
+                shape = self.program.tables[table]
+                size = prod(shape) + prod(shape[:-1])
+            else:
+                self.laid[key] = Laid(table, self.weights, matrix, scale)
+                rows, columns = padded(matrix)
+                self.weights += _up(self.program.tables[table][0] * rows * columns)
+            self.tables += _up(size)
+        return self.laid[key]
+
+
+def _up(number: int) -> int:
+    return -(-number // ALIGNED) * ALIGNED

@@ -1,0 +1,124 @@
+"""What is chosen by size: tiles, warps, stages, precision, and what is computed where it is read. Each with its reason.
+
+Only this file chooses; `tuned` choices of a device replace those of `dense_tiles`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from .value import Form
+
+Precision = Literal["ieee", "tf32", "tf32x3", "bf16", "bf16x3"]
+
+PRECISIONS: tuple[Precision, ...] = ("ieee", "tf32", "tf32x3", "bf16", "bf16x3")
+
+DEFAULT: Precision = "bf16x3"
+"""Three passes of bf16 keep 16 bits of each factor: over 256 steps of an HMM the log-likelihood is 6e-6 to 8e-5 off,
+about what float32 logarithms near −900 lose themselves (7e-5). One pass of tf32, rounded to nearest, is 5e-4 to 5e-3
+off, one of bf16 4e-3 to 6e-2. tf32x3 (3e-6) has half the rate of bf16x3 and is refused on gfx942."""
+
+ERROR: Mapping[Precision, float] = {"ieee": 3e-5, "tf32": 2e-2, "tf32x3": 3e-5, "bf16": 1.5e-1, "bf16x3": 3e-4}
+"""How far off the log-likelihood of a chain of 256 steps, about −900, may be: tests/backends/triton/test_precision.py
+holds the rounding of each against it."""
+
+LEAVES = 8
+"""So many loads a value may take where it is read: beyond, registers and text grow faster than a buffer's write and
+read cost; a product of thousands of factors becomes a tree of eights, each level one launch."""
+
+PARTS = 4
+"""Joins of more parts lie in memory, where their parts are written in place; fewer are chosen by masks when read."""
+
+VECTOR = 4
+"""Up to so many rows a matrix is multiplied row by row without tensor cores, whose tiles have 16."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """A tile of rows by batch, over columns `inner` at a time."""
+
+    rows: int
+    inner: int
+    batch: int
+    warps: int
+    stages: int
+
+
+FEW, FULL = 512, 64 * 132
+"""Rows up to which a batch is small, and beyond which tiles of 64 give a program to each of the 132 processors of an
+H200."""
+
+
+CLASSES = (FEW, FULL, 1 << 30)
+"""The largest batches of each class."""
+
+
+def batch_class(rows: int) -> int:
+    """Batches for which one plan is made: small ones, those that do not fill a device, and those that do."""
+    return next((most for most in CLASSES if rows <= most), CLASSES[-1])
+
+
+def batch_tile(rows: int) -> int:
+    """16 is the least that tensor cores take, and gives the most programs for small batches; 64 reads each weight a
+    quarter as often and fills wgmma (n = 64) once there are rows enough for it."""
+    return 16 if rows <= FEW else 64
+
+
+def dense_tiles(rows: int, columns: int, batch: int, precision: Precision) -> Tiles:
+    """Tiles of a matrix on a value.
+
+    Rows 64: what wgmma and tcgen05 need at least on the left; fewer where the matrix has fewer. Inner 32 columns: 64 by
+    64 by 32 took 84 to 145 registers without spills on sm_90 and 48 to 64 KB of shared memory with 3 stages, and fits
+    the 64 KB of gfx942 with 2. `ieee` has no tensor cores on NVIDIA and spills with 4 warps: 8.
+    """
+    tall = min(64, max(16, power(rows)))
+    inner = min(32, max(16, power(columns)))
+    return Tiles(tall, inner, batch, 8 if precision == "ieee" and tall * batch > 1024 else 4, 3)
+
+
+def vector_tiles(columns: int, batch: int) -> Tiles:
+    """One row at a time, and 2048 elements at most, 16 for each of 128 threads."""
+    return Tiles(1, min(power(columns), 2048 // batch), batch, 4, 2)
+
+
+def resident(precision: Precision) -> int:
+    """How many weights stay on chip: 128 · 128 in float32 (64 KB, twice that as two bf16, of the 227 KB of sm_90 and
+    the 163 of sm_80), 256 · 256 in bf16 (128 KB)."""
+    return 256 * 256 if precision == "bf16" else 128 * 128
+
+
+def chain_warps(stages: Sequence[Form], batch: int, precision: Precision) -> int:
+    """8 where a state has more than 1024 numbers: with 4, 64 states by 64 rows spilled; `ieee` needs 8 without tensor
+    cores."""
+    most = max(power(stage.width) for stage in stages)
+    return 8 if most * batch > 1024 or precision == "ieee" else 4
+
+
+def chain_batch(rows: int, stages: Sequence[Form]) -> int:
+    """16, the least: a step waits for the one before it, so that programs on many processors beat wide ones on few,
+    until there are several programs for each processor. Then 32 for up to 64 states: more spill."""
+    most = max(power(stage.width) for stage in stages)
+    return 16 if rows <= FULL or most > 64 else 32
+
+
+def by_scratch(turn: int, most: int, rows: int) -> bool:
+    """Whether one program runs a path whose weights do not fit on chip: by the bytes of them that a turn of its loop
+    reads (0 without a loop), and a stage at most.
+
+    In a loop up to 256 KB: at 64 bytes per clock and processor that is 2.3 µs, about what a launch costs. Where batch
+    tiles fill the device, up to 1 MB a stage (64 · 64 · 64), so that those of two stay in L2: what lies between stages
+    does too then, instead of going through memory.
+    """
+    return 0 < turn <= 1 << 18 or (rows > FULL and most <= 1 << 20)
+
+
+def elementwise_tiles(width: int, batch: int) -> Tiles:
+    """At most 2048 elements: 16 for each of 128 threads are enough loads in flight to hide memory."""
+    return Tiles(min(max(1, 2048 // batch), power(width)), 1, batch, 4, 1)
+
+
+def power(number: int) -> int:
+    """The least power of two that is not less."""
+    return 1 << max(0, number - 1).bit_length()

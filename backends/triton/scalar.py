@@ -1,0 +1,218 @@
+"""The engine of a Program that is one network of scalar nodes, on a GPU.
+
+Tables enter, then codes of rows; what leaves are logarithms of the root. The records of the network lie on the device
+from the first call on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...ir.expression import Floats
+from ...ir.linear import Indices
+from ...ir.program.program import Program
+from . import network, sparse_policy
+from .kernel import Kernel
+from .module import function
+from .network import Form, Numbers, Shape
+from .records import Tiles, Wired, slotted, upward, wired
+
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The natural logarithm of the root per row, and the rows in which it is not certain."""
+
+    log: Floats
+    unsure: Bools
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Tiles on the device; `ranks` are here too, where launches are counted."""
+
+    records: Any
+    nodes: Any
+    members: Any
+    names: Any
+    ranks: Any
+    bounds: tuple[int, ...]
+
+    @property
+    def arrays(self) -> tuple[Any, ...]:
+        """What kernels read of them, in order."""
+        return (self.records, self.nodes, self.members, self.names)
+
+    @property
+    def levels(self) -> int:
+        return len(self.bounds) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device on which kernels run: a GPU, or the CPU for Triton's interpreter."""
+
+    name: torch.device
+
+    @property
+    def drain(self) -> bool:
+        """Whether barriers have to wait for stores: on AMD's processors."""
+        return self.name.type == "cuda" and torch.version.hip is not None
+
+    def launch(self, kernel: Kernel, grid: tuple[int, ...], arguments: Sequence[Any]) -> None:
+        """Runs a kernel over a grid of programs, with its arguments in order."""
+        options = {"num_warps": kernel.warps, "num_stages": kernel.stages, "enable_fp_fusion": True}
+        function(kernel)[grid](*arguments, **dict(kernel.constants), **options)
+
+    def put(self, array: NDArray[Any]) -> Any:
+        """An array there, with an entry at least, so that it has an address."""
+        flat = np.ascontiguousarray(array).reshape(-1)
+        return torch.from_numpy(flat if flat.size else np.zeros(1, flat.dtype)).to(self.name)
+
+    def empty(self, count: int, size: int) -> Any:
+        """Room for numbers of so many bytes."""
+        return torch.empty(max(1, count), dtype=torch.float32 if size == 4 else torch.float64, device=self.name)
+
+    def zeros(self, count: int, kind: Any) -> Any:
+        return torch.zeros(max(1, count), dtype=kind, device=self.name)
+
+    def held(self, tiles: Tiles) -> Held:
+        """Tiles put there."""
+        records, nodes, members, names = map(self.put, (tiles.records, tiles.nodes, tiles.members, tiles.names))
+        return Held(records, nodes, members, names, self.put(tiles.ranks), tuple(tiles.ranks.tolist()))
+
+
+def tables_for(numbers: Numbers, tables: Sequence[Floats]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The tables of leaves and of weights, the weight 1 first, as kernels read them."""
+    kind = np.float32 if numbers.size == 4 else np.float64
+    leaves, weights = np.asarray(tables[0]), np.concatenate([[1.0], tables[1]])
+    if numbers.form != "linear":
+        with np.errstate(divide="ignore"):
+            leaves, weights = np.log(leaves), np.log(weights)
+    return leaves.astype(kind), weights.astype(kind)
+
+
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """Records for tiles of a width: over all nodes, or over slots."""
+
+    up: Held
+    size: int
+    root: int
+
+
+@dataclass(slots=True)
+class Scalar:
+    """A Program that is one network of scalar nodes.
+
+    `evidence` of a run stands for the codes of columns: weights [batch, values] by column.
+    """
+
+    program: Program
+    size: int
+    form: Form
+    device: Device
+    numbers: Numbers = field(init=False)
+    net: Wired = field(init=False)
+    leaves: Any = field(init=False)
+    weights: Any = field(init=False)
+    codes: dict[tuple[int, bool], _Code] = field(default_factory=dict[tuple[int, bool], _Code])
+
+    def __post_init__(self) -> None:
+        self.numbers = Numbers(self.form, self.size)
+        self.net = wired(self.program.layouts[0])
+
+    def refill(self, tables: Sequence[Floats]) -> None:
+        """Other values for the tables: no code is made again."""
+        self.leaves, self.weights = map(self.device.put, tables_for(self.numbers, tables))
+
+    def load(self, tables: Sequence[Floats], exactly: object) -> bool:
+        """Networks have their tables computed: `refill` takes them."""
+        return False
+
+    def code(self, width: int, whole: bool) -> _Code:
+        """The records for tiles of a width; in one launch the values lie in slots."""
+        key = (width, whole)
+        if key not in self.codes:
+            up = upward(self.net, width)
+            if whole:
+                tiles, size, root = slotted(self.net, up)
+                self.codes[key] = _Code(self.device.held(tiles), size, root)
+            else:
+                self.codes[key] = _Code(self.device.held(up), self.net.nodes, self.net.root)
+        return self.codes[key]
+
+    def run(
+        self,
+        codes: Indices | NDArray[np.int32],
+        densities: Mapping[int, Floats],
+        threads: int = 1,
+        evidence: Mapping[int, Floats] | None = None,
+    ) -> Answer:
+        """The answer for codes [columns, batch]; every row is certain."""
+        assert not densities
+        rows = codes.shape[1]
+        if not rows:
+            return Answer(np.empty(0), np.empty(0, dtype=bool))
+        shape = sparse_policy.shape(rows, self.device.drain)
+        code = self.code(shape.width, True)
+        levels = code.up.levels
+        programs = sparse_policy.programs(code.size, rows, self.size, levels, code.up.bounds[-1])
+        data = self.device.put(np.ascontiguousarray(codes, dtype=np.int32))
+        given = self.given(evidence or {}, rows)
+        if programs:
+            out = self.whole(code, shape, programs, data, given, rows)
+        else:
+            values = self.by_levels(self.code(shape.width, False), shape, data, given, rows)
+            out = values[:, self.net.root].reshape(-1)[:rows]
+        value = out.double().cpu().numpy()
+        if self.form == "linear":
+            with np.errstate(divide="ignore"):
+                value = np.log(value)
+        return Answer(value, np.zeros(rows, dtype=bool))
+
+    def given(self, evidence: Mapping[int, Floats], rows: int) -> tuple[Any, ...]:
+        """Weights that stand for codes, as kernels read them: nothing where there are none."""
+        if not evidence:
+            return ()
+        columns = self.program.columns
+        spots, start = np.full(len(columns), -1, dtype=np.int32), 0
+        parts: list[Floats] = []
+        for column, weights in sorted(evidence.items()):
+            spots[column] = start
+            start += weights.shape[1]
+            parts.append(np.broadcast_to(weights, (rows, weights.shape[1])).T)
+        together = np.concatenate(parts)
+        if self.form != "linear":
+            with np.errstate(divide="ignore"):
+                together = np.log(together)
+        kind = np.float32 if self.size == 4 else np.float64
+        return tuple(map(self.device.put, (together.astype(kind), spots, np.array(columns, dtype=np.int32))))
+
+    def whole(self, code: _Code, shape: Shape, programs: int, data: Any, given: tuple[Any, ...], rows: int) -> Any:
+        """The roots [rows], in one launch."""
+        turns = -(-rows // shape.lanes)
+        values = self.device.empty(programs * code.size * shape.lanes, self.size)
+        out = self.device.empty(rows, self.size)
+        kernel = network.whole(self.numbers, shape, bool(given))
+        tables = (self.leaves, self.weights, data, *given, values, code.up.ranks, out)
+        counts = (rows, code.size, code.root, code.up.levels, turns)
+        self.device.launch(kernel, (programs,), (*code.up.arrays, *tables, *counts))
+        return out
+
+    def by_levels(self, code: _Code, shape: Shape, data: Any, given: tuple[Any, ...], rows: int) -> Any:
+        """The values of all nodes by place, [tiles of the batch, nodes, lanes], a launch for each level."""
+        turns = -(-rows // shape.lanes)
+        values = self.device.empty(turns * code.size * shape.lanes, self.size)
+        kernel = network.level(self.numbers, shape, bool(given))
+        for first, last in zip(code.up.bounds[:-1], code.up.bounds[1:], strict=True):
+            arguments = (self.leaves, self.weights, data, *given, values, rows, code.size, first)
+            self.device.launch(kernel, (last - first, turns), (*code.up.arrays, *arguments))
+        return values.view(turns, code.size, shape.lanes)

@@ -1,0 +1,47 @@
+"""What is chosen by size for networks of scalar nodes, each with its reason."""
+
+from __future__ import annotations
+
+from .network import Shape
+
+LIVE = 24 << 20
+"""Bytes that the scratches of all programs may take together for one launch over all levels: half of an H200's L2
+cache, so that the other half holds records and tables. Beyond, each level is a launch over the whole device."""
+
+SMALL = 1 << 17
+"""Bytes of one program's scratch that half of a multiprocessor's L1 cache holds: then two programs share each."""
+
+PROGRAMS = 132
+"""Multiprocessors of an H200; a few more or fewer cost little, since each takes what tiles are left."""
+
+WARPS = 4
+
+
+def lanes(rows: int) -> int:
+    """Rows of the batch in a tile: 32 are a warp's, so that a node's values are one load of 128 bytes; a smaller batch
+    leaves the lanes to nodes."""
+    return min(32, 1 << max(0, rows - 1).bit_length())
+
+
+def shape(rows: int, drain: bool = False) -> Shape:
+    """A tile has 1024 values: 8 for each thread of 4 warps are in flight at once, which hides a load from L2."""
+    batch = lanes(rows)
+    return Shape(min(256, 1024 // batch), batch, WARPS, drain)
+
+
+def programs(slots: int, rows: int, size: int, levels: int, tiles: int) -> int:
+    """How many programs one launch over all levels has; 0 where each level is to be a launch.
+
+    A program alone takes the tiles of a level in turn: with fewer tiles of the batch than multiprocessors it leaves
+    most of the device idle, which pays only while levels are narrow, so that a launch (about 4 µs) takes longer than
+    the tiles of a level (about 1 µs each, the time of two loads after each other).
+    """
+    batch = lanes(rows)
+    turns = -(-rows // batch)
+    scratch = slots * batch * size
+    count = min(turns, PROGRAMS * (2 if scratch <= SMALL else 1))
+    if count * scratch > LIVE:
+        return 0
+    if turns < PROGRAMS and tiles > 4 * levels * max(1, PROGRAMS // max(1, turns)):
+        return 0
+    return max(1, count)

@@ -1,0 +1,139 @@
+"""The workloads of GPUs: hidden Markov models with dense and Monarch transitions, as Programs without numbers, as
+circuits, and as the peers compute them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+
+import danaus as dn
+from danaus.ir.circuit import Circuit
+from danaus.ir.program.operation import Contract, Load, Multiply, Repeat, Step, Strides
+from danaus.ir.program.program import Program
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A hidden Markov model: K states, T steps, V values; Monarch factors by their sizes, none where it is dense."""
+
+    states: int
+    steps: int
+    values: int
+    parts: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"Monarch {'×'.join(map(str, self.parts))}" if self.parts else "dense"
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers it is made of."""
+        matrices = sum(self.states * part for part in self.parts) if self.parts else self.states**2
+        return matrices + self.states * (self.values + 1)
+
+
+_DENSE = [(states, values) for states in (64, 512, 2048, 4096) for values in (27, 50257)]
+_MONARCH = [
+    ((64, 64), 27),
+    ((64, 64), 50257),
+    ((128, 128), 27),
+    ((128, 128), 50257),
+    ((256, 256), 27),
+    ((512, 1024), 27),
+]
+MODELS = tuple(
+    model
+    for steps in (32, 256)
+    for model in (
+        *(Model(states, steps, values) for states, values in _DENSE),
+        *(Model(prod(parts), steps, values, parts) for parts, values in _MONARCH),
+    )
+)
+
+
+def program_of(model: Model) -> Program:
+    """The Program that the compiler makes of a model, without its numbers (tests/backends/triton hold it to that)."""
+    width = model.states
+    factors: list[tuple[int, int, int, Strides, Strides]] = []
+    if model.parts:
+        for part in reversed(model.parts):  # the last factor is applied first; each leaves its digit slowest
+            blocks = width // part
+            factors.append((blocks, part, part, Strides(part, 1), Strides(1, blocks)))
+    else:
+        factors.append((1, width, width, Strides(width, 1), Strides(width, 1)))
+    tables = [(model.values + 1, width), *((blocks, rows, columns) for blocks, rows, columns, _, _ in factors)]
+    body: list[Step] = []
+    source = 0
+    for number, (blocks, rows, columns, read, write) in enumerate(factors):
+        body.append(Contract(1 + number, source, 1 + number, blocks, rows, columns, read, write))
+        source = 1 + number
+    other = len(factors) + 1
+    turn = (*body, Load(other, 0, model.steps - 2), Multiply(0, (other, source)))
+    columns = tuple(-1 if isinstance(step, Load) else 0 for step in turn)
+    loop = Repeat(model.steps - 1, turn, columns, tuple(0 for _ in turn))
+    last = len(tables)
+    root = Contract(1, 0, last, 1, 1, width, Strides(width, 1), Strides(1, 1))
+    buffers = (width,) * (other + 1)
+    shapes = (*tables, (1, 1, width))
+    return Program((Load(0, 0, model.steps - 1), loop, root), 1, buffers, shapes, (model.values,) * model.steps)
+
+
+def circuit_of(model: Model) -> Circuit:
+    """The model with numbers at random."""
+    x = dn.Cat("x", model.values, shape=model.steps)
+    transition = {"transition": dn.monarch(*model.parts)} if model.parts else {}
+    return dn.hmm(x, states=model.states, **transition)
+
+
+def eager(model: Model, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The model in eager torch over logarithms: per factor a maximum, exp, a batched product, log and a transpose."""
+    generator = torch.Generator(device).manual_seed(0)
+
+    def simplex(*shape: int) -> torch.Tensor:
+        return torch.softmax(torch.randn(*shape, generator=generator, device=device), -1)
+
+    emission = simplex(model.states, model.values).T.log().contiguous()
+    initial = simplex(model.states)
+    sizes = model.parts or (model.states,)
+    factors = [simplex(model.states // part, part, part) for part in sizes]
+
+    def step(x: torch.Tensor) -> torch.Tensor:
+        for factor in reversed(factors):  # x [rows, states]
+            blocks, part, _ = factor.shape
+            grouped = x.view(-1, blocks, part).transpose(0, 1)  # [blocks, rows, part]
+            top = grouped.amax(-1, keepdim=True)
+            y = torch.bmm((grouped - top).exp(), factor.transpose(1, 2)).log() + top
+            x = y.permute(1, 2, 0).reshape(-1, model.states)
+        return x
+
+    def forward(codes: torch.Tensor) -> torch.Tensor:
+        x = emission[codes[:, -1]]
+        for t in range(model.steps - 2, -1, -1):
+            x = emission[codes[:, t]] + step(x)
+        return torch.logsumexp(x + initial.log(), -1)
+
+    return forward
+
+
+def pyjuice(model: Model, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor] | None:
+    """The dense model in PyJuice; None where it is not installed."""
+    try:
+        import pyjuice as juice
+    except ImportError:
+        return None
+    if model.parts:
+        return None
+    nodes: Any = juice.structures.HMM(seq_length=model.steps, num_latents=model.states, num_emits=model.values)
+    circuit = juice.compile(nodes).to(device)
+    return lambda codes: circuit(codes)
+
+
+def rows_of(model: Model, batch: int) -> np.ndarray:
+    """Rows drawn evenly."""
+    return np.random.default_rng(0).integers(0, model.values, (batch, model.steps))

@@ -1,0 +1,122 @@
+"""Kernels for GPUs as a bundle holds them: their text, the machine code for each target, and what a launch must know.
+
+What enters is code made ahead of time; what leaves are files by name and what the manifest says of them, and from these
+the same again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_SUFFIXES = {"cuda": ("ptx", "cubin"), "hip": ("amdgcn", "hsaco")}
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceKernel:
+    """One kernel for one target.
+
+    `digest` is of all that compiling it hangs on: `source`, a Triton module, with the name, type and alignment of each
+    argument, the values of `constants` (its tiles among them), warps and stages. `text` is PTX or AMDGCN, `binary` a
+    cubin or hsaco; `form` and `resources` are what its launch must know, and what it takes of the GPU.
+    """
+
+    name: str
+    digest: str
+    source: str
+    arguments: tuple[tuple[str, str, bool], ...]
+    constants: tuple[tuple[str, int | float | bool | str], ...]
+    warps: int
+    stages: int
+    cooperative: bool
+    text: str
+    binary: bytes
+    form: Mapping[str, Any]
+    resources: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceCode:
+    """The kernels of a circuit for one target: `launches` says how many there are by the tile of the batch.
+
+    `precision` is how they multiply, `triton` the version that made them.
+    """
+
+    target: str
+    precision: str
+    triton: str
+    launches: Mapping[int, int]
+    kernels: tuple[DeviceKernel, ...]
+
+
+def device_written(code: DeviceCode, folder: str, files: dict[str, bytes]) -> dict[str, Any]:
+    """What the manifest says of the kernels for a target; their files are added to the others."""
+    text, binary = _SUFFIXES[code.target.partition(":")[0]]
+    kernels: list[dict[str, Any]] = []
+    for number, kernel in enumerate(code.kernels):
+        place = f"kernels/{code.target.replace(':', '-')}/{folder}{kernel.name}-{number}"
+        contents = {"py": kernel.source.encode(), text: kernel.text.encode(), binary: kernel.binary}
+        files |= {f"{place}.{suffix}": content for suffix, content in contents.items()}
+        kernels.append(
+            {
+                "name": kernel.name,
+                "digest": kernel.digest,
+                "source": f"{place}.py",
+                "text": f"{place}.{text}",
+                "binary": f"{place}.{binary}",
+                "arguments": [list(argument) for argument in kernel.arguments],
+                "constants": [list(constant) for constant in kernel.constants],
+                "warps": kernel.warps,
+                "stages": kernel.stages,
+                "cooperative": kernel.cooperative,
+                "form": dict(kernel.form),
+                "resources": dict(kernel.resources),
+            }
+        )
+    launches = {str(batch): count for batch, count in code.launches.items()}
+    about = {"target": code.target, "precision": code.precision, "triton": code.triton}
+    return {**about, "launches": launches, "kernels": kernels}
+
+
+def read_device(data: Mapping[str, Any], content: Callable[[str], bytes]) -> DeviceCode:
+    """The kernels that a manifest speaks of."""
+    kernels = tuple(_read_kernel(each, content) for each in data["kernels"])
+    launches = {int(batch): int(count) for batch, count in data["launches"].items()}
+    assert str(data["target"]).partition(":")[0] in _SUFFIXES
+    return DeviceCode(str(data["target"]), str(data["precision"]), str(data["triton"]), launches, kernels)
+
+
+def _read_kernel(data: Mapping[str, Any], content: Callable[[str], bytes]) -> DeviceKernel:
+    form = data["form"]
+    assert isinstance(form["name"], str) and all(isinstance(form[name], int) for name in NUMBERS)
+    constants: Sequence[Sequence[Any]] = data["constants"]
+    assert all(isinstance(value, int | float | str) for _, value in constants)
+    return DeviceKernel(
+        str(data["name"]),
+        str(data["digest"]),
+        content(data["source"]).decode(),
+        tuple((str(name), str(kind), bool(aligned)) for name, kind, aligned in data["arguments"]),
+        tuple((str(name), value) for name, value in constants),
+        int(data["warps"]),
+        int(data["stages"]),
+        bool(data["cooperative"]),
+        content(data["text"]).decode(),
+        content(data["binary"]),
+        dict(form),
+        dict(data["resources"]),
+    )
+
+
+NUMBERS = (
+    "shared",
+    "num_warps",
+    "warp_size",
+    "num_ctas",
+    "launch_cooperative_grid",
+    "launch_pdl",
+    "global_scratch_size",
+    "profile_scratch_size",
+    "tmem_size",
+)
+"""What a launch must know beside the name of the entry."""

@@ -1,0 +1,111 @@
+"""Answers of a circuit whose Program runs on a device: the walks there, what is around them here.
+
+Samples are those of the CPU for the same seed: random numbers are counted the same way. Where a boundary between two
+values lies within rounding of a random number, about one in 10^12, another value may be drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...ir.domain import Variable, first_value
+from ...ir.expression import Floats
+from ...ir.program.descent import Reached
+from ...ir.query.maximum import MostProbable
+from ...ir.query.sample import Source, require_mass, require_possible, require_room, uniformly
+from ..compiled import Codes, Walker, free_logs
+from .answers import ByProgram, free_observed, free_weights
+from .best import Decoded, most_probable
+from .hamming import hamming
+from .questions import Bools, Questions
+
+
+@dataclass(frozen=True, slots=True)
+class ByDevice:
+    """Samples, most probable values, numbers of ones and virtual evidence by a device; the rest by the Program here."""
+
+    program: ByProgram
+    walker: Walker
+
+    @property
+    def questions(self) -> Questions:
+        return self.program.questions
+
+    def conditional(self, values: Floats, observed: Bools) -> dict[Variable, Any]:
+        return self.program.conditional(values, observed)
+
+    def map(self, values: Floats, observed: Bools) -> MostProbable:
+        program = self.program
+        proved = program.deterministic()
+        if proved and not program.single and program.evaluator is not None:
+            return program.evaluator.map(values, observed)
+        return most_probable(self.questions, values, observed, proved and program.single, self._decoded)
+
+    def sample(self, count: int, seed: int) -> Floats:
+        """Draws all variables, [count, variables].
+
+        Raises: DanausError as the CPU's.
+        """
+        questions = self.questions
+        require_room(len(questions.variables), count)
+        nothing = np.zeros((1, len(questions.variables)))
+        one = questions.rows(nothing, nothing.astype(bool))
+        found = self.walker.sample(one.codes, count, seed)
+        possible = found.possible.all() if count else not np.isneginf(questions.log(one)[0])
+        require_mass(questions.name, bool(possible))
+        return self._values(found.codes, np.zeros((count, len(questions.variables)), dtype=bool), seed)
+
+    def sample_given(self, values: Floats, observed: Bools, seed: int) -> Floats:
+        """Draws what each row leaves out, [batch, variables].
+
+        Raises: DanausError as the CPU's.
+        """
+        found = self.walker.sample_given(self.questions.rows(values, observed).codes, seed)
+        require_possible(self.questions.name, found.possible)
+        return np.where(observed, values, self._values(found.codes, observed, seed))
+
+    def moment(self, variable: Variable, order: int) -> float:
+        return self.program.moment(variable, order)
+
+    def hamming(self) -> Floats:
+        return hamming(self.questions, self.walker.ones)
+
+    def weighted(self, values: Floats, observed: Bools, weights: Mapping[int, Floats]) -> Floats:
+        questions = self.questions
+        known = observed | free_observed(questions.free, weights, observed)
+        rows = questions.rows(values, known, weights)
+        log = self.walker.log(rows.codes, rows.weights) + free_logs(questions.columns, questions.free, known)
+        return log + free_weights(questions.free, weights)
+
+    def decode(self, values: Floats, observed: Bools) -> MostProbable:
+        return self.program.decode(values, observed)
+
+    def posterior(self, values: Floats, observed: Bools) -> Floats:
+        return self.program.posterior(values, observed)
+
+    def _decoded(self, questions: Questions, values: Floats, observed: Bools) -> Decoded:
+        found = self.walker.best(questions.rows(values, observed).codes)
+        first = _firsts(questions)
+        decoded = np.where(observed, values, found.codes[: len(first)].T + first)
+        free = np.isin(np.arange(len(first)), questions.free)
+        return np.where(~observed & (free | ~found.possible[:, None]), first, decoded), found.possible
+
+    def _values(self, codes: Codes, observed: Bools, seed: int) -> Floats:
+        """Values of codes, free variables drawn."""
+        questions = self.questions
+        out = codes[: len(questions.variables)].T + _firsts(questions)
+        source = Source(seed, np.arange(len(out)))
+        for number, position in enumerate(questions.free):
+            rows = np.flatnonzero(~observed[:, position])
+            missing = Reached(np.zeros_like(rows), rows, np.full_like(rows, questions.nodes + number))
+            out[rows, position] = uniformly(questions.variables[position], missing, source)
+        return out
+
+
+def _firsts(questions: Questions) -> Floats:
+    """The first value of each variable."""
+    return np.array([float(first_value(variable.domain)) for variable in questions.variables])

@@ -1,0 +1,248 @@
+"""Bundles with kernels for GPUs: what is in them, what is refused, and engines that launch what they hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import danaus as dn
+from danaus.backends.triton import driver as drivers
+from danaus.backends.triton import load, stored
+from danaus.backends.triton.driver import Driver
+from danaus.backends.triton.module import function
+from danaus.backends.triton.plan import plan
+from danaus.backends.triton.targets import gpu_named
+from danaus.cli import main
+from danaus.compiler.compile import bundle_of, program_of
+from danaus.ir.circuit import Circuit
+from danaus.runtime.bundle import Bundle, files_of, save_bundle
+from danaus.runtime.bundled import Bundled
+from danaus.runtime.unbundle import read_bundle
+
+pytest.importorskip("triton")
+
+SPEC = "var x[5] : cat(3)\ncircuit p = hmm(x, states = 20)\n"
+TARGETS = ["cuda:sm_90", "hip:gfx942"]
+SUFFIXES = {"cuda": ("ptx", "cubin"), "hip": ("amdgcn", "hsaco")}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DANAUS_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def circuit() -> Circuit:
+    return dn.parse(SPEC).circuits["p"]
+
+
+@pytest.fixture(scope="module")
+def bundle(cache: Path, circuit: Circuit) -> Bundle:
+    return bundle_of(circuit, targets=TARGETS)
+
+
+@pytest.fixture
+def danaus(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    monkeypatch.chdir(tmp_path)
+    Path("p.circuit").write_text(SPEC)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as left:
+            main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        return int(left.value.code or 0), said.out, said.err
+
+    return run
+
+
+def test_a_bundle_holds_source_and_machine_code_for_each_target(bundle: Bundle, tmp_path: Path) -> None:
+    files = files_of(bundle)
+    manifest = json.loads(files["manifest.json"])
+    kernels = stored.kernels_of(stored.plans_of(bundle.program, "bf16x3"))
+    assert [device["target"] for device in manifest["devices"]] == TARGETS
+    for device in manifest["devices"]:
+        folder = f"kernels/{device['target'].replace(':', '-')}/"
+        suffixes = SUFFIXES[device["target"].partition(":")[0]]
+        own = {name for name in files if name.startswith(folder)}
+        named = {f"{folder}{kernel.name}-{i}.{s}" for i, kernel in enumerate(kernels) for s in ("py", *suffixes)}
+        assert own == named
+        assert [each["digest"] for each in device["kernels"]] == [kernel.digest for kernel in kernels]
+        for each, kernel in zip(device["kernels"], kernels, strict=True):
+            assert files[each["source"]].decode() == kernel.source
+            assert files[each["binary"]].startswith(b"\x7fELF") and dict(each["constants"]) == dict(kernel.constants)
+            assert each["resources"]["registers"] > 0 == each["resources"]["spilled"]
+        plans = stored.plans_of(bundle.program, "bf16x3")
+        assert device["launches"] == {str(each.most): len(each.launches) for each in plans}
+        assert device["precision"] == "bf16x3" and re.fullmatch(r"3\.\d+\.\d+.*", device["triton"])
+
+
+def test_no_path_of_the_machine_is_in_a_bundle(bundle: Bundle) -> None:
+    folders = {tempfile.gettempdir(), str(Path.home()), os.getcwd(), sys.prefix, os.environ["DANAUS_CACHE"]}
+    folders |= {str(Path(__file__).parents[3]), "site-packages"}
+    for name, content in files_of(bundle).items():
+        if name.startswith("kernels/cuda") or name.startswith("kernels/hip") or name == "manifest.json":
+            assert not [each for each in folders if len(each) > 1 and each.encode() in content], name
+
+
+def test_what_was_written_is_read(bundle: Bundle, tmp_path: Path) -> None:
+    for path in (tmp_path / "p.zip", tmp_path / "p.danaus"):
+        save_bundle(bundle, path)
+        found = read_bundle(path)
+        assert isinstance(found, Bundle) and found.devices == bundle.devices
+        assert files_of(found) == files_of(bundle)
+    changed = tmp_path / "p.danaus" / "kernels" / "cuda-sm_90"
+    (file,) = changed.glob("*-0.cubin")
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    with pytest.raises(dn.DanausError, match="damaged-bundle"):
+        read_bundle(tmp_path / "p.danaus")
+
+
+@dataclass
+class Interpreted:
+    """A driver whose code is run by Triton's interpreter: what it is given by a bundle must be the kernel's own."""
+
+    bundle: Bundle
+    gpu: Any
+    launched: int = 0
+
+    def load(self, binary: bytes, form: Any, arguments: Any) -> Any:
+        (code,) = (each for each in self.bundle.devices if each.target == self.gpu.name)
+        (kernel,) = (each for each in code.kernels if each.binary == binary)
+        assert form == kernel.form
+        kernels = stored.kernels_of(stored.plans_of(self.bundle.program, "bf16x3"))
+        # the interpreter's own products are float32: its bfloat16 is not to be relied on
+        plain = stored.kernels_of(stored.plans_of(self.bundle.program, "ieee"))
+        (place,) = (i for i, each in enumerate(kernels) if each.digest == kernel.digest)
+        assert kernels[place].arguments == arguments
+        return plain[place]
+
+
+def test_an_engine_of_a_bundle_launches_its_kernels(
+    bundle: Bundle, circuit: Circuit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = Interpreted(bundle, gpu_named("cuda:sm_90"))
+
+    class Entry:
+        def __init__(self, kernel: Any, stream: Any) -> None:
+            self.kernel = kernel
+
+        def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., None]:
+            def launch(*given: Any, **_: Any) -> None:
+                driver.launched += 1
+                function(self.kernel)[grid](*given, **dict(self.kernel.constants))
+
+            return launch
+
+    monkeypatch.setattr(load, "Entry", Entry)
+    model = Bundled(bundle, load.engine_of(bundle, "cuda", driver), lambda: "bundle")  # type: ignore[arg-type]
+    x = np.random.default_rng(0).integers(0, 3, (5, 5)).astype(float)
+    x[0, 2] = x[3, 4] = np.nan
+    got = model.marginal(x).numpy()
+    np.testing.assert_allclose(got, dn.evaluate(circuit, x, observed=~np.isnan(x), semiring="log"), rtol=2e-6)
+    assert driver.launched == len(plan(bundle.program, "bf16x3", 5).launches)
+
+
+@dataclass
+class Library:
+    """A driver's library that writes down what is launched."""
+
+    launches: list[tuple[Any, ...]]
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *given: 0
+
+    def cuDeviceGetAttribute(self, found: Any, *_: Any) -> int:
+        found._obj.value = 232448
+        return 0
+
+    def cuLaunchKernelEx(self, config: Any, function: Any, parameters: Any, extra: Any) -> int:
+        pointers = [drivers.c.c_uint64.from_address(parameters[i]).value for i in range(7)]
+        numbers = [drivers.c.c_int32.from_address(parameters[i]).value for i in (7, 8)]
+        self.launches.append((tuple(config._obj.grid), pointers, *numbers))
+        return 0
+
+
+def test_launches_take_memory_and_places_in_the_kernels_order(bundle: Bundle) -> None:
+    library = Library([])
+    engine = load.engine_of(bundle, "cuda", Driver(gpu_named("cuda:sm_90"), library, 0))
+    engine.refill(bundle.tables)
+    engine.run(np.zeros((5, 40), dtype=np.int64), {})
+    expected = plan(bundle.program, "bf16x3", 40)
+    placed = engine.placed[expected.most]
+    stride = -(-40 // expected.batch) * expected.batch
+    assert [(grid, first, width) for grid, _, first, width in library.launches] == [
+        ((launch.grid(stride), 1, 1), launch.first, stride) for launch in expected.launches
+    ]
+    for _, pointers, _, _ in library.launches:
+        tensors = (placed.tables, placed.weights, placed.indices, placed.places)
+        assert [pointers[i] for i in (1, 2, 4, 5)] == [each.data_ptr() for each in tensors]
+        assert len(set(pointers)) == 7 and all(pointers)
+
+
+def code_of(call: Callable[[], object]) -> str:
+    with pytest.raises(dn.DanausError) as failure:
+        call()
+    (found,) = failure.value.diagnostics
+    assert found.hint
+    return found.code
+
+
+def test_what_a_device_cannot_run_is_said(bundle: Bundle, circuit: Circuit, tmp_path: Path) -> None:
+    driver = Driver(gpu_named("cuda:sm_90"), Library([]), 0)
+    assert code_of(lambda: load.engine_of(bundle_of(circuit), "cuda", driver)) == "not-in-bundle"
+    other = Driver(gpu_named("cuda:sm_80"), Library([]), 0)
+    assert code_of(lambda: load.engine_of(bundle, "cuda", other)) == "not-in-bundle"
+    older = replace(bundle, devices=tuple(replace(each, kernels=each.kernels[1:]) for each in bundle.devices))
+    engine = load.engine_of(older, "cuda", driver)
+    engine.refill(bundle.tables)
+    assert code_of(lambda: engine.run(np.zeros((5, 4), dtype=np.int64), {})) == "bundle-version"
+    strange = replace(bundle, devices=tuple(replace(each, precision="fp8") for each in bundle.devices))
+    assert code_of(lambda: load.engine_of(strange, "cuda", driver)) == "damaged-bundle"
+    save_bundle(bundle, tmp_path / "p.zip")
+    assert code_of(lambda: dn.load_bundle(tmp_path / "p.zip", device="cuda")) == "no-device"
+    assert code_of(lambda: dn.load_bundle(tmp_path / "p.zip", device="gpu")) == "unknown-device"
+
+
+def test_the_command_makes_a_bundle_without_a_gpu(danaus: Callable[..., Any], bundle: Bundle) -> None:
+    targets = [part for name in TARGETS for part in ("--target", name)]
+    assert danaus("compile", "p.circuit", "-o", "p.zip", *targets) == (0, "", "")
+    held = read_bundle(Path("p.zip"))
+    assert isinstance(held, Bundle) and held.devices == bundle.devices and held.codes == ()
+    status, out, _ = danaus("run", "p.zip", "partition")  # on the CPU, for which it is compiled again
+    assert status == 0 and float(out) == pytest.approx(0, abs=1e-5)
+    status, _, err = danaus("run", "p.zip", "partition", "--device", "cuda")
+    assert status == 2 and "error[no-device]" in err
+
+
+def test_the_command_prints_kernels_and_what_they_take(danaus: Callable[..., Any]) -> None:
+    status, out, _ = danaus("compile", "p.circuit", "--emit", "kernels", "--target", "cuda:sm_90")
+    assert status == 0 and out.startswith("# circuit p\n# chain[") and "@triton.jit" in out
+    for kernel in stored.kernels_of(stored.plans_of(program_of(dn.parse(SPEC).circuits["p"]), "bf16x3")):
+        assert kernel.source.rstrip() in out
+    status, out, _ = danaus("compile", "p.circuit", "--report", "--batch", "700", "--target", "cuda:sm_90")
+    launches = len(plan(program_of(dn.parse(SPEC).circuits["p"]), "bf16x3", 700).launches)
+    assert status == 0 and f"cuda:sm_90, bf16x3, 700 rows: {launches} launches, predicted at least" in out
+    assert "registers" in out and "on H200" in out and re.search(r"\d+ (wgmma|mma\.sync)", out)
+    for wrong, code in (
+        (["--report"], "wrong-option"),
+        (["-o", "q.zip", "--batch", "3"], "wrong-option"),
+        (["-o", "q.zip", "--target", "cuda:sm_91"], "unknown-target"),
+        (["--emit", "kernels", "--target", "cuda:sm_91"], "unknown-target"),
+        (["-o", "q.zip", "--target", "cuda:sm_90", "--dtype", "float64"], "unknown-type"),
+    ):
+        status, _, err = danaus("compile", "p.circuit", *wrong)
+        assert status == 2 and f"error[{code}]" in err and "hint" in err
+        assert not Path("q.zip").exists()

@@ -1,0 +1,121 @@
+"""The error of each precision, by its rounding done in numpy: Triton's interpreter multiplies in float32 throughout.
+
+The emulation follows the kernels of chains: weights and values of at most 1 are rounded as the tensor cores take them,
+products are added in float32, the state is kept as float32 logarithms below an offset in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from danaus.backends.triton.policy import ERROR, PRECISIONS, Precision
+from danaus.backends.triton.tables import rounded
+
+Numbers = NDArray[np.float32]
+
+
+def bits(x: Numbers, kept: int) -> Numbers:
+    """To nearest, ties away from zero as the kernels round for tf32, or to even as bf16 is: a tie is too rare to tell."""
+    drop = 23 - kept
+    return ((x.view(np.int32) + (1 << (drop - 1))) & -(1 << drop)).view(np.float32)
+
+
+def truncated(x: Numbers) -> Numbers:
+    """What a tensor core makes of float32 that nobody rounds for it."""
+    return (x.view(np.int32) & -(1 << 13)).view(np.float32)
+
+
+def bf16(x: Numbers) -> Numbers:
+    return bits(x, 7)
+
+
+def tf32(x: Numbers) -> Numbers:
+    return bits(x, 10)
+
+
+def three(x: Numbers, y: Numbers, to: Callable[[Numbers], Numbers]) -> Numbers:
+    """Three passes: the product of what both leave is dropped."""
+    xh, yh = to(x), to(y)
+    xl, yl = to(x - xh), to(y - yh)
+    return (xl @ yh + xh @ yl) + xh @ yh
+
+
+def product(w: Numbers, p: Numbers, precision: str) -> Numbers:
+    match precision:
+        case "ieee":
+            return w @ p
+        case "tf32":
+            return rounded(w, "tf32") @ tf32(p)
+        case "truncated":
+            return truncated(w) @ truncated(p)
+        case "bf16":
+            return bf16(w) @ bf16(p)
+        case "bf16x3":
+            return three(w, p, bf16)
+        case _:
+            return three(w, p, tf32)
+
+
+def models() -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]]:
+    """Transitions [state, state before], emissions [value, state] and rows of 256 steps: soft and peaky."""
+    found = {}
+    for name, sharp in (("soft", 1.0), ("peaky", 0.05)):
+        random = np.random.default_rng(7)
+        weights = random.dirichlet(np.full(48, sharp), 48).T
+        emission = random.dirichlet(np.full(27, sharp), 48).T
+        found[name] = weights, emission, random.integers(0, 27, (256, 8))
+    return found
+
+
+MODELS = models()
+
+
+def exact(model: str) -> NDArray[np.float64]:
+    weights, emission, codes = MODELS[model]
+    state, log = np.full((48, 8), 1 / 48), np.zeros(8)
+    for code in codes:
+        state = (weights @ state) * emission[code].T
+        log += np.log(state.sum(0))
+        state /= state.sum(0)
+    return log
+
+
+def emulated(model: str, precision: str) -> NDArray[np.float64]:
+    weights, emission, codes = MODELS[model]
+    w = weights.astype(np.float32)
+    with np.errstate(divide="ignore", under="ignore"):
+        logs = np.log(emission).astype(np.float32)
+        state, offset = np.full((48, 8), np.log(1 / 48), dtype=np.float32), np.zeros(8)
+        for code in codes:
+            top = state.max(0)
+            offset += top
+            state = np.log(product(w, np.exp(state - top), precision)) + logs[code].T
+    return offset + np.log(np.exp(state.astype(np.float64)).sum(0))
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_error_over_256_steps(precision: Precision, model: str) -> None:
+    error = np.abs(emulated(model, precision) - exact(model)).max()
+    assert error <= ERROR[precision]
+    assert error > ERROR[precision] / 20  # a budget that says something
+
+
+def test_what_the_rounding_before_tf32_is_for() -> None:
+    """Truncated operands bias every step the same way."""
+    error = emulated("soft", "truncated") - exact("soft")
+    assert (error < -5 * ERROR["tf32"]).all()
+
+
+def test_one_product() -> None:
+    """Relative error of one product of 256 columns: 2⁻⁸ and 2⁻¹¹ for one rounding, three passes near float32."""
+    random = np.random.default_rng(1)
+    w, p = (random.random(shape).astype(np.float32) for shape in ((64, 256), (256, 16)))
+    want = w.astype(np.float64) @ p.astype(np.float64)
+    for precision, bound in (("ieee", 1e-6), ("tf32x3", 1e-6), ("bf16x3", 3e-5), ("tf32", 1e-3), ("bf16", 8e-3)):
+        error = np.abs(product(w, p, precision) / want - 1).max()
+        assert error <= bound
