@@ -557,7 +557,7 @@ class _Compiler:
 
 
 def _runs_compiled(circuit: Circuit) -> bool:
-    """Whether the engines hold all of it: logarithms and scalar nodes on infinite domains are the evaluator's."""
+    """Whether the engines hold all of it: signed inputs and scalar nodes on infinite domains are the evaluator's."""
     from .lowering.network import is_scalar
 
     inputs = [block for block in circuit.blocks if isinstance(block, Input)]
