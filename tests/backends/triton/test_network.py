@@ -30,7 +30,8 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
     """Both ways through a network, in tiles of 8 nodes and 2 rows, so that tiles are full, part full and many."""
     count = 2 if request.param == "one launch" else 0
     monkeypatch.setattr(sparse_policy, "programs", lambda *_: count)
-    monkeypatch.setattr(sparse_policy, "shape", lambda rows, drain: Shape(8, 2, 4, drain))
+    monkeypatch.setattr(sparse_policy, "shape", lambda rows, drain: Shape(8, 2, 8, drain))
+    monkeypatch.setattr(sparse_policy, "reverse_shape", lambda rows, form, drain: Shape(8, 2, 4, drain))
     with np.errstate(divide="ignore"):
         yield request.param
 

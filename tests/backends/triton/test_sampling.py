@@ -40,10 +40,11 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
     count = 2 if request.param == "one launch" else 0
     monkeypatch.setattr(sparse_policy, "programs", lambda *_: count)
 
-    def shape(rows: int, drain: bool) -> Shape:
+    def shape(rows: int, drawn: bool = False, drain: bool = False) -> Shape:
         return Shape(8, 1 if rows == 1 else 8 if rows < 30 else 64 if rows < 100 else 1024, 4, drain)
 
     monkeypatch.setattr(sparse_policy, "shape", shape)
+    monkeypatch.setattr(sparse_policy, "walk_shape", shape)
     with np.errstate(divide="ignore", over="ignore"):
         yield request.param
 

@@ -39,7 +39,9 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
     """Both ways through a Program, in tiles of 4 nodes and 8 rows."""
     count = 1 if request.param == "one launch" else 2
     monkeypatch.setattr(sparse_policy, "parts", lambda *_: count)
-    monkeypatch.setattr(sparse_policy, "shape", lambda rows, drain: Shape(4, 1 if rows == 1 else 8, 4, drain))
+    monkeypatch.setattr(
+        sparse_policy, "walk_shape", lambda rows, drawn, drain: Shape(4, 1 if rows == 1 else 8, 4, drain)
+    )
     with np.errstate(divide="ignore", over="ignore"):
         yield request.param
 
