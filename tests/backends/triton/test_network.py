@@ -136,6 +136,7 @@ def test_empty_batch(way: str) -> None:
     assert engine.run(coded(program, 0), {}).log.shape == (0,)
 
 
+@pytest.mark.parametrize("way", ["levels"], indirect=True)
 def test_tables_are_taken_anew(way: str) -> None:
     program, tables = lowered(tangled(2))
     engine = Scalar(program, 8, "linear", HERE)
@@ -178,7 +179,7 @@ def _derivatives_agree(program: Program, tables: Tables, codes: np.ndarray, size
         np.testing.assert_allclose(mine, exact, rtol=0, atol=error * np.abs(exact).max(initial=0.0))
 
 
-@pytest.mark.parametrize(("size", "form"), [(4, "linear"), (8, "linear"), (8, "log")])
+@pytest.mark.parametrize(("size", "form"), [(4, "linear"), (8, "log")])
 def test_derivatives(way: str, size: int, form: Form) -> None:
     """Rows that are impossible bring nothing; zeros among numbers are exact where these are linear."""
     for seed in (2,):
