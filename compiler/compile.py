@@ -202,6 +202,7 @@ def compile(
 def _on_device(circuit: Circuit, device: str, precision: Precision | None) -> Executable:
     """A circuit compiled for a GPU; its numbers are float32."""
     with _packages("triton"):
+        from ..backends.triton.adjoint import FusedReverse
         from ..backends.triton.device import chosen, device_of
         from ..backends.triton.engine import Fused
         from ..backends.triton.scalar import Device
@@ -224,6 +225,11 @@ def _on_device(circuit: Circuit, device: str, precision: Precision | None) -> Ex
     @cache
     def plain() -> Fused:
         return Fused(_passes(lowered.program), place, mode, feeding.by_node)
+
+    @cache
+    def reverse() -> FusedReverse:
+        wanted = frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
+        return FusedReverse(lowered.program, place, mode, wanted, feeding.by_node)
 
     walkers: list[StepsWalker] = []
     records = cache(lambda: steps(lowered.program, lowered.sites))
@@ -249,7 +255,7 @@ def _on_device(circuit: Circuit, device: str, precision: Precision | None) -> Ex
         lambda circuit, targets: bundle_of(circuit, "float32", targets),
         lowered.program,
         lambda store: [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)],
-        lambda circuit: None,
+        lambda circuit: reverse(),
         lambda store, given: parameter_derivatives(lowered.tables, feeding, store, given),
         lambda store, given, missing: counts(lowered.tables, store, given, missing),
         lowered.sites,

@@ -98,7 +98,7 @@ def logarithmic(circuit: Circuit, numbers: Numbers) -> Log | SignedLog:
         match block:
             case Input():
                 tables = [parameters for family, parameters in singles_of(block) if isinstance(family, Table)]
-                own = [expression for parameters in tables for expression in parameters]
+                own = tuple(expression for parameters in tables for expression in parameters)
             case Sum(_, linear):
                 own = expressions(linear)
             case _:
