@@ -168,8 +168,13 @@ def test_long_joins_are_written_in_place() -> None:
     assert _agrees(circuit, 4, 6) == 0
 
 
-def test_values_far_below_the_largest_are_not_lost_in_silence() -> None:
+@pytest.mark.parametrize(("resident", "scratch"), [(1 << 14, True), (0, True), (0, False)])
+def test_values_far_below_the_largest_are_not_lost_in_silence(
+    resident: int, scratch: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two states that never meet: the one that is 400 nats below is all that the last value leaves."""
+    monkeypatch.setattr(policy, "resident", lambda precision: resident)
+    monkeypatch.setattr(policy, "by_scratch", lambda turn, most, rows: scratch)
     emission = np.array([[1 - 1e-80, 1e-80, 0.0], [1e-280, 1e-280, 1.0]])
     emission[:, 0] = [1.0, 1e-200]
     x, y = dn.Cat("x", 3), dn.Cat("y", 3)
