@@ -78,6 +78,7 @@ AVAILABLE_QUERIES = (
     "itakura_saito",
     "cauchy_schwarz",
     "squared_loss",
+    "mutual_information",
 )
 
 

@@ -457,17 +457,6 @@ def _shaped(x: ArrayLike, found: Floats) -> Any:
     return found if np.ndim(x) == 2 else found[0]
 
 
-def later(name: str) -> Callable[..., NoReturn]:
-    """A function that a later version brings: it says so."""
-
-    def refuse(*_: object, **__: object) -> NoReturn:
-        raise error("not-yet", f"danaus.{name} is not available yet", caller())
-
-    refuse.__name__ = refuse.__qualname__ = name
-    refuse.__doc__ = f"`{name}` is not available yet: raises DanausError `not-yet`."
-    return refuse
-
-
 __all__ = [
     "Budget",
     "Verdict",
