@@ -56,10 +56,12 @@ def _equal(first: Circuit, second: Circuit) -> Result:
         else:
             if found.holds:
                 return Proved(because=_said(found, "the indicators of the variables' values"))
-            witness = _checked(first, second, found.assignment or {})
+            witness = _checked(first, second, found.assignment) if found.assignment else None
             if witness is not None:
                 return Refuted(witness)
             reason = "they differ, but no assignment was found that shows it"
+            if found.symbols:
+                reason = "they have irrational constants, and do not agree in them symbol by symbol"
     try:
         found = verify_product(first, second)
     except DanausError:

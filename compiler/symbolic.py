@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import sympy
 
-from ..ir.density import domain_values, exact_values
+from ..ir.density import domain_values, exact_values, hermite
 from ..ir.diagnostic import error
 from ..ir.domain import FiniteDomain, Variable
 from ..ir.evaluate import Moment
 from ..ir.expression import Value
-from ..ir.family import DiscretizedLogistic, Family, Gaussian, InputLog, InputPower, Poisson
+from ..ir.family import DiscretizedLogistic, Family, Gaussian, GaussianDerivative, InputLog, InputPower, Poisson
 from ..ir.semirings import Array, Field
 
 
@@ -68,6 +68,12 @@ class Symbolic(Field):
             case Gaussian():
                 m, s = parts
                 return self.divide(self.exp(-(((points - m) / s) ** 2) / 2), s * sympy.sqrt(2 * sympy.pi))
+            case GaussianDerivative(order):
+                m, s = parts
+                z = (points - m) / s
+                slope = sum((int(c) * z**k for k, c in enumerate(hermite(order))), start=0 * z)
+                density = self.closed_form(Gaussian(), variable, parameters, x)
+                return np.asarray((-1) ** order * slope * density / s**order, dtype=object)
             case Poisson():
                 (rate,) = parts
                 return self.divide(rate**points * self.exp(-rate), np.frompyfunc(sympy.factorial, 1, 1)(points))

@@ -1,20 +1,24 @@
 """Verification: each product that a spec makes is tested against the law of multiplication, when it is asked for.
 
-What enters is a spec; what leaves says of every circuit that `multiply` or `power` made, inside others too, whether it
-is the product of its factors, with the degree and the error probability.
+What enters is a spec; what leaves says of every circuit that was made by multiplying, inside others too, whether it is
+the product of its factors, with the degree and the error probability: `multiply`, `divide`, and `power` by squaring.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from ..frontend.spec import Joined, Near, Not, PropertyOf, Spec
 from ..ir.block import Block
 from ..ir.circuit import Circuit, Origin
 from ..ir.diagnostic import DanausError, Diagnostic
+from ..ir.expression import as_fraction
 from ..ir.span import Span
 from .identity import verify_product
+from .operators.power import raised_root
+from .properties import check
 from .properties.result import Status
 
 
@@ -45,9 +49,18 @@ def verify(spec: Spec) -> list[Verified]:
     found: dict[Block, Verified] = {}
     for circuit in _made(spec):
         origin = circuit.origin
-        if origin is not None and origin.operator in ("multiply", "power") and circuit.root not in found:
+        if origin is not None and is_product(origin) and circuit.root not in found:
             found[circuit.root] = _verified(circuit, origin, spec)
     return list(found.values())
+
+
+def is_product(origin: Origin) -> bool:
+    """Whether an operator made a circuit by multiplying others; powers by determinism are none."""
+    if origin.operator == "power":
+        exponent = as_fraction(origin.arguments["exponent"])
+        natural = exponent.denominator == 1 and exponent >= 1
+        return natural and check(origin.circuits[0], "structured")["structured"].status == "proved"
+    return origin.operator in ("multiply", "divide")
 
 
 def _verified(circuit: Circuit, origin: Origin, spec: Spec) -> Verified:
@@ -57,6 +70,9 @@ def _verified(circuit: Circuit, origin: Origin, spec: Spec) -> Verified:
         exponent = origin.arguments["exponent"]
         arguments.append(str(exponent))
         factors = factors * int(str(exponent))
+    elif origin.operator == "divide":
+        first, second = factors
+        factors = (first, replace(second, root=raised_root(second, Fraction(-1))))
     name = f"{origin.operator}({', '.join(arguments)})"
     own, *others = (each.over(each.store.updated(spec.store)) for each in (circuit, *factors))
     try:

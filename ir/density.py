@@ -24,6 +24,7 @@ from .family import (
     DiscretizedLogistic,
     Family,
     Gaussian,
+    GaussianDerivative,
     Indicator,
     InputLog,
     InputPower,
@@ -59,6 +60,8 @@ def log_values(family: Family, variable: Variable, parameters: list[Floats], x: 
             case Gaussian():
                 m, s = (part[:, None] for part in parameters)
                 logs = -0.5 * ((x - m) / s) ** 2 - np.log(s) - _HALF_LOG_TWO_PI
+            case GaussianDerivative(order):
+                return _log_slopes(order, parameters, x)
             case Poisson():
                 (rate,) = (part[:, None] for part in parameters)
                 logs = log_poisson(x, rate)
@@ -97,7 +100,8 @@ def float_values(family: Family, variable: Variable, parameters: list[Floats], x
             return np.where(signs == 0, 0.0, logs)
         case _:
             logs, signs = log_values(family, variable, parameters, x)
-            return np.exp(logs) * signs
+            with np.errstate(over="ignore"):
+                return np.exp(logs) * signs
 
 
 def exact_values(family: Family, variable: Variable, parameters: list[Objects], x: Floats) -> Objects:
@@ -165,6 +169,12 @@ def raw_moment(family: Family, variable: Variable, parameters: list[NDArray[Any]
             for k in range(2, order + 1):
                 moments.append(_finite_product(m, moments[-1]) + (k - 1) * _finite_product(s, s, moments[-2]))
             return moments[order]
+        case GaussianDerivative(n):
+            # By parts: (−1)ⁿ k!/(k − n)! ∫ xᵏ⁻ⁿ f.
+            if order < n:
+                return parameters[0] * 0
+            below = raw_moment(Gaussian(), variable, parameters, order - n)
+            return np.asarray(below * ((-1) ** n * math.perm(order, n)))
         case Poisson():
             (rate,) = parameters
             moments = [np.ones_like(rate)]
@@ -180,6 +190,21 @@ def raw_moment(family: Family, variable: Variable, parameters: list[NDArray[Any]
                 f'the constant 1 on "{variable.name}" ({variable.domain}) has no finite integral',
                 hint="give that part of the circuit an input on the variable, such as a gaussian",
             )
+
+
+def hermite(order: int) -> Floats:
+    """The coefficients of the Hermite polynomial Heₙ, the constant first: dⁿ/dzⁿ e^(−z²/2) = (−1)ⁿ Heₙ(z) e^(−z²/2)."""
+    return np.asarray(np.polynomial.hermite_e.herme2poly([0.0] * order + [1.0]))
+
+
+def _log_slopes(order: int, parameters: list[Floats], x: Floats) -> tuple[Floats, Floats]:
+    """log |f⁽ⁿ⁾| and the sign of f⁽ⁿ⁾ for the normal density f: (−1)ⁿ Heₙ(z) f(x) / sⁿ with z = (x − m)/s."""
+    m, s = (part[:, None] for part in parameters)
+    z = (x - m) / s
+    polynomial = np.polynomial.polynomial.polyval(z, hermite(order))
+    logs = np.log(np.abs(polynomial)) - 0.5 * z**2 - (order + 1) * np.log(s) - _HALF_LOG_TWO_PI
+    signs = (-1) ** order * np.sign(polynomial)
+    return logs, np.where(np.isneginf(logs), 0.0, signs)
 
 
 def _finite_product(*factors: NDArray[Any]) -> NDArray[Any]:

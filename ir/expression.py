@@ -8,11 +8,11 @@ some evidence) is written as an expression and computed only when a semiring ask
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal, get_args
-from weakref import WeakValueDictionary
+from typing import TYPE_CHECKING, Literal, TypeVar, cast, get_args
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -178,7 +178,7 @@ def constant(numbers: object) -> Constant:
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
 class Plus:
     """left + right, elementwise, with numpy's broadcasting."""
 
@@ -187,7 +187,7 @@ class Plus:
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
 class Times:
     """left · right, elementwise, with numpy's broadcasting."""
 
@@ -196,7 +196,7 @@ class Times:
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
 class Divide:
     """left / right, elementwise, with numpy's broadcasting; division by zero is an error when it is computed."""
 
@@ -205,7 +205,16 @@ class Divide:
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
+class Share:
+    """left / right, and 0 where both are 0: the share that a part of nothing has of it."""
+
+    left: Expression
+    right: Expression
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
 class Total:
     """The sum of an expression along one axis, which goes."""
 
@@ -214,7 +223,7 @@ class Total:
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
 class Reshape:
     """The entries in row-major order under another shape of the same size."""
 
@@ -222,7 +231,7 @@ class Reshape:
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
 class Broadcast:
     """An expression spread over a larger shape, by numpy's rules."""
 
@@ -230,7 +239,7 @@ class Broadcast:
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
 class Take:
     """The slices that an index names, along one axis."""
 
@@ -240,7 +249,15 @@ class Take:
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
+class Join:
+    """Expressions laid end to end along their last axis."""
+
+    parts: tuple[Expression, ...]
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
 class Exp:
     """e to the power of each entry: irrational."""
 
@@ -248,7 +265,7 @@ class Exp:
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
 class Log:
     """log |x| of each entry that is not 0, and 0 of those that are: irrational."""
 
@@ -256,7 +273,7 @@ class Log:
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
 class Raised:
     """Each entry that is not 0 to a power, and 0 of those that are; |x|ᵃ, irrational, where a is no integer.
 
@@ -268,7 +285,7 @@ class Raised:
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
 class InputValue:
     """What the nodes of an input are worth at fixed evidence, [width, 1]: at a value, summed, or under weights.
 
@@ -283,7 +300,7 @@ class InputValue:
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
 class InputTable:
     """What the nodes of an input on a finite domain are worth at all its values, [width, n]."""
 
@@ -299,69 +316,116 @@ Expression = (
     | Plus
     | Times
     | Divide
+    | Share
     | Total
     | Reshape
     | Broadcast
     | Take
+    | Join
     | Exp
     | Log
     | Raised
     | InputValue
     | InputTable
 )
+_Derived = TypeVar("_Derived", bound="Expression")
+
+_derived: WeakValueDictionary[object, Expression] = WeakValueDictionary()
+_learnable: WeakKeyDictionary[Expression, bool] = WeakKeyDictionary()
+
+
+def _once(made: _Derived, *key: object) -> _Derived:
+    """The expression made first of equal parts: so that expressions are compared by identity, however deep."""
+    return cast(_Derived, _derived.setdefault((type(made), *key), made))
 
 
 def plus(left: Expression, right: Expression) -> Expression:
     """left + right, with numpy's broadcasting."""
-    return Plus(left, right, np.broadcast_shapes(left.shape, right.shape))
+    return _once(Plus(left, right, np.broadcast_shapes(left.shape, right.shape)), id(left), id(right))
 
 
 def times(left: Expression, right: Expression) -> Expression:
     """left · right, with numpy's broadcasting."""
-    return Times(left, right, np.broadcast_shapes(left.shape, right.shape))
+    return _once(Times(left, right, np.broadcast_shapes(left.shape, right.shape)), id(left), id(right))
 
 
 def divide(left: Expression, right: Expression) -> Expression:
     """left / right, with numpy's broadcasting."""
-    return Divide(left, right, np.broadcast_shapes(left.shape, right.shape))
+    return _once(Divide(left, right, np.broadcast_shapes(left.shape, right.shape)), id(left), id(right))
+
+
+def share(left: Expression, right: Expression) -> Expression:
+    """left / right, with numpy's broadcasting; 0 where both are 0."""
+    return _once(Share(left, right, np.broadcast_shapes(left.shape, right.shape)), id(left), id(right))
 
 
 def total(operand: Expression, axis: int) -> Expression:
     """The sum along an axis."""
     axis %= len(operand.shape)
-    return Total(operand, axis, operand.shape[:axis] + operand.shape[axis + 1 :])
+    return _once(Total(operand, axis, operand.shape[:axis] + operand.shape[axis + 1 :]), id(operand), axis)
 
 
 def reshape(operand: Expression, shape: Sequence[int]) -> Expression:
     """The same entries under another shape."""
-    return operand if tuple(shape) == operand.shape else Reshape(operand, tuple(shape))
+    wanted = tuple(shape)
+    return operand if wanted == operand.shape else _once(Reshape(operand, wanted), id(operand), wanted)
 
 
 def broadcast(operand: Expression, shape: Sequence[int]) -> Expression:
     """An expression spread over a larger shape."""
-    return operand if tuple(shape) == operand.shape else Broadcast(operand, tuple(shape))
+    wanted = tuple(shape)
+    return operand if wanted == operand.shape else _once(Broadcast(operand, wanted), id(operand), wanted)
 
 
 def take(operand: Expression, axis: int, index: Iterable[int]) -> Expression:
     """The slices that an index names, along an axis."""
     axis %= len(operand.shape)
     names = tuple(int(i) for i in index)
-    return Take(operand, axis, names, (*operand.shape[:axis], len(names), *operand.shape[axis + 1 :]))
+    shape = (*operand.shape[:axis], len(names), *operand.shape[axis + 1 :])
+    return _once(Take(operand, axis, names, shape), id(operand), axis, names)
+
+
+def join(parts: Sequence[Expression]) -> Expression:
+    """Expressions of one shape but for the last axis, laid end to end along it; one is itself."""
+    if len(parts) == 1:
+        return parts[0]
+    shape = (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts))
+    return _once(Join(tuple(parts), shape), *map(id, parts))
 
 
 def exp(operand: Expression) -> Expression:
     """e to the power of each entry."""
-    return Exp(operand, operand.shape)
+    return _once(Exp(operand, operand.shape), id(operand))
 
 
 def log(operand: Expression) -> Expression:
     """log |x| of each entry that is not 0, and 0 of those that are."""
-    return Log(operand, operand.shape)
+    return _once(Log(operand, operand.shape), id(operand))
+
+
+def input_value(
+    family: Family,
+    variable: Variable,
+    parameters: tuple[Expression, ...],
+    width: int,
+    value: float | None = None,
+    weights: Expression | None = None,
+) -> Expression:
+    """What the nodes of an input are worth at a value, or under weights, or summed out: [width, 1]."""
+    made = InputValue(family, variable, parameters, value, weights, (width, 1))
+    return _once(made, family, variable, *map(id, parameters), value, None if weights is None else id(weights))
 
 
 def raised(operand: Expression, exponent: Fraction | int) -> Expression:
     """Each entry that is not 0 to a power, and 0 of those that are."""
-    return operand if exponent == 1 else Raised(operand, Fraction(exponent), operand.shape)
+    power = Fraction(exponent)
+    return operand if power == 1 else _once(Raised(operand, power, operand.shape), id(operand), power)
+
+
+def input_table(family: Family, variable: Variable, parameters: tuple[Expression, ...], width: int) -> Expression:
+    """What the nodes of an input are worth at all values of a finite domain: [width, n]."""
+    made = InputTable(family, variable, parameters, (width, variable.size or 0))
+    return _once(made, family, variable, *map(id, parameters))
 
 
 def operands(expression: Expression) -> tuple[Expression, ...]:
@@ -369,8 +433,10 @@ def operands(expression: Expression) -> tuple[Expression, ...]:
     match expression:
         case Parameter() | Constant():
             return ()
-        case Plus(left, right) | Times(left, right) | Divide(left, right):
+        case Plus(left, right) | Times(left, right) | Divide(left, right) | Share(left, right):
             return (left, right)
+        case Join(parts):
+            return parts
         case InputValue(parameters=parameters, weights=weights):
             return parameters if weights is None else (*parameters, weights)
         case InputTable(parameters=parameters):
@@ -379,8 +445,11 @@ def operands(expression: Expression) -> tuple[Expression, ...]:
             return (expression.operand,)
 
 
-def in_order(roots: Iterable[Expression]) -> list[Expression]:
-    """All expressions below the roots, operands first, each object once; without recursion."""
+def in_order(roots: Iterable[Expression], known: Callable[[Expression], bool] = lambda _: False) -> list[Expression]:
+    """All expressions below the roots, operands first, each object once; without recursion.
+
+    Those that are `known` are left out, with what stands below them alone.
+    """
     ordered: list[Expression] = []
     seen: set[int] = set()
     stack: list[tuple[Expression, bool]] = [(root, False) for root in roots][::-1]
@@ -390,8 +459,9 @@ def in_order(roots: Iterable[Expression]) -> list[Expression]:
             ordered.append(expression)
         elif id(expression) not in seen:
             seen.add(id(expression))
-            stack.append((expression, True))
-            stack.extend((operand, False) for operand in reversed(operands(expression)))
+            if not known(expression):
+                stack.append((expression, True))
+                stack.extend((operand, False) for operand in reversed(operands(expression)))
     return ordered
 
 
@@ -404,6 +474,10 @@ def is_learnable(expression: Expression) -> bool:
     """Whether any number of the expression depends on a learnable parameter."""
     if isinstance(expression, Parameter):
         return expression.learnable
-    if isinstance(expression, Constant):
-        return False
-    return any(parameter.learnable for parameter in parameters_of([expression]))
+    for step in in_order([expression], _learnable.__contains__):
+        match step:
+            case Parameter(learnable=learnable):
+                _learnable[step] = learnable
+            case _:
+                _learnable[step] = any(_learnable[operand] for operand in operands(step))
+    return _learnable[expression]

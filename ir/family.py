@@ -67,6 +67,13 @@ class One:
 
 
 @dataclass(frozen=True, slots=True)
+class GaussianDerivative:
+    """dⁿ/dxⁿ of the normal density of mean m and standard deviation s on real, for n ≥ 1: of either sign."""
+
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
 class InputProduct:
     """Products of inputs on one variable, of all pairs: node (i, j, …) is fᵢ · gⱼ · …, the first index slowest.
 
@@ -116,6 +123,7 @@ Family = (
     | DiscretizedLogistic
     | Indicator
     | One
+    | GaussianDerivative
     | InputProduct
     | InputPower
     | InputLog
@@ -136,6 +144,8 @@ def name_of(family: Family | type[Family]) -> str:
     """The family's name in the language."""
     if isinstance(family, InputProduct):
         return " × ".join(map(name_of, family.factors))
+    if isinstance(family, GaussianDerivative):
+        return "gaussian" + "′" * family.order
     if isinstance(family, InputPower):
         return f"{name_of(family.base)}^{family.exponent}"
     if isinstance(family, InputLog):
@@ -153,7 +163,7 @@ def parts(family: Family, domain: Domain) -> tuple[Part, ...]:
             return (Part("probabilities", "simplex", (_size(domain),)),)
         case Table():
             return (Part("values", "real", (_size(domain),)),)
-        case Gaussian():
+        case Gaussian() | GaussianDerivative():
             return (Part("means", "real"), Part("deviations", "positive"))
         case DiscretizedLogistic():
             return (Part("means", "real"), Part("deviations", "positive"))
@@ -168,11 +178,11 @@ def parts(family: Family, domain: Domain) -> tuple[Part, ...]:
 
 
 def is_signed(family: Family) -> bool:
-    """Whether a family on an infinite domain may be negative: a logarithm stands in it."""
+    """Whether a family on an infinite domain may be negative: a logarithm or a derivative stands in it."""
     for factor in family.factors if isinstance(family, InputProduct) else (family,):
         while isinstance(factor, InputPower):
             factor = factor.base
-        if isinstance(factor, InputLog):
+        if isinstance(factor, InputLog | GaussianDerivative):
             return True
     return False
 
@@ -194,6 +204,7 @@ _COUNTS: dict[type[Family], int] = {
     Categorical: 1,
     Table: 1,
     Gaussian: 2,
+    GaussianDerivative: 2,
     Poisson: 1,
     Binomial: 1,
     DiscretizedLogistic: 2,
@@ -205,6 +216,7 @@ _DOMAINS: dict[type[Family], tuple[type[Domain], ...]] = {
     Categorical: (Bool, Cat, Int),
     Table: (Bool, Cat, Int),
     Gaussian: (Real,),
+    GaussianDerivative: (Real,),
     Poisson: (Count,),
     Binomial: (Int,),
     DiscretizedLogistic: (Cat, Int),
@@ -257,4 +269,8 @@ def require_value(variable: Variable, value: float) -> None:
 
 def families_on(domain: Domain) -> list[str]:
     """The names of the families that stand on a domain, as the language writes them."""
-    return [name_of(kind) for kind, domains in _DOMAINS.items() if isinstance(domain, domains) and kind is not One]
+    return [
+        name_of(kind)
+        for kind, domains in _DOMAINS.items()
+        if isinstance(domain, domains) and kind not in (One, GaussianDerivative)
+    ]

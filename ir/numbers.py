@@ -6,6 +6,7 @@ evaluated here too, since a restricted input is an expression (`InputValue`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -23,23 +24,29 @@ from .expression import (
     Floats,
     InputTable,
     InputValue,
+    Join,
     Log,
     Parameter,
     Plus,
     Raised,
     Reshape,
+    Share,
     Take,
     Times,
     Total,
     Value,
-    in_order,
+    operands,
 )
 from .family import Categorical, Family, Indicator, InputLog, InputPower, InputProduct, Table, name_of
 from .products import log_moments, require_integral
 from .semirings import EXACT, INTERVAL, LINEAR, SIGNED_LOG, Array, Field, Semiring
+from .semirings.symbols import Symbols
 from .store import Store
 
 _TINY = float(np.finfo(np.float64).tiny)
+# Logarithms of what is too large for float64, and divisors so small that what underflowed may count beside them.
+_LARGEST = 709.78
+_SMALLEST = 2.0**-700
 
 
 @dataclass(slots=True)
@@ -61,12 +68,10 @@ class Numbers:
 
     def _in_field(self, expression: Expression, field: Field) -> Array:
         memo = self._memo
-        for step in in_order([expression]):
-            key = (id(step), field, False)
-            if key not in memo:
-                values = [memo[id(operand), field, False] for operand in _operands(step)]
-                memo[key] = self._step(step, values, field)
-                self._held.append(step)
+        for step in _in_order(expression, lambda step: (id(step), field, False) in memo):
+            values = [memo[id(operand), field, False] for operand in _operands(step)]
+            memo[id(step), field, False] = self._step(step, values, field)
+            self._held.append(step)
         return memo[id(expression), field, False]
 
     def _step(self, step: Expression, values: list[Array], field: Field) -> Array:
@@ -76,11 +81,16 @@ class Numbers:
                 return field.lift(self.store[step])
             case Constant(value):
                 return field.lift(value)
-            case Plus(left, right) | Times(left, right) | Divide(left, right):
+            case Plus(left, right) | Times(left, right) | Divide(left, right) | Share(left, right):
                 a = _aligned(values[0], step.shape, left.shape, extra)
                 b = _aligned(values[1], step.shape, right.shape, extra)
-                operation = field.add if isinstance(step, Plus) else field.multiply
-                return field.divide(a, b) if isinstance(step, Divide) else operation(a, b)
+                match step:
+                    case Plus():
+                        return field.add(a, b)
+                    case Times():
+                        return field.multiply(a, b)
+                    case _:
+                        return self._quotient(step, a, b, field)
             case Total(_, axis, _):
                 return field.sum(values[0], axis)
             case Reshape(_, shape):
@@ -90,6 +100,8 @@ class Numbers:
                 return np.broadcast_to(spread, (*shape, *spread.shape[spread.ndim - extra :]))
             case Take(_, axis, index, _):
                 return values[0].take(index, axis=axis)
+            case Join():
+                return np.concatenate(values, axis=len(step.shape) - 1)
             case Exp():
                 return field.exp(values[0])
             case Log(operand, _):
@@ -119,6 +131,25 @@ class Numbers:
             exact = np.exp(logs[..., 0]) * logs[..., 1]
         return np.where((np.abs(plain) >= _TINY) & np.isfinite(plain), found, exact)
 
+    def _quotient(self, step: Divide | Share, a: Array, b: Array, field: Field) -> Array:
+        """a / b; of a share, 0 where both are 0. What float64 does not hold is divided in logarithms.
+
+        Raises: DanausError `zero-division`, or `out-of-range` where float64 does not hold the quotient.
+        """
+        if field is LINEAR and not (_held(b).all() and np.isfinite(a).all()):
+            logs = self._in_field(step, SIGNED_LOG)
+            if logs.size and logs[..., 0].max() >= _LARGEST:
+                raise error(
+                    "out-of-range",
+                    "a derived number is too large for float64",
+                    hint='evaluate it with semiring="log"',
+                )
+            return np.asarray(np.exp(logs[..., 0]) * logs[..., 1])
+        if isinstance(step, Share):
+            nothing = _is_zero(a, field) & _is_zero(b, field)
+            b = np.where(nothing, field.unit(True), b)
+        return field.divide(a, b)
+
     def _input_value(self, step: InputValue, field: Field) -> Array:
         if step.value is not None:
             x = np.array([step.value], dtype=np.float64)
@@ -136,6 +167,11 @@ class Numbers:
     ) -> Array:
         """A family's functions at raw values x, in a field: [width, len(x), *trailing]."""
         if isinstance(family, InputProduct):
+            if field is LINEAR and any(isinstance(factor, InputPower) for factor in family.factors):
+                # One factor may overflow where another underflows.
+                logs = self.inputs(family, variable, parameters, x, SIGNED_LOG)
+                with np.errstate(over="ignore"):
+                    return np.asarray(np.exp(logs[..., 0]) * logs[..., 1])
             out = np.array(field.full((1, len(x)), one=True))
             for factor, own in family.split(parameters):
                 values = self.inputs(factor, variable, own, x, field)
@@ -145,7 +181,9 @@ class Numbers:
         if isinstance(family, Categorical | Table):
             codes = (x - first_value(variable.domain)).astype(np.int64)
             return self._in_field(parameters[0], field).take(codes, axis=1)
-        plain = INTERVAL if field is INTERVAL else EXACT if field.exact_inputs else LINEAR
+        plain: Field = EXACT if field.exact_inputs else LINEAR
+        if field is INTERVAL or field.own_inputs:
+            plain = field
         return field.closed_form(family, variable, [self._in_field(part, plain) for part in parameters], x)
 
     def floats(self, parameters: tuple[Expression, ...]) -> list[Floats]:
@@ -168,6 +206,17 @@ class Numbers:
         values = raw_moment(family, variable, given, order)
         return field.lift(Value.of(values))
 
+    def _symbols(
+        self, family: InputProduct, variable: Variable, parameters: tuple[Expression, ...], order: int, field: Symbols
+    ) -> Array:
+        """The same as symbols, known by the factors, their parameters and the order."""
+        rows: list[tuple[object, ...]] = [()]
+        for (factor, own), width in zip(family.split(parameters), family.widths, strict=True):
+            values = [self._in_field(part, field).tolist() for part in own]
+            each = [(factor, *(value[node] for value in values)) for node in range(width)]
+            rows = [(*row, one) for row in rows for one in each]
+        return np.array([field.symbol(("moment", order, variable.domain, row)) for row in rows], dtype=np.int64)
+
     def _product_moments(
         self, family: InputProduct, variable: Variable, parameters: tuple[Expression, ...], order: int, field: Field
     ) -> Array:
@@ -181,6 +230,8 @@ class Numbers:
             x = np.array([float(points[0])])
             values = self.inputs(family, variable, parameters, x, field)[:, 0]
             return field.multiply(field.lift(Value.of([Fraction(points[0]) ** order])), values)
+        if isinstance(field, Symbols):
+            return self._symbols(family, variable, parameters, order, field)
         if field.exact_inputs or field is INTERVAL:
             raise error(
                 "irrational",
@@ -194,6 +245,34 @@ class Numbers:
         return np.stack([logs, signs], axis=-1)
 
 
+def _in_order(root: Expression, known: Callable[[Expression], bool]) -> list[Expression]:
+    """What is to be computed for an expression, operands first."""
+    ordered: list[Expression] = []
+    seen: set[int] = set()
+    stack: list[tuple[Expression, bool]] = [(root, False)]
+    while stack:
+        step, expanded = stack.pop()
+        if expanded:
+            ordered.append(step)
+        elif id(step) not in seen and not known(step):
+            seen.add(id(step))
+            stack.append((step, True))
+            stack.extend((operand, False) for operand in reversed(_operands(step)))
+    return ordered
+
+
+def _held(divisors: Array) -> Array:
+    """Which divisors float64 holds without loss, and far enough from its ends that quotients seldom reach them."""
+    size = np.abs(divisors)
+    return np.asarray((size > _SMALLEST) & (size < 1 / _SMALLEST))
+
+
+def _is_zero(values: Array, field: Field) -> Array:
+    """Which scalars are zero, with an axis of size 1 for each trailing one."""
+    zero = values == field.unit(False)
+    return np.asarray(zero.all(axis=-1, keepdims=True) if field.trailing else zero)
+
+
 def _is_ordinary(values: Array) -> bool:
     """Whether no number may have been rounded to 0, to less than its digits, or to infinity."""
     sizes = np.abs(values)
@@ -203,12 +282,10 @@ def _is_ordinary(values: Array) -> bool:
 def _operands(step: Expression) -> tuple[Expression, ...]:
     """What is computed before a step in its own field; an input's parameters are computed as it asks for them."""
     match step:
-        case Plus(left, right) | Times(left, right) | Divide(left, right):
-            return (left, right)
         case Parameter() | Constant() | InputValue() | InputTable():
             return ()
         case _:
-            return (step.operand,)
+            return operands(step)
 
 
 def _aligned(value: Array, shape: tuple[int, ...], own: tuple[int, ...], extra: int) -> Array:

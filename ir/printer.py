@@ -23,11 +23,13 @@ from .expression import (
     Expression,
     InputTable,
     InputValue,
+    Join,
     Log,
     Parameter,
     Plus,
     Raised,
     Reshape,
+    Share,
     Take,
     Times,
     Total,
@@ -160,13 +162,15 @@ class _Printer:
     def _step(self, step: Expression) -> str:
         shape = _sizes(step.shape)
         match step:
-            case Plus(left, right) | Times(left, right) | Divide(left, right):
+            case Plus(left, right) | Times(left, right) | Divide(left, right) | Share(left, right):
                 return f"{type(step).__name__.lower()}({self._numbers(left)}, {self._numbers(right)}) : {shape}"
             case Total(operand, axis, _):
                 return f"total({self._numbers(operand)}, axis {axis}) : {shape}"
             case Take(operand, axis, index, _):
                 chosen = _index(np.array(index, dtype=np.int64))
                 return f"take({self._numbers(operand)}, axis {axis}, {chosen}) : {shape}"
+            case Join(parts):
+                return f"join({', '.join(map(self._numbers, parts))}) : {shape}"
             case Reshape(operand, _) | Broadcast(operand, _) | Exp(operand, _) | Log(operand, _):
                 return f"{type(step).__name__.lower()}({self._numbers(operand)}) : {shape}"
             case Raised(operand, exponent, _):

@@ -22,11 +22,13 @@ from .expression import (
     Floats,
     InputTable,
     InputValue,
+    Join,
     Log,
     Parameter,
     Plus,
     Raised,
     Reshape,
+    Share,
     Take,
     Times,
     Total,
@@ -99,6 +101,12 @@ def _shares(step: Expression, g: Floats, numbers: Numbers) -> list[Floats]:
         case Divide(left, right):
             share = g / of(right)
             return [_gathered(share, left.shape), _gathered(-share * of(step), right.shape)]
+        case Share(left, right):
+            divisors = of(right)
+            share = np.where(divisors == 0, 0.0, g / np.where(divisors == 0, 1.0, divisors))
+            return [_gathered(share, left.shape), _gathered(-share * of(step), right.shape)]
+        case Join(parts, _):
+            return np.split(g, np.cumsum([part.shape[-1] for part in parts])[:-1], axis=-1)
         case Total(operand, axis, _):
             return [np.broadcast_to(np.expand_dims(g, axis), operand.shape).copy()]
         case Reshape(operand, _):
@@ -330,7 +338,7 @@ def polynomial_in(expression: Expression) -> set[Parameter] | None:
                 found.add(step)
             case InputValue(family, value=None, weights=None) if not isinstance(family, Table | One):
                 continue
-            case Divide() | Exp() | Log() | Raised() | InputValue() | InputTable() if is_learnable(step):
+            case Divide() | Share() | Exp() | Log() | Raised() | InputValue() | InputTable() if is_learnable(step):
                 return None
             case _:
                 stack.extend(operands(step))

@@ -20,11 +20,13 @@ from .expression import (
     Divide,
     Exp,
     Expression,
+    Join,
     Log,
     Parameter,
     Plus,
     Raised,
     Reshape,
+    Share,
     Take,
     Times,
     Total,
@@ -52,7 +54,7 @@ Booleans = NDArray[np.bool_]
 
 # The two largest primes below 2³¹: a sum that is not zero as a polynomial vanishes modulo both with probability
 # below (degree / 2³¹)², since the learnable numbers in it are drawn at random.
-_PRIMES = (2147483647, 2147483629)
+_FIELDS = (Modular(2147483647), Modular(2147483629))
 # Markers of classes of inputs that are sent through a composed map at once.
 _MARKERS = 1 << 24
 
@@ -66,6 +68,7 @@ class Support:
     _held: list[Expression] = field(default_factory=list[Expression])
     _entries: dict[Sparse, tuple[Indices, Indices]] = field(default_factory=dict[Sparse, tuple[Indices, Indices]])
     _numbers: Numbers | None = None
+    _plain: Numbers | None = None
 
     def of(self, expression: Expression, semiring: Semiring) -> Array:
         """Which entries of an expression are not zero, as booleans of its shape."""
@@ -79,17 +82,19 @@ class Support:
 
     def _pattern(self, expression: Expression) -> Array:
         if not is_learnable(expression):
-            return BOOLEAN.from_field(Numbers(self.store).of(expression, SIGNED_LOG))
-        memo: dict[int, Array] = {}
-        for step in in_order([expression]):
+            self._plain = self._plain or Numbers(self.store)
+            return BOOLEAN.from_field(self._plain.of(expression, SIGNED_LOG))
+        memo = self._patterns
+        for step in in_order([expression], lambda step: id(step) in memo):
+            self._held.append(step)
+            if not is_learnable(step):
+                memo[id(step)] = self._pattern(step)
+                continue
             match step:
-                case Parameter() | Constant():
-                    learnable = isinstance(step, Parameter) and step.learnable
-                    memo[id(step)] = np.ones(step.shape, dtype=bool) if learnable else self._pattern(step)
                 case Plus(left, right) | Times(left, right):
                     a, b = memo[id(left)], memo[id(right)]
                     memo[id(step)] = np.asarray(a | b if isinstance(step, Plus) else a & b)
-                case Divide(left, _):
+                case Divide(left, _) | Share(left, _):
                     memo[id(step)] = np.broadcast_to(memo[id(left)], step.shape)
                 case Total(operand, axis, _):
                     memo[id(step)] = np.asarray(memo[id(operand)].any(axis=axis))
@@ -99,6 +104,8 @@ class Support:
                     memo[id(step)] = np.broadcast_to(memo[id(operand)], shape)
                 case Take(operand, axis, index, _):
                     memo[id(step)] = memo[id(operand)].take(index, axis=axis)
+                case Join(parts):
+                    memo[id(step)] = np.concatenate([memo[id(part)] for part in parts], axis=-1)
                 case Log(operand, _) | Raised(operand, _, _):
                     memo[id(step)] = memo[id(operand)]
                 case Exp():
@@ -163,10 +170,9 @@ class Support:
         generator = np.random.default_rng(1)
         rows = linear.inputs if transposed else linear.outputs
         found = np.zeros((rows, markers.shape[1]), dtype=bool)
-        for prime in _PRIMES:
-            noise = generator.integers(1, prime, size=markers.shape)
-            field = Modular(prime)
-            found |= apply(linear, np.where(markers, noise, 0), field, self._numbers, transposed) != 0
+        for over in _FIELDS:
+            noise = generator.integers(1, over.prime, size=markers.shape)
+            found |= apply(linear, np.where(markers, noise, 0), over, self._numbers, transposed) != 0
         return found
 
     def entries(self, linear: Sparse) -> tuple[Indices, Indices]:

@@ -20,6 +20,7 @@ from danaus.ir.expression import (
     Broadcast,
     Constant,
     Expression,
+    Join,
     Parameter,
     Plus,
     Reshape,
@@ -83,7 +84,7 @@ class Definitions:
                 return sum(parts, Polynomial())
             case Times():
                 return parts[0] * parts[1]
-            case Reshape() | Broadcast() | Take():
+            case Reshape() | Broadcast() | Take() | Join():
                 return parts[0]
             case _:
                 return Polynomial({((id(expression), index),): Fraction(1)})

@@ -25,11 +25,13 @@ from danaus.ir.expression import (
     Exp,
     Expression,
     InputValue,
+    Join,
     Log,
     Parameter,
     Plus,
     Reshape,
     Shape,
+    Share,
     Take,
     Times,
     Total,
@@ -85,7 +87,7 @@ def _dot(row: Sequence[Any], column: Sequence[Any], zero: Any, add: Add) -> Any:
 def entry_of_operand(expression: Expression, index: Index) -> list[tuple[Expression, Index]]:
     """Which entries of its operands an entry of an expression is made of."""
     match expression:
-        case Plus(left, right) | Times(left, right) | Divide(left, right):
+        case Plus(left, right) | Times(left, right) | Divide(left, right) | Share(left, right):
             return [(left, _broadcast(index, left.shape)), (right, _broadcast(index, right.shape))]
         case Total(operand, axis):
             return [(operand, (*index[:axis], k, *index[axis:])) for k in range(operand.shape[axis])]
@@ -102,6 +104,13 @@ def entry_of_operand(expression: Expression, index: Index) -> list[tuple[Express
             return [(operand, _broadcast(index, operand.shape))]
         case Take(operand, axis, chosen):
             return [(operand, (*index[:axis], chosen[index[axis]], *index[axis + 1 :]))]
+        case Join(parts):
+            place = index[-1]
+            for part in parts:
+                if place < part.shape[-1]:
+                    return [(part, (*index[:-1], place))]
+                place -= part.shape[-1]
+            return []
         case Exp(operand) | Log(operand):
             return [(operand, index)]
         case _:
@@ -144,7 +153,9 @@ class Oracle:
                 return sum(parts, ZERO)
             case Times():
                 return parts[0] * parts[1]
-            case Divide():
+            case Share() if not parts[0] and not parts[1]:
+                return ZERO
+            case Divide() | Share():
                 return parts[0] / parts[1]
             case Exp():
                 return exponential(parts[0])
@@ -167,7 +178,9 @@ class Oracle:
                 return sum(parts, ZERO)
             case Times():
                 return parts[0] * parts[1]
-            case Divide():
+            case Share() if not parts[0] and not parts[1]:
+                return ZERO
+            case Divide() | Share():
                 return parts[0] * parts[1] / exact[1] ** 2
             case Exp():
                 return exponential(exact[0]) * (1 + parts[0])

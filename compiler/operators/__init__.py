@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 
 from ...ir.circuit import Circuit
 from .add import add
+from .condition import condition
+from .differentiate import differentiate
 from .divide import divide
 from .evidence import evidence
 from .initialise import initialise
@@ -11,6 +13,7 @@ from .integrate import integrate
 from .layers import monarch_layers, untie
 from .logarithm import logarithm
 from .multiply import multiply, product_size, provenance
+from .normalize import normalize
 from .power import power, reciprocal
 from .project import Projected, project
 from .rename import rename
@@ -22,11 +25,14 @@ log = logarithm
 
 OPERATORS: Mapping[str, Callable[..., Circuit]] = {
     "add": add,
+    "condition": condition,
+    "differentiate": differentiate,
     "divide": divide,
     "evidence": evidence,
     "integrate": integrate,
     "log": logarithm,
     "multiply": multiply,
+    "normalize": normalize,
     "power": power,
     "reciprocal": reciprocal,
     "rename": rename,
@@ -39,6 +45,8 @@ __all__ = [
     "OPERATORS",
     "Projected",
     "add",
+    "condition",
+    "differentiate",
     "divide",
     "evidence",
     "initialise",
@@ -46,6 +54,7 @@ __all__ = [
     "log",
     "monarch_layers",
     "multiply",
+    "normalize",
     "power",
     "product_size",
     "project",

@@ -12,7 +12,7 @@ from ...ir.block import Block, Input, constant_block, weighted
 from ...ir.circuit import Circuit, Origin
 from ...ir.diagnostic import error
 from ...ir.domain import FiniteDomain, Variable
-from ...ir.expression import InputValue, Value, constant
+from ...ir.expression import Value, constant, input_value
 from ...ir.family import One
 from ...ir.linear import Dense
 from ..rewrite import rewritten
@@ -36,12 +36,12 @@ def evidence(p: Circuit, weights: Mapping[Name, Any]) -> Circuit:
     for block in p.blocks:
         if isinstance(block, Input) and block.variable in given:
             by = constant(given[block.variable])
-            value = InputValue(block.family, block.variable, block.parameters, None, by, (block.width, 1))
+            value = input_value(block.family, block.variable, block.parameters, block.width, None, by)
             replaced[block] = constant_block(value, block.span)
     root = rewritten(p.root, replaced)
     for variable in p.free:
         if variable in given:
-            total = InputValue(One(), variable, (), None, constant(given[variable]), (1, 1))
+            total = input_value(One(), variable, (), 1, None, constant(given[variable]))
             root = weighted([root], Dense(total), root.span)
     free = tuple(variable for variable in p.free if variable not in given)
     return replace(p, root=root, free=free, origin=Origin("evidence", (p,), {"weights": given}))

@@ -27,6 +27,7 @@ from ...ir.products import normalised
 from ...ir.semirings import LINEAR, SIGNED_LOG
 from ..rewrite import rewritten, with_children
 from .layers import Untying, layered, monarch_layers, untie
+from .local import is_positive
 from .operands import needs
 from .sides import written_out
 
@@ -43,7 +44,7 @@ def initialise(circuit: Circuit, start: Start = "exact") -> Circuit:
     function.
 
     Raises: Refused with a witness where it is not smooth, decomposable and nonnegative; DanausError `no-mass`,
-    `wrong-arguments`, or `no-closed-integral`.
+    `wrong-arguments`, `negative`, or `no-closed-integral`.
     """
     needs(circuit, "initialise", "smooth", "decomposable", "nonnegative")
     match start:
@@ -52,6 +53,12 @@ def initialise(circuit: Circuit, start: Start = "exact") -> Circuit:
         case "reference":
             return untie(_locally(circuit))
         case "exact":
+            if not is_positive(circuit):
+                raise error(
+                    "negative",
+                    f'a weight or an input of "{circuit.name}" is negative, which has no locally normalised form',
+                    hint="`normalize` scales it at the root",
+                )
             return _Normalising(monarch_layers(_mentioning(circuit))).run()
         case _:
             raise error("wrong-arguments", f"there is no start {start!r}", hint=f"there are {', '.join(STARTS)}")

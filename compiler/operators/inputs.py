@@ -13,7 +13,7 @@ import numpy as np
 
 from ...ir.block import Block, Input, input_block, input_product, select, weighted
 from ...ir.domain import FiniteDomain
-from ...ir.expression import Expression, InputTable, InputValue, constant, divide, log, raised, reshape, times
+from ...ir.expression import Expression, constant, divide, input_table, input_value, log, raised, reshape, times
 from ...ir.family import (
     Categorical,
     Family,
@@ -100,8 +100,10 @@ def _narrower(block: Input, exponent: Fraction) -> Block:
     """N(x; m, s)ᵃ = c · N(x; m, s/√a), with c = N(m; m, s)ᵃ / N(m; m, s/√a): irrational, so an expression."""
     means, deviations = block.parameters
     narrow = times(deviations, raised(constant([exponent]), Fraction(-1, 2)))
-    zeros, shape = constant(np.zeros(block.width)), (block.width, 1)
-    heights = [InputValue(Gaussian(), block.variable, (zeros, wide), 0.0, None, shape) for wide in (deviations, narrow)]
+    zeros = constant(np.zeros(block.width))
+    heights = [
+        input_value(Gaussian(), block.variable, (zeros, wide), block.width, 0.0) for wide in (deviations, narrow)
+    ]
     share = divide(raised(heights[0], exponent), heights[1])
     made = input_block(Gaussian(), block.variable, [means, narrow], block.span)
     return weighted([made], Diagonal(reshape(share, (block.width,))), block.span)
@@ -149,7 +151,7 @@ def table_of(block: Input) -> Expression:
     if isinstance(block.family, Categorical | Table):
         return block.parameters[0]
     assert isinstance(block.variable.domain, FiniteDomain)
-    return InputTable(block.family, block.variable, block.parameters, (block.width, block.variable.domain.size))
+    return input_table(block.family, block.variable, block.parameters, block.width)
 
 
 def grid(factors: Sequence[Input], widths: Sequence[int]) -> Block:

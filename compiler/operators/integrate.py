@@ -9,10 +9,11 @@ from ...ir.block import Block, Input, constant_block
 from ...ir.circuit import Circuit, Origin
 from ...ir.diagnostic import error
 from ...ir.domain import Variable
-from ...ir.expression import InputValue
+from ...ir.expression import input_value, is_learnable
 from ...ir.products import require_integral
 from ..properties.normalized import diverges
 from ..rewrite import rewritten
+from .folded import folded
 from .operands import Name, needs_exact, variables_of
 from .scale import times
 
@@ -20,8 +21,9 @@ from .scale import times
 def integrate(p: Circuit, variables: Name | Iterable[Name] | None = None) -> Circuit:
     """Σ or ∫ of p over the named variables, or over all of them: a circuit of the other variables.
 
-    Each input on those variables becomes the number that it sums to, as an expression: nothing is computed. Needs p
-    smooth and decomposable, or its marginalisation program proved exact. Linear in the blocks.
+    Each input on those variables becomes the number that it sums to, as an expression: nothing is computed. What is
+    fixed then, and is not learnable, is folded into the weights. Needs p smooth and decomposable, or its
+    marginalisation program proved exact. Linear in the blocks.
 
     Raises: Refused with a witness; DanausError `unknown-variable`, `diverges` for the constant 1 on real or count,
     or `no-closed-integral` with the factors of a product of inputs that has none.
@@ -36,9 +38,9 @@ def integrate(p: Circuit, variables: Name | Iterable[Name] | None = None) -> Cir
             if diverges(block):
                 raise _endless(block.variable)
             require_integral(block.family, block.variable)
-            value = InputValue(block.family, block.variable, block.parameters, None, None, (block.width, 1))
+            value = input_value(block.family, block.variable, block.parameters, block.width)
             replaced[block] = constant_block(value, block.span)
-    root = rewritten(p.root, replaced)
+    root = folded(rewritten(p.root, replaced), p.support, lambda worth: not is_learnable(worth))
     for variable in p.free:
         if variable in over:
             if variable.size is None:

@@ -39,6 +39,7 @@ from ...ir.linear import (
     compose,
     rotation,
     selection,
+    sparse,
 )
 from ...ir.numbers import Numbers
 from ...ir.semirings import EXACT, LINEAR
@@ -106,6 +107,17 @@ def _factors(linear: LinearMap, copies: Copies) -> list[LinearMap]:
     return applied[::-1]
 
 
+def factors_in_turn(linear: LinearMap) -> list[LinearMap]:
+    """The parts of a map without Kronecker products, the last applied first."""
+    match linear:
+        case Compose(maps):
+            return _without_identities([step for part in maps for step in factors_in_turn(part)])
+        case Kronecker():
+            return _without_identities(_factors(linear, {}))
+        case _:
+            return [linear]
+
+
 def _on_digit(factor: LinearMap, blocks: int, copies: Copies) -> list[LinearMap]:
     """A map on the last digit of an index, of so many blocks, as maps of which the first is applied first."""
     match factor:
@@ -124,8 +136,11 @@ def _on_digit(factor: LinearMap, blocks: int, copies: Copies) -> list[LinearMap]
             # The identity on the blocks is one more factor, whose digit is turned with the others.
             same = selection(np.arange(blocks), blocks)
             return _factors(Kronecker((same, *parts)), copies)[::-1]
-        case Sparse():
-            raise AssertionError("a product with a sparse factor stays as it is")
+        case Sparse(rows, columns, weights, outputs, inputs):
+            number = np.arange(blocks)[:, None]
+            spread = broadcast(reshape(weights, (1, len(rows))), (blocks, len(rows)))
+            row, column = (number * outputs + rows).ravel(), (number * inputs + columns).ravel()
+            return [sparse(row, column, reshape(spread, (blocks * len(rows),)), blocks * outputs, blocks * inputs)]
 
 
 def _copied(weights: Expression, shape: Sequence[int], blocks: int, copies: Copies) -> Expression:

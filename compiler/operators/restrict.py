@@ -8,7 +8,7 @@ from dataclasses import replace
 from ...ir.block import Block, Input, constant_block
 from ...ir.circuit import Circuit, Origin
 from ...ir.domain import Variable
-from ...ir.expression import InputValue
+from ...ir.expression import input_value
 from ..rewrite import rewritten
 from .operands import Name, items_of, require_circuits, value_of, variable_of
 
@@ -30,7 +30,7 @@ def restrict(p: Circuit, values: Mapping[Name, float | str]) -> Circuit:
     for block in p.blocks:
         if isinstance(block, Input) and block.variable in given:
             fixed = given[block.variable]
-            value = InputValue(block.family, block.variable, block.parameters, fixed, None, (block.width, 1))
+            value = input_value(block.family, block.variable, block.parameters, block.width, fixed)
             replaced[block] = constant_block(value, block.span)
     free = tuple(variable for variable in p.free if variable not in given)
     return replace(p, root=rewritten(p.root, replaced), free=free, origin=Origin("restrict", (p,), {"values": given}))

@@ -12,7 +12,7 @@ from ...ir.circuit import Circuit
 from ...ir.density import domain_values
 from ...ir.domain import Count, FiniteDomain, Variable
 from ...ir.expression import Floats
-from ...ir.family import Gaussian, Indicator, Poisson
+from ...ir.family import Gaussian, GaussianDerivative, Indicator, Poisson
 from ...ir.numbers import Numbers
 from ...ir.products import singles_of
 
@@ -38,7 +38,7 @@ def _column(variable: Variable, blocks: list[Input], numbers: Numbers, rows: int
     centres, spreads = [np.zeros(1)], [np.ones(1)]
     for family, parameters in (single for block in blocks for single in singles_of(block)):
         match family:
-            case Gaussian():
+            case Gaussian() | GaussianDerivative():
                 means, deviations = numbers.floats(parameters)
                 centres.append(means)
                 spreads.append(deviations)

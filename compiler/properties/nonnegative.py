@@ -19,7 +19,7 @@ from ...ir.diagnostic import DanausError
 from ...ir.domain import FiniteDomain, Variable, first_value
 from ...ir.evaluate import Evidence, evaluate
 from ...ir.expression import Floats
-from ...ir.family import InputLog, InputPower, InputProduct, Table
+from ...ir.family import GaussianDerivative, InputLog, InputPower, InputProduct, Table
 from ...ir.linear import BlockDiagonal, Compose, Dense, Diagonal, Indices, Kronecker, LinearMap, Selection, Sparse
 from ...ir.semirings import EXACT, INTERVAL, LINEAR, SIGNED_LOG
 from .draw import draw
@@ -65,7 +65,7 @@ def all_positive(circuit: Circuit) -> bool:
         match block:
             case Input(Table(), _, (values,)) if live.any() and not signs.of(values)[live].all():
                 return False
-            case Input(InputProduct() | InputPower() | InputLog() as family, _, parameters) if (
+            case Input(InputProduct() | InputPower() | InputLog() | GaussianDerivative() as family, _, parameters) if (
                 live.any() and not signs.of_inputs(family, parameters)
             ):
                 return False

@@ -20,11 +20,13 @@ from ...ir.expression import (
     Expression,
     InputTable,
     InputValue,
+    Join,
     Log,
     Parameter,
     Plus,
     Raised,
     Reshape,
+    Share,
     Take,
     Times,
     Total,
@@ -58,10 +60,9 @@ class Signs:
     def of(self, expression: Expression) -> Booleans:
         """Which entries of an expression are certainly not negative, in its shape."""
         if id(expression) not in self._known:
-            for step in in_order([expression]):
-                if id(step) not in self._known:
-                    self._known[id(step)] = np.broadcast_to(self._step(step), step.shape)
-                    self._held.append(step)
+            for step in in_order([expression], lambda step: id(step) in self._known):
+                self._known[id(step)] = np.broadcast_to(self._step(step), step.shape)
+                self._held.append(step)
             if not self._known[id(expression)].all():
                 self._known[id(expression)] = self._known[id(expression)] | self._computed(expression)
         return self._known[id(expression)]
@@ -72,7 +73,7 @@ class Signs:
                 return _not_negative(self.store[step])
             case Constant(value):
                 return _not_negative(value)
-            case Plus(left, right) | Times(left, right) | Divide(left, right):
+            case Plus(left, right) | Times(left, right) | Divide(left, right) | Share(left, right):
                 return np.asarray(self._known[id(left)] & self._known[id(right)])
             case Total(operand, axis):
                 return np.asarray(self._known[id(operand)].all(axis=axis))
@@ -82,6 +83,8 @@ class Signs:
                 return self._known[id(operand)]
             case Take(operand, axis, index):
                 return self._known[id(operand)].take(index, axis=axis)
+            case Join(parts):
+                return np.concatenate([self._known[id(part)] for part in parts], axis=-1)
             case Exp():
                 return np.ones(step.shape, dtype=bool)
             case Log():

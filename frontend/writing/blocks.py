@@ -10,7 +10,7 @@ import numpy as np
 from ...ir.block import Block, Hadamard, Indexed, Input, Pairs, Product, Sum
 from ...ir.domain import Cat, FiniteDomain, Variable
 from ...ir.expression import constant
-from ...ir.family import Indicator, InputProduct, One, name_of, parts
+from ...ir.family import GaussianDerivative, Indicator, InputProduct, One, name_of, parts
 from ...ir.linear import Selection
 from . import maps
 from .arrays import Arrays
@@ -27,6 +27,8 @@ def obstacle(block: Block, folded: Folded) -> str:
         case Input(family, variable, parameters):
             if isinstance(family, One) and not isinstance(variable.domain, FiniteDomain):
                 return f'the constant 1 on "{variable.name}" ({variable.domain})'
+            if isinstance(family, GaussianDerivative):
+                return f'a derivative of an input on "{variable.name}"'
             if isinstance(family, InputProduct):
                 return f'a product of inputs on "{variable.name}"'
             return next(filter(None, map(folded.obstacle, parameters)), "")

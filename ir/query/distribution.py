@@ -10,10 +10,10 @@ import math
 import numpy as np
 
 from ..density import raw_moment
-from ..diagnostic import error
+from ..diagnostic import DanausError, error
 from ..domain import Variable
 from ..expression import Floats
-from ..family import Family, Gaussian, Indicator, Poisson
+from ..family import Family, Gaussian, GaussianDerivative, Indicator, Poisson, name_of
 from ..linear import Indices
 
 # Chernoff: P(|X − λ| > 10 √λ + 40) < 2 exp(−x² / (2 (λ + x/3))) < e⁻⁵⁰ for every rate λ, below what float64 resolves.
@@ -34,6 +34,8 @@ def mean_and_variance(family: Family, variable: Variable, parameters: list[Float
             return mean, parameters[1] ** 2
         case Poisson():
             return mean, parameters[0]
+        case GaussianDerivative():
+            raise _without(family)
         case _:
             return mean, np.zeros_like(mean)
 
@@ -49,10 +51,20 @@ def cumulative(family: Family, parameters: list[Floats], t: Floats) -> Floats:
             place = np.clip(np.floor(t) - first[:, None], -1, table.shape[1] - 1).astype(np.int64)
             found = np.take_along_axis(table, np.maximum(place, 0), axis=1)
             return np.where(place < 0, 0.0, found)
+        case GaussianDerivative():
+            raise _without(family)
         case Indicator(value):
             return (t >= value).astype(np.float64)[None]
         case _:
             raise AssertionError(f"{family} has no integral")
+
+
+def _without(family: Family) -> DanausError:
+    return error(
+        "no-distribution",
+        f"{name_of(family)} integrates to 0: it is no part of a mixture of distributions",
+        hint="ask for densities, or for moments",
+    )
 
 
 def poisson_table(rates: Floats) -> tuple[Floats, Floats]:

@@ -17,7 +17,7 @@ from ..circuit import Circuit
 from ..diagnostic import error, warn
 from ..evaluate import Evidence, evaluate
 from ..expression import Floats, Value
-from ..family import Table
+from ..family import GaussianDerivative, Table
 from ..linear import expressions
 from ..numbers import Numbers
 from ..products import singles_of
@@ -93,12 +93,14 @@ def signed_partition(circuit: Circuit) -> tuple[float, float]:
 
 
 def logarithmic(circuit: Circuit, numbers: Numbers) -> Log | SignedLog:
-    """The semiring for the circuit's logarithms: with signs where a weight or an entry of a table is negative."""
+    """The semiring for the circuit's logarithms: with signs where a weight or an input may be negative."""
     for block in circuit.blocks:
         match block:
             case Input():
-                tables = [parameters for family, parameters in singles_of(block) if isinstance(family, Table)]
-                own = [expression for parameters in tables for expression in parameters]
+                singles = singles_of(block)
+                if any(isinstance(family, GaussianDerivative) for family, _ in singles):
+                    return SIGNED_LOG
+                own = tuple(each for family, given in singles if isinstance(family, Table) for each in given)
             case Sum(_, linear):
                 own = expressions(linear)
             case _:

@@ -7,11 +7,22 @@ from fractions import Fraction
 import numpy as np
 
 from ..counts import log_binomial
-from ..density import error_terms, float_values, log_values
+from ..density import error_terms, float_values, hermite, log_values
 from ..diagnostic import error
 from ..domain import Variable
 from ..expression import Value, fractions
-from ..family import Bernoulli, Binomial, Family, Gaussian, Indicator, InputLog, InputPower, One, Poisson
+from ..family import (
+    Bernoulli,
+    Binomial,
+    Family,
+    Gaussian,
+    GaussianDerivative,
+    Indicator,
+    InputLog,
+    InputPower,
+    One,
+    Poisson,
+)
 from .semiring import Array, Field, Semiring, reduceat
 
 _ULP = 2.0**-53
@@ -213,6 +224,8 @@ class Interval(Field):
                 margins = [16 * _ULP * (np.where(np.isneginf(logs), 0.0, np.abs(logs)) + shift) for logs in ends]
                 out = _exponentials(ends[0], ends[1], margins[0], margins[1])
                 return np.where(np.isneginf(ends[1])[..., None], 0.0, out)
+            case GaussianDerivative(order):
+                return _slopes(order, variable, parameters, x)
             case InputLog(Gaussian() | Poisson() as base):
                 middles = [part.mean(axis=-1) for part in parameters]
                 logs, _ = log_values(base, variable, middles, x)
@@ -230,6 +243,22 @@ class Interval(Field):
                 width = max(float(_relative_width(part).max(initial=0)) for part in parameters)
                 margin = error_terms(family, variable, middles, x) * (_ULP + width)
                 return _exponentials(logs, logs, margin, margin)
+
+
+def _slopes(order: int, variable: Variable, parameters: list[Array], x: Array) -> Array:
+    """Bounds of a gaussian's derivative: of its density, times those of (−1)ⁿ Heₙ(z) / sⁿ."""
+    density = INTERVAL.closed_form(Gaussian(), variable, parameters, x)
+    m, s = (part.mean(axis=-1)[:, None] for part in parameters)
+    error = 8 * (order + 2) * (_ULP + max(float(_relative_width(part).max(initial=0)) for part in parameters))
+    coefficients = hermite(order)
+    with np.errstate(over="ignore", invalid="ignore"):
+        z = (x - m) / s
+        size = np.polynomial.polynomial.polyval(np.abs(z), np.abs(coefficients))
+        steep = np.polynomial.polynomial.polyval(np.abs(z), np.abs(np.polynomial.polynomial.polyder(coefficients)))
+        middle = (-1) ** order * np.polynomial.polynomial.polyval(z, coefficients) / s**order
+        margin = error * (size + steep * (np.abs(x) + np.abs(m)) / s) / s**order
+    low, high = np.nan_to_num(middle - margin, nan=-np.inf), np.nan_to_num(middle + margin, nan=np.inf)
+    return INTERVAL.multiply(density, _outward(low, high))
 
 
 def _relative_width(intervals: Array) -> Array:

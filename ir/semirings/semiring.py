@@ -149,6 +149,11 @@ class Field(Semiring):
         """Whether closed forms of families take their parameters as fractions, rather than as floats."""
         return False
 
+    @property
+    def own_inputs(self) -> bool:
+        """Whether closed forms of families take their parameters as scalars of this field."""
+        return False
+
     @abstractmethod
     def lift(self, value: Value) -> Array:
         """Numbers as scalars of the field."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .api import *
     from .compiler.marginaliser import import_marginaliser as import_marginaliser
     from .compiler.operators import add as add
+    from .compiler.operators import condition as condition
+    from .compiler.operators import differentiate as differentiate
     from .compiler.operators import divide as divide
     from .compiler.operators import evidence as evidence
     from .compiler.operators import initialise as initialise
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from .compiler.operators import log as log
     from .compiler.operators import monarch_layers as monarch_layers
     from .compiler.operators import multiply as multiply
+    from .compiler.operators import normalize as normalize
     from .compiler.operators import power as power
     from .compiler.operators import product_size as product_size
     from .compiler.operators import project as project
@@ -45,11 +48,14 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "add": "compiler.operators",
+    "condition": "compiler.operators",
+    "differentiate": "compiler.operators",
     "divide": "compiler.operators",
     "evidence": "compiler.operators",
     "integrate": "compiler.operators",
     "log": "compiler.operators",
     "multiply": "compiler.operators",
+    "normalize": "compiler.operators",
     "rename": "compiler.operators",
     "restrict": "compiler.operators",
     "scale": "compiler.operators",
@@ -77,12 +83,6 @@ _FACES = (".api", ".information", ".frontend.dsl")
 # What the language and the interface have, and a later version brings.
 _LATER = frozenset(
     [
-        "condition",
-        "normalize",
-        "differentiate",
-        "flows",
-        "decode",
-        "posterior",
         "mutual_information",
     ]
 )

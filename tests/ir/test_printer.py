@@ -81,15 +81,17 @@ circuit p
   param W[2] : unit
   $0 = value(bernoulli(x, W), x = 1) : [2, 1]
   $1 = value(gaussian(r, [0, 1], [1, 2]), sum over r) : [2, 1]
-  $2 = value(table(y, [[1, 2], [3, 4]]), sum over y, weights [0.5, 0.25]) : [2, 1]
+  $2 = reshape($1) : [2]
+  $3 = value(table(y, [[1, 2], [3, 4]]), sum over y, weights [0.5, 0.25]) : [2, 1]
+  $4 = reshape($3) : [2]
+  $5 = times($2, $4) : [2]
   %0 = product([[]]) : 1 {}
   %1 = sum(%0, dense $0) : 2 {}
-  %2 = sum(%0, dense $1) : 2 {}
-  %3 = sum(%0, dense $2) : 2 {}
-  %4 = table(y, [[0, 1], [1, 0]]) : 2 {y}
-  %5 = hadamard(%1, %2, %3, %4) : 2 {y}
-  %6 = sum(%5, dense [[1, 1]]) : 1 {y}
-  return %6
+  %2 = table(y, [[0, 1], [1, 0]]) : 2 {y}
+  %3 = hadamard(%1, %2) : 2 {y}
+  %4 = sum(%3, diagonal $5) : 2 {y}
+  %5 = sum(%4, dense [[1, 1]]) : 1 {y}
+  return %5
 """
 
 
