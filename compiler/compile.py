@@ -203,6 +203,7 @@ def compile(
 def _on_device(circuit: Circuit, device: str, precision: Precision | None) -> Executable:
     """A circuit compiled for a GPU; its numbers are float32."""
     with _packages("triton"):
+        from ..backends.triton.adjoint import FusedReverse
         from ..backends.triton.device import chosen, device_of
         from ..backends.triton.engine import Fused
         from ..backends.triton.scalar import Device
@@ -237,6 +238,11 @@ def _on_device(circuit: Circuit, device: str, precision: Precision | None) -> Ex
             walkers.append(StepsWalker(found, Device(place), tabled))
         return walkers[0].over(tabled)
 
+    @cache
+    def reverse() -> FusedReverse:
+        wanted = frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
+        return FusedReverse(lowered.program, place, mode, wanted, feeding.by_node)
+
     folding = Folding(folded, fast, plain, 4, feeding.by_node)
     compiled = Compiled(
         lambda circuit: folding,
@@ -250,7 +256,7 @@ def _on_device(circuit: Circuit, device: str, precision: Precision | None) -> Ex
         lambda circuit, targets: bundle_of(circuit, "float32", targets),
         lowered.program,
         lambda store: [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)],
-        lambda circuit: None,
+        lambda circuit: reverse(),
         lambda store, given: parameter_derivatives(lowered.tables, feeding, store, given),
         lambda store, given, missing: counts(lowered.tables, store, given, missing),
         lowered.sites,
