@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+import textwrap
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -54,7 +55,7 @@ def rows_predicted(batch: int, only: str) -> Iterator[str]:
         made = plan(program, DEFAULT, batch)
         seconds = predicted(made, batch, gpu, DEFAULT)
         limit = "bytes" if moving > computing else "bf16"
-        passes = max(flops / rate(gpu.rates, DEFAULT, True), moving)
+        passes = max(flops / rate(gpu.rates, DEFAULT), moving)
         yield (
             f"| {model.name} | {model.states} | {model.steps} | {model.values} | {len(made.launches)} "
             f"| {flops / 1e9:.1f} | {moved / 1e6:.1f} | {max(computing, moving) * 1e3:.3f} {limit} "
@@ -75,17 +76,20 @@ def label(model: Model) -> str:
 
 def table(batch: int, only: str) -> str:
     """The predicted table, with what it is."""
+    about = (
+        f"`python benchmarks/gpu.py --write --batch {batch}`: every figure is out of the cost model, for a batch of "
+        f"{batch} rows; no GPU has run any of it. `limit` is the least time of the function itself: its operations in "
+        f"one pass of bf16 ({H200.half / 1e12:.0f} TFLOP/s), or the numbers that it reads and codes once "
+        f"({H200.bytes / 1e12:.1f} TB/s), whichever is longer. `predicted` is the sum over the plan's launches for "
+        f"{DEFAULT}, each at its own limit of products (three passes), exponentials, bytes, and the "
+        f"{H200.launch * 1e6:.0f} µs between two launches (an estimate), with idle multiprocessors where a launch has "
+        "fewer programs than there are. `share` is the limit with its passes over it: what is lost to launches, idle "
+        "multiprocessors, exponentials and traffic between launches."
+    )
     lines = [
         "# PREDICTED, not measured: forward passes on an H200",
         "",
-        f"`python benchmarks/gpu.py --write --batch {batch}`: every figure is out of the cost model, for a batch of",
-        f"{batch} rows; no GPU has run any of it. `limit` is the least time of the function itself: its operations in one",
-        f"pass of bf16 ({H200.half / 1e12:.0f} TFLOP/s), or the numbers that it reads and codes once",
-        f"({H200.bytes / 1e12:.1f} TB/s), whichever is longer. `predicted` is the sum over the launches of the plan for",
-        f"{DEFAULT}, each at its own limit of products (three passes), exponentials, bytes, and the",
-        f"{H200.launch * 1e6:.0f} µs between two launches (an estimate), with idle multiprocessors where a launch has fewer",
-        "programs than there are. `share` is the limit with its passes over it: what is lost to launches, idle",
-        "multiprocessors, exponentials and traffic between launches.",
+        textwrap.fill(about, 120),
         "",
         "| model | K | T | V | launches | GF | MB | limit ms | predicted ms | share |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",

@@ -202,9 +202,12 @@ def compile(
 def _on_device(circuit: Circuit, device: str, precision: Precision | None) -> Executable:
     """A circuit compiled for a GPU; its numbers are float32."""
     with _packages("triton"):
+        from ..backends.triton.adjoint import FusedReverse
         from ..backends.triton.device import chosen, device_of
         from ..backends.triton.engine import Fused
         from ..backends.triton.scalar import Device
+        from ..backends.triton.steps import steps
+        from ..backends.triton.steps_walker import StepsWalker
         from ..runtime.compiled import Compiled
         from ..runtime.executable import Executable
     place = device_of(device)
@@ -223,6 +226,22 @@ def _on_device(circuit: Circuit, device: str, precision: Precision | None) -> Ex
     def plain() -> Fused:
         return Fused(_passes(lowered.program), place, mode, feeding.by_node)
 
+    walkers: list[StepsWalker] = []
+    records = cache(lambda: steps(lowered.program, lowered.sites))
+
+    def walker(tabled: Tabled) -> StepsWalker | None:
+        found = records()
+        if found is None:
+            return None
+        if not walkers:
+            walkers.append(StepsWalker(found, Device(place), tabled))
+        return walkers[0].over(tabled)
+
+    @cache
+    def reverse() -> FusedReverse:
+        wanted = frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
+        return FusedReverse(lowered.program, place, mode, wanted, feeding.by_node)
+
     folding = Folding(folded, fast, plain, 4, feeding.by_node)
     compiled = Compiled(
         lambda circuit: folding,
@@ -236,11 +255,12 @@ def _on_device(circuit: Circuit, device: str, precision: Precision | None) -> Ex
         lambda circuit, targets: bundle_of(circuit, "float32", targets),
         lowered.program,
         lambda store: [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)],
-        lambda circuit: None,
+        lambda circuit: reverse(),
         lambda store, given: parameter_derivatives(lowered.tables, feeding, store, given),
         lambda store, given, missing: counts(lowered.tables, store, given, missing),
         lowered.sites,
         _links,
+        walker,
     )
     return Executable(circuit, compiled, _Compiler())
 
@@ -391,6 +411,18 @@ def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] 
     )
 
 
+def term_of(circuit: Circuit) -> Bundle:
+    """A circuit without variables as its Program and its numbers, for whoever runs it once: no code is made of it."""
+    with _packages():
+        from ..backends.cpu.load import compiler
+        from ..runtime.bundle import Bundle
+    lowered = lower(circuit)
+    program = _by(reuse, lowered.program)
+    tables, exact = exactly(lowered.tables, circuit.store)
+    kept = (circuit.name, (), (), lowered.variables, (), "float64", 8, "log", program, tuple(tables), exact)
+    return Bundle(*kept, (), (), compiler(), ())
+
+
 def _devices(circuit: Circuit, dtype: Type, program: Program, targets: Sequence[str]) -> tuple[DeviceCode, ...]:
     """Kernels for those targets that are GPUs."""
     gpus = [target for target in targets if is_gpu(target)]
@@ -466,7 +498,7 @@ def compile_spec(
     executables = {name: compile(circuit, dtype, device, precision) for name, circuit in circuits.items()}
     from ..runtime.collection import Collection
 
-    return Collection(executables, asked, compositions(spec, executables, partial(compile, dtype="float64")))
+    return Collection(executables, asked, compositions(spec, executables, term_of))
 
 
 def bundle_of_spec(
@@ -485,7 +517,7 @@ def bundle_of_spec(
         return replace(bundle, asked=_renamed(answered, bundle.name)), []
     kinds = {query.name: query.kind for query in spec.queries.values()}
     makers = {name: partial(bundle_of, circuit, dtype, targets) for name, circuit in circuits.items()}
-    composed = saved_by(spec, partial(bundle_of, dtype="float64", targets=targets))
+    composed = saved_by(spec, term_of)
     several, left_out = several_of(makers, asked, composed, kinds, spec.name)
     if len(circuits) > 1 or several.composed:
         return several, left_out

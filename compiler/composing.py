@@ -1,6 +1,6 @@
 """Queries of information theory, compiled: each a formula of totals of circuits that run as Programs.
 
-What enters is a query and how to compile a circuit; what leaves is what `danaus.compile(spec)` and bundles ask.
+What enters is a query and how to lower a circuit; what leaves is what `danaus.compile(spec)` and bundles ask.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Composing:
     """A query, asked for its formula and its terms at any values of its parameters."""
 
     query: Query
-    make: Callable[[Circuit], Executable]
+    lower: Callable[[Circuit], Bundle]
 
     @property
     def kind(self) -> str:
@@ -46,18 +46,22 @@ class Composing:
         require_information(query)
         return settled(query)
 
-    def made(self, values: Values) -> tuple[Composed, Sequence[Executable]]:
-        """That formula, and an executable of each of its terms."""
-        composed, circuits = composed_of(self._over(values))
-        return composed, [self.make(circuit) for circuit in circuits]
+    def made(self, values: Values) -> tuple[Composed, Sequence[Circuit]]:
+        """That formula, and the circuits that are its terms."""
+        return composed_of(self._over(values))
+
+    def lowered(self, circuit: Circuit, values: Values) -> Bundle:
+        """The Program of a term, with its tables for these values."""
+        return self.lower(_over(circuit, values))
 
     def _over(self, values: Values) -> Query:
-        circuits = (
-            circuit.over(Store({parameter: values(parameter) for parameter in circuit.parameters}))
-            for circuit in dict.fromkeys(self.query.circuits)
-        )
+        circuits = (_over(circuit, values) for circuit in dict.fromkeys(self.query.circuits))
         new = dict(zip(dict.fromkeys(self.query.circuits), circuits, strict=True))
         return replace(self.query, circuits=tuple(new[circuit] for circuit in self.query.circuits))
+
+
+def _over(circuit: Circuit, values: Values) -> Circuit:
+    return circuit.over(Store({parameter: values(parameter) for parameter in circuit.parameters}))
 
 
 def composed_of(query: Query) -> tuple[Composed, tuple[Circuit, ...]]:
@@ -71,7 +75,7 @@ def composed_of(query: Query) -> tuple[Composed, tuple[Circuit, ...]]:
 
 
 def compositions(
-    spec: Spec, executables: Mapping[str, Executable], make: Callable[[Circuit], Executable]
+    spec: Spec, executables: Mapping[str, Executable], lower: Callable[[Circuit], Bundle]
 ) -> dict[str, Composition]:
     """The composed queries of a spec, over the parameters of its executables."""
     from ..runtime.composed import Compiled, shared
@@ -80,18 +84,18 @@ def compositions(
     for query in spec.queries.values():
         if query.kind in KINDS:
             tensors = shared(query.circuits, list(executables.values()))
-            found[query.name] = Compiled(query.name, Composing(query, make), tensors)
+            found[query.name] = Compiled(query.name, Composing(query, lower), tensors)
     return found
 
 
-def saved_by(spec: Spec, bundle: Callable[[Circuit], Bundle]) -> dict[str, Saved]:
+def saved_by(spec: Spec, lower: Callable[[Circuit], Bundle]) -> dict[str, Saved]:
     """What makes the composed queries of a spec for a bundle, by name."""
-    return {query.name: partial(_saved, query, bundle) for query in spec.queries.values() if query.kind in KINDS}
+    return {query.name: partial(_saved, query, lower) for query in spec.queries.values() if query.kind in KINDS}
 
 
-def _saved(query: Query, bundle: Callable[[Circuit], Bundle]) -> tuple[Composed, Mapping[str, Bundle]]:
+def _saved(query: Query, lower: Callable[[Circuit], Bundle]) -> tuple[Composed, Mapping[str, Bundle]]:
     from ..runtime.composed import named
 
     require_information(query)
     composed, circuits = composed_of(query)
-    return named(composed, [bundle(circuit) for circuit in circuits], query.name)
+    return named(composed, [lower(circuit) for circuit in circuits], query.name)

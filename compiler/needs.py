@@ -7,7 +7,7 @@ from types import UnionType
 from ..frontend.spec import Query
 from ..ir.diagnostic import Diagnostic, Refused, error
 from ..ir.domain import Bool, FiniteDomain
-from .information import KINDS, require_information
+from .information import KINDS, require_information, require_integrals
 from .properties import Program, Proved, check, exact, refusal
 
 _NEEDS = {
@@ -40,6 +40,7 @@ def require(query: Query) -> None:
     """
     if query.kind in KINDS:
         require_information(query)
+        require_integrals(query)
         return
     refused: list[Diagnostic] = []
     for circuit in query.circuits:

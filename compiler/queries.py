@@ -25,7 +25,7 @@ from .operators import restrict, smooth
 from .properties import check, marginally_deterministic
 
 # Queries that take rows of data; the others have one answer, or rows of their own.
-WITH_DATA = ("likelihood", "marginal", "conditional", "map", "marginal_map")
+WITH_DATA = ("likelihood", "marginal", "conditional", "map", "marginal_map", "flows", "decode", "posterior")
 OPTIONAL_DATA = ("sample",)
 
 
@@ -93,6 +93,8 @@ def answer(query: Query, data: Data | None = None, seed: int = 0, count: int = 1
             chosen = query.variables[0]
             best = most_probable_marginal(circuit, chosen, data.values, data.observed)
             return Answer(tuple(map_columns(circuit.variables, best, chosen)))
+        case "flows" | "decode" | "posterior" if data is not None:
+            return _of_latents(query.kind, circuit, data)
         case "sample" if data is None:
             values = ask.sample(circuit, count, seed)
             return Answer(tuple(value_columns(circuit.variables, values)))
@@ -112,6 +114,20 @@ def answer(query: Query, data: Data | None = None, seed: int = 0, count: int = 1
             return Answer(number=information(query))
         case _:
             raise error("needs-data", f"the query {query.kind} needs rows of data", hint="give them with --data FILE")
+
+
+def _of_latents(kind: str, circuit: Circuit, data: Data) -> Answer:
+    """What only a compiled circuit answers, for which torch is imported."""
+    from . import latents
+
+    rows, variables = (data.values, data.observed), circuit.variables
+    match kind:
+        case "flows":
+            return Answer(tuple(latents.flows_columns(latents.flows(circuit, *rows))))
+        case "decode":
+            return Answer(tuple(latents.decode_columns(variables, latents.decode(circuit, *rows))))
+        case _:
+            return Answer(tuple(latents.posterior_columns(variables, latents.posterior(circuit, *rows))))
 
 
 def most_probable(circuit: Circuit, values: Floats, observed: Booleans) -> ask.MostProbable:

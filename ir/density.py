@@ -100,7 +100,8 @@ def float_values(family: Family, variable: Variable, parameters: list[Floats], x
             return np.where(signs == 0, 0.0, logs)
         case _:
             logs, signs = log_values(family, variable, parameters, x)
-            return np.exp(logs) * signs
+            with np.errstate(over="ignore"):
+                return np.exp(logs) * signs
 
 
 def exact_values(family: Family, variable: Variable, parameters: list[Objects], x: Floats) -> Objects:

@@ -167,6 +167,11 @@ class Numbers:
     ) -> Array:
         """A family's functions at raw values x, in a field: [width, len(x), *trailing]."""
         if isinstance(family, InputProduct):
+            if field is LINEAR and any(isinstance(factor, InputPower) for factor in family.factors):
+                # One factor may overflow where another underflows.
+                logs = self.inputs(family, variable, parameters, x, SIGNED_LOG)
+                with np.errstate(over="ignore"):
+                    return np.asarray(np.exp(logs[..., 0]) * logs[..., 1])
             out = np.array(field.full((1, len(x)), one=True))
             for factor, own in family.split(parameters):
                 values = self.inputs(factor, variable, own, x, field)

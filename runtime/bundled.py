@@ -114,12 +114,8 @@ class Bundled(Asking):
 
     def total(self) -> tuple[float, float]:
         """The logarithm of the magnitude of the total of a circuit without variables, and its sign: 1, 0 or −1."""
-        if self._engine is None:
-            nothing = np.zeros((len(self.bundle.program.columns), 1), dtype=np.int64)
-            logs, signs = self._signed(nothing, {})
-            return float(logs[0]), float(signs[0])
-        log = float(self._log_likelihood(np.zeros((1, 0)), np.zeros((1, 0), dtype=bool))[0])
-        return log, 0.0 if log == -np.inf else 1.0
+        logs, signs = self._signed(np.zeros((len(self.bundle.program.columns), 1), dtype=np.int64), {})
+        return float(logs[0]), float(signs[0])
 
     def save(self, path: str | Path) -> None:
         """Writes the bundle again, as it was read: a folder, or a zip where `path` ends in .zip."""

@@ -25,7 +25,7 @@ class Collection(Named[Executable]):
         Raises: DanausError `not-in-bundle` where no circuit can be saved, `unknown-target`, `unwritable-file`.
         """
         made = {name: partial(self[name].bundle, targets) for name in self.circuits}
-        composed = {name: partial(each.saved, targets) for name, each in self.composed.items()}
+        composed = {name: each.saved for name, each in self.composed.items()}
         kinds = {name: asked.kind for name, asked in self.queries.items()}
         kinds |= {name: each.kind for name, each in self.composed.items()}
         several, left_out = several_of(made, self.queries, composed, kinds, "the spec")
@@ -40,7 +40,7 @@ class Loaded(Named[Bundled]):
     def save(self, path: str | Path) -> None:
         """Writes the bundle again, as it was read: a folder, or a zip where `path` ends in .zip."""
         circuits = {name: self[name].bundle for name in self.circuits}
-        composed = {name: each.saved(()) for name, each in self.composed.items()}
+        composed = {name: each.saved() for name, each in self.composed.items()}
         terms = {term: bundle for _, own in composed.values() for term, bundle in own.items()}
         formulas = {name: formula for name, (formula, _) in composed.items()}
         save_bundle(Several(circuits, self.queries, terms, formulas), Path(path))

@@ -1,6 +1,6 @@
 """Queries composed of the totals of several circuits, as a compiled spec and a bundle answer them.
 
-What enters are models of circuits without variables, and a formula over their totals; what leaves is one number.
+What enters are Programs of circuits without variables, and a formula over their totals; what leaves is one number.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Composition(Protocol):
 
     def answer(self) -> float: ...
 
-    def saved(self, targets: Sequence[str]) -> tuple[Composed, Mapping[str, Bundle]]: ...
+    def saved(self) -> tuple[Composed, Mapping[str, Bundle]]: ...
 
 
 class Composer(Protocol):
@@ -41,22 +41,26 @@ class Composer(Protocol):
     def settled(self, values: Values) -> Hashable:
         """Which formula the query is for these values of the parameters, for which its needs are proved."""
 
-    def made(self, values: Values) -> tuple[Composed, Sequence[Executable]]:
-        """That formula, and an executable of each of its terms."""
+    def made(self, values: Values) -> tuple[Composed, Sequence[Circuit]]:
+        """That formula, and the circuits that are its terms."""
+
+    def lowered(self, circuit: Circuit, values: Values) -> Bundle:
+        """The Program of a term, with its tables for these values."""
 
 
 @dataclass(slots=True, eq=False)
 class Compiled:
-    """A composed query over executables whose parameters are those of the circuits that the query is of.
+    """A composed query over the parameters of the executables of a spec.
 
-    Parameters that change in place give another answer, after the needs of the query are proved for them; circuits are
-    made and compiled when they are first asked, and again where other values ask for another formula.
+    Parameters that change in place give another answer, after the needs of the query are proved for them. Terms are
+    Programs without data, run once for the parameters that there are: in float64 logarithms, without machine code.
     """
 
     name: str
     composer: Composer
     tensors: Mapping[Parameter, torch.nn.Parameter]
-    _made: tuple[Hashable, Composed, Sequence[Executable]] | None = None
+    _made: tuple[Hashable, Composed, Sequence[Circuit]] | None = None
+    _terms: Sequence[Bundle] = ()
     _seen: tuple[int, ...] | None = None
 
     @property
@@ -69,29 +73,32 @@ class Compiled:
 
         Raises: DanausError where these lack what the query needs.
         """
-        composed, models = self._present()
-        return composed.number([model.total() for model in models], self.name)
+        composed = self._present()
+        return composed.number([total_of(term) for term in self._terms], self.name)
 
-    def saved(self, targets: Sequence[str]) -> tuple[Composed, Mapping[str, Bundle]]:
+    def saved(self) -> tuple[Composed, Mapping[str, Bundle]]:
         """The query and its circuits, for a bundle with the present parameters."""
-        composed, models = self._present()
-        return named(composed, [model.bundle(targets) for model in models], self.name)
+        return named(self._present(), self._terms, self.name)
 
-    def _present(self) -> tuple[Composed, Sequence[Executable]]:
+    def _present(self) -> Composed:
+        """The formula, its terms being those for the present parameters."""
         tensors = self.tensors.values()
         seen = (*(each._version for each in tensors), *(each.data_ptr() for each in tensors))
         if self._made is None or seen != self._seen:
             settled = self.composer.settled(self._value)
             if self._made is None or self._made[0] != settled:
-                composed, models = self.composer.made(self._value)
-                for model in models:
-                    model.share(self.tensors)
-                self._made = settled, composed, models
+                self._made = (settled, *self.composer.made(self._value))
+            self._terms = [self.composer.lowered(circuit, self._value) for circuit in self._made[2]]
             self._seen = seen
-        return self._made[1:]
+        return self._made[1]
 
     def _value(self, parameter: Parameter) -> Value:
         return Value.of(self.tensors[parameter].detach().double().cpu().numpy())
+
+
+def total_of(term: Bundle) -> tuple[float, float]:
+    """The logarithm and the sign of the value of a circuit without variables."""
+    return Bundled(term, None, lambda: "none").total()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,7 @@ class Read:
 
     name: str
     composed: Composed
-    models: Mapping[str, Bundled]
+    terms: Mapping[str, Bundle]
 
     @property
     def kind(self) -> str:
@@ -109,11 +116,11 @@ class Read:
 
     def answer(self) -> float:
         """The number."""
-        return self.composed.number([self.models[term].total() for term in self.composed.terms], self.name)
+        return self.composed.number([total_of(self.terms[term]) for term in self.composed.terms], self.name)
 
-    def saved(self, targets: Sequence[str]) -> tuple[Composed, Mapping[str, Bundle]]:
+    def saved(self) -> tuple[Composed, Mapping[str, Bundle]]:
         """The query and its circuits, as they were read."""
-        return self.composed, {name: model.bundle for name, model in self.models.items()}
+        return self.composed, self.terms
 
 
 def shared(circuits: Sequence[Circuit], models: Sequence[Executable]) -> dict[Parameter, torch.nn.Parameter]:

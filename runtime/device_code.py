@@ -38,7 +38,8 @@ class DeviceKernel:
 
 @dataclass(frozen=True, slots=True)
 class DeviceCode:
-    """The kernels of a circuit for one target: `launches` says how many there are by the tile of the batch.
+    """The kernels of a circuit for one target: `launches` says how many there are, by the rows of a batch that
+    stand for its class.
 
     `precision` is how they multiply, `triton` the version that made them.
     """

@@ -26,7 +26,7 @@ from ..ir.numbers import Numbers
 from ..ir.program.tabled import Tabled
 from ..ir.pullback import log_density_shares, log_density_slope, pullback
 from ..ir.query.exactness import one_path
-from ..ir.query.likelihood import log_likelihood, signed_partition
+from ..ir.query.likelihood import log_likelihood
 from ..ir.store import Store
 from .autograd import Ahead, Derivatives, LogLikelihood
 from .backward import Flows, compiled_flows, flows
@@ -308,20 +308,6 @@ class Executable(Asking):
         count = len(self.variables)
         return float(self._log_likelihood(np.zeros((1, count)), np.zeros((1, count), dtype=bool))[0])
 
-    def total(self) -> tuple[float, float]:
-        """The logarithm of the magnitude of the total mass, and its sign: 1, 0 or −1."""
-        if self.present.engine() is None:
-            return signed_partition(self.circuit)
-        count = len(self.variables)
-        log = float(self._log_likelihood(np.zeros((1, count)), np.zeros((1, count), dtype=bool))[0])
-        return log, 0.0 if log == -np.inf else 1.0
-
-    def share(self, tensors: Mapping[Parameter, torch.nn.Parameter]) -> None:
-        """Stands on the parameters of other modules, where it has the same ones."""
-        for name, parameter in self._names.items():
-            if parameter in tensors:
-                self._parameters[name] = tensors[parameter]
-
     def by_parameter(self) -> dict[Parameter, torch.nn.Parameter]:
         """The module's tensors by the circuit's parameters."""
         tensors = self.tensors()
@@ -390,7 +376,8 @@ class Executable(Asking):
         )
         single = one_path(circuit)[0].root is circuit.root
         program = ByProgram(questions, single, evaluator.deterministic, evaluator)
-        return program if compiled.walker is None else ByDevice(program, compiled.walker(self._tabled))
+        walker = None if compiled.walker is None else compiled.walker(self._tabled)
+        return program if walker is None else ByDevice(program, walker)
 
     def _log_likelihood(self, values: Floats, observed: Bools) -> Floats:
         engine, columns = self.present.engine(), self.variables

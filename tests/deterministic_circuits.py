@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
 
+from danaus.compiler.properties import check
 from danaus.ir.block import Block, concat, hadamard, indexed, input_block, pairs, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Bool, Cat, Domain, Int, Variable
+from danaus.ir.expression import constant
 from danaus.ir.family import Bernoulli, Binomial, Indicator, Table
 from danaus.ir.linear import Kronecker, selection
 from danaus.ir.store import Store
@@ -30,13 +33,7 @@ class Deciding(Maker):
         if width == variable.size and self.random.random() < 0.4:
             return concat([input_block(Indicator(first + code), variable) for code in range(width)])
         rows = np.where(groups == np.arange(width)[:, None], self.random.integers(1, 9, (width, len(groups))), 0) / 4
-        return input_block(Table(), variable, [self.constant_or_const(rows)])
-
-    def constant_or_const(self, rows: np.ndarray) -> object:
-        """Numbers whose zeros stay: learnable ones would count as other than zero."""
-        from danaus.ir.expression import constant
-
-        return constant(rows)
+        return input_block(Table(), variable, [constant(rows)])  # learnable zeros would count as other than zero
 
     def free(self, variable: Variable, width: int) -> Block:
         """Any input on one variable."""
@@ -97,3 +94,17 @@ def table(circuit: Circuit) -> tuple[np.ndarray, list[Fraction]]:
     rows = list(itertools.product(*axes))
     values = [Fraction(value(circuit, dict(zip(circuit.variables, row, strict=True)))) for row in rows]
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(axes)), values
+
+
+def telling(make: Callable[[int], Circuit], count: int, start: int = 0) -> list[tuple[Callable[[int], Circuit], int]]:
+    """A maker with seeds of smooth circuits of several variables that are not zero everywhere."""
+    found: list[tuple[Callable[[int], Circuit], int]] = []
+    for seed in itertools.count(start):
+        if len(found) == count:
+            return found
+        circuit = make(seed)
+        if len(circuit.variables) < 2 or check(circuit, "smooth")["smooth"].status != "proved":
+            continue  # a row of zeros has no scope
+        if any(table(circuit)[1]):
+            found.append((make, seed))
+    raise AssertionError

@@ -146,7 +146,7 @@ def test_run_mistakes(danaus) -> None:
     assert status == 2 and 'did you mean "likelihood"?' in err
     status, _, err = danaus("run", RAIN, "likelihood")
     assert status == 2 and "--data" in err
-    status, _, err = danaus("run", RAIN, "p.entropy")
+    status, _, err = danaus("run", RAIN, "p.flows")
     assert status == 2 and "not available yet" in err
     status, _, err = danaus("run", RAIN, "p.moment")
     assert status == 2 and "query NAME" in err

@@ -66,16 +66,17 @@ class ChainForm:
 
 def fits(form: ChainForm, precision: Precision) -> bool:
     """Whether a path's states and weights stay on chip: dense matrices, the same in all turns, of few states."""
-    loads = 0
+    sizes: list[int] = []
     for number, stage in enumerate(form.stages):
         matrix = stage.matrix
         if matrix is None or matrix.blocks > 1 or matrix.read[1] != 1 or stage.value.width != matrix.columns:
             return False
         if matrix.write[1] != 1 or policy.power(max(matrix.rows, matrix.columns)) > 256:
             return False
-        last = number == len(form.stages) - 1
-        loads += 0 if last and matrix.rows <= policy.VECTOR else _size(matrix.rows) * _size(matrix.columns)
-    return loads <= policy.resident(precision)
+        last = number == len(form.stages) - 1 and matrix.rows <= policy.VECTOR
+        sizes.append(0 if last else _size(matrix.rows) * _size(matrix.columns))
+    loop = sum(sizes[len(form.head) : len(form.head) + len(form.body)])
+    return max(loop, *sizes) <= policy.resident(precision)
 
 
 def weights_of(form: ChainForm) -> tuple[int, int]:
@@ -195,7 +196,7 @@ def by_scratch(form: ChainForm, batch: int, precision: Precision) -> Kernel:
         names = named(lines, stage, _places(stage, place_of[number]))
         position = str(number + (form.count - 1) * len(form.body))
         _step(lines, form, number, position, names, batch, precision, constants)
-    warps = max((tiles_of(stage, batch, precision).warps for stage in form.stages), default=4)
+    warps = policy.path_warps(batch)
     return kernel("path", lines, constants | {"BATCH": batch}, warps, 2)
 
 

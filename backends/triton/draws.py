@@ -1,7 +1,7 @@
 """Lines of kernels that draw: the counter-based generator, and a choice in proportion to masses by integer sums.
 
 The number for a row, a node and a choice is that of ir/random.py, bit by bit: Philox4x32-10 with the seed as its key
-and (row low, row high, node, choice) as its counter. Masses become integers, the largest between 2^40 and 2^41, and their
+and (row low, row high, node, choice) as its counter. Masses become integers, the largest of 41 bits, and their
 sums are integers too: what is drawn depends neither on the order of additions nor on the device, as long as the masses
 are the same. A mass below 2^-40 of the largest is never drawn.
 """

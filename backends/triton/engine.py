@@ -20,7 +20,7 @@ from ...ir.program.program import Program
 from . import policy
 from .kernel import Kernel
 from .module import function
-from .plan import Launch, Plan, plan
+from .plan import Plan, plan
 from .policy import Precision
 from .tables import is_held, packed
 
@@ -68,6 +68,19 @@ class Placed:
 
     def run(self, codes: Indices | Codes, densities: Mapping[int, Floats]) -> Answer:
         """The answer for codes [columns, batch]."""
+        values, laid, flags, stride = self.filled(codes, densities)
+        self.launch(values, laid, flags, stride)
+        return self.answer(values, flags, codes.shape[1])
+
+    def answer(self, values: torch.Tensor, flags: torch.Tensor, count: int) -> Answer:
+        """What the launches have left of so many rows."""
+        log = values[self.plan.root, :count].double().cpu().numpy()
+        return Answer(log, (flags[:count] != 0).cpu().numpy() | np.isnan(log) | np.isposinf(log))
+
+    def filled(
+        self, codes: Indices | Codes, densities: Mapping[int, Floats]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, int]:
+        """Buffers with what is given in them, codes, flags, and the rows of data up to which all are filled."""
         count = codes.shape[1]
         stride = max(1, -(-count // self.plan.batch)) * self.plan.batch
         laid = np.zeros((max(1, len(codes)), stride), dtype=np.int32)
@@ -78,9 +91,7 @@ class Placed:
             given[:, :count] = densities[source]
             values[first : first + nodes] = torch.from_numpy(given)
         flags = torch.zeros(stride, dtype=torch.int32, device=self.device)
-        self.launch(values, torch.from_numpy(laid).to(self.device), flags, stride)
-        log = values[self.plan.root, :count].double().cpu().numpy()
-        return Answer(log, (flags[:count] != 0).cpu().numpy() | np.isnan(log) | np.isposinf(log))
+        return values, torch.from_numpy(laid).to(self.device), flags, stride
 
     def launch(self, values: torch.Tensor, codes: torch.Tensor, flags: torch.Tensor, stride: int) -> None:
         """All launches in order."""
@@ -100,13 +111,12 @@ class Placed:
                 launch.first,
                 stride,
                 **dict(launch.kernel.constants),
-                **_options(launch),
+                **options_of(launch.kernel),
             )
 
 
-def _options(launch: Launch) -> dict[str, Any]:
+def options_of(kernel: Kernel) -> dict[str, Any]:
     """What Triton is told: whether multiplications and additions are fused is said, as its default changes."""
-    kernel = launch.kernel
     return {"num_warps": kernel.warps, "num_stages": kernel.stages, "enable_fp_fusion": True}
 
 
@@ -134,7 +144,7 @@ class Fused:
     def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
         """Tables as they lie in parameters, those `by_node` without the row of sums; False where they are not held."""
         with np.errstate(over="ignore"):
-            found = [_with_sums(table) if i in self.by_node else table for i, table in enumerate(tables)]
+            found = [with_sums(table) if i in self.by_node else table for i, table in enumerate(tables)]
         if not all(is_held(table) for table in found):
             return False
         self.refill(found)
@@ -166,6 +176,6 @@ class Fused:
         return self.placed[rows]
 
 
-def _with_sums(by_node: Floats) -> Floats:
+def with_sums(by_node: Floats) -> Floats:
     """An input's table [values + 1, width] from its numbers by node, [width, values]."""
     return np.concatenate([by_node.T, by_node.sum(axis=1)[None]])

@@ -80,7 +80,7 @@ class Walks:
             self._descended(values, np.repeat(one, len(rows), axis=1), seed, rows.start, True, True)
             for rows in self._stretches(count)
         ]
-        return _joined(parts, one)
+        return joined(parts, one)
 
     def sample_given(self, codes: Indices | NDArray[np.int32], seed: int) -> Walked:
         """What is missing drawn given the rest of each row, [columns, rows]; row i of it draws as row i."""
@@ -97,7 +97,7 @@ class Walks:
             own = np.ascontiguousarray(laid[:, rows.start : rows.stop])
             values = self._filled(self._shape(len(rows)), own)
             parts.append(self._descended(values, own, seed, rows.start, sampled, False))
-        return _joined(parts, laid)
+        return joined(parts, laid)
 
     def _shape(self, rows: int) -> Shape:
         return sparse_policy.shape(rows, self.device.drain)
@@ -134,7 +134,7 @@ class Walks:
         states, choices = device.zeros(room, torch.int32), device.zeros(room, torch.int32)
         tables = (forward.leaves, forward.weights, data, self.ids, self.numbers, states, choices)
         given = (*ways.down.arrays, *ways.leaves.arrays, *tables, values.reshape(-1), roots, first)
-        keys = (_signed(seed & 0xFFFFFFFF), _signed(seed >> 32))
+        keys = (signed(seed & 0xFFFFFFFF), signed(seed >> 32))
         counts = (*keys, rows, net.nodes, net.root)
         bounds, leaves = ways.down.bounds, ways.leaves.bounds[-1]
         if programs:
@@ -153,7 +153,8 @@ class Walks:
         return Walked(out, np.repeat(possible[:1], rows) if single else possible[:rows])
 
 
-def _joined(parts: Sequence[Walked], like: NDArray[np.int32]) -> Walked:
+def joined(parts: Sequence[Walked], like: NDArray[np.int32]) -> Walked:
+    """Walks of stretches of rows, one after the other."""
     if not parts:
         return Walked(like[:, :0], np.zeros(0, dtype=bool))
     return Walked(
@@ -161,6 +162,6 @@ def _joined(parts: Sequence[Walked], like: NDArray[np.int32]) -> Walked:
     )
 
 
-def _signed(word: int) -> int:
+def signed(word: int) -> int:
     """A word of 32 bits as the signed number of the same bits."""
     return word - (1 << 32) if word >= 1 << 31 else word

@@ -78,23 +78,40 @@ class Plan:
     root: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """A plan with what it was made from: its groups, its works launch by launch, and the first row of each buffer."""
+
+    plan: Plan
+    found: Grouped
+    waves: list[list[Work]]
+    where: dict[int, int]
+    space: Space
+
+
 def plan(program: Program, precision: Precision, rows: int) -> Plan:
     """The plan of a Program for batches of about so many rows.
 
     Raises: DanausError `not-on-device`.
     """
+    return drawn(program, precision, rows, False).plan
+
+
+def drawn(program: Program, precision: Precision, rows: int, kept: bool) -> Drawn:
+    """The same; where buffers are `kept`, each group writes one of its own, for the reverse."""
     found = grouped(program)
     batch = policy.batch_tile(rows)
-    space = _Space(program, found)
-    works = [work for unit in units(found) for work in _works(unit, found, space, precision, rows)]
+    space = Space(program, found)
+    alone = [Unit((number,), 1) for number in range(len(found.groups))] if kept else units(found)
+    works = [work for unit in alone for work in _works(unit, found, space, precision, rows)]
     waves = _waves(works, found.groups)
-    where, total = _buffers(found, waves, space.widths)
+    where, total = _buffers(found, waves, space.widths, kept)
     launches: list[Launch] = []
     places: list[int] = []
     for wave in waves:
         form = wave[0].form
         if isinstance(form, ChainForm):
-            tile = batch if form.scratch else min(batch, policy.chain_batch(rows, form.stages))
+            tile = batch if form.scratch else min(batch, policy.chain_batch(rows, form.stages, precision))
             kernel, count = (by_scratch if form.scratch else resident)(form, tile, precision), 1
         else:
             tiles = tiles_of(form, batch, precision)
@@ -105,7 +122,7 @@ def plan(program: Program, precision: Precision, rows: int) -> Plan:
             if work.scratch is not None:
                 places.append(where[work.scratch])
             places += [where[place] if buffer else place for buffer, place in work.operands]
-    return Plan(
+    made = Plan(
         tuple(launches),
         policy.batch_class(rows),
         batch,
@@ -119,6 +136,7 @@ def plan(program: Program, precision: Precision, rows: int) -> Plan:
         {source: (where[buffer], found.widths[buffer]) for source, buffer in found.densities.items()},
         where[found.root],
     )
+    return Drawn(made, found, waves, where, space)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +151,7 @@ class Work:
     scratch: int | None = None
 
 
-def _works(unit: Unit, found: Grouped, space: _Space, precision: Precision, rows: int) -> list[Work]:
+def _works(unit: Unit, found: Grouped, space: Space, precision: Precision, rows: int) -> list[Work]:
     """A path in one launch where it fits on chip and its operands move on by equal steps; else its groups."""
     placed = {number: space.operands(found.groups[number]) for number in unit.groups}
     path = _path(unit, found, placed) if len(unit.groups) > 1 else None
@@ -183,7 +201,9 @@ def _waves(works: Sequence[Work], groups: Sequence[Group]) -> list[list[Work]]:
     return [wave for _, wave in sorted(waves.items(), key=lambda pair: pair[0][0])]
 
 
-def _buffers(found: Grouped, waves: Sequence[Sequence[Work]], widths: Sequence[int]) -> tuple[dict[int, int], int]:
+def _buffers(
+    found: Grouped, waves: Sequence[Sequence[Work]], widths: Sequence[int], kept: bool
+) -> tuple[dict[int, int], int]:
     """The first row of each buffer, and the number of all rows: one that nothing reads any more makes room."""
     homes: dict[int, tuple[int, int]] = {}
     for buffer in range(len(widths)):
@@ -213,7 +233,7 @@ def _buffers(found: Grouped, waves: Sequence[Sequence[Work]], widths: Sequence[i
             for gone in ending.pop(number):
                 free.setdefault(widths[gone], []).append(starts[gone])
         width = widths[host]
-        if free.get(width):
+        if free.get(width) and not kept:
             starts[host] = free[width].pop()
         else:
             starts[host] = total
@@ -222,7 +242,7 @@ def _buffers(found: Grouped, waves: Sequence[Sequence[Work]], widths: Sequence[i
     return {buffer: starts[host] + start for buffer, (host, start) in homes.items() if host in starts}, total
 
 
-class _Space:
+class Space:
     """Where tables lie; each is laid when it is first asked for, a matrix apart from logarithms."""
 
     def __init__(self, program: Program, found: Grouped) -> None:

@@ -78,15 +78,21 @@ def dense_tiles(rows: int, columns: int, batch: int, precision: Precision) -> Ti
     return Tiles(tall, inner, batch, 8 if precision == "ieee" and tall * batch > 1024 else 4, 3)
 
 
+def tally_tiles(width: int, rows: int, batch: int) -> Tiles:
+    """Nodes by values of a column, at most 64 by 64, a batch tile at a time."""
+    return Tiles(min(64, max(16, power(width))), min(64, max(16, power(rows))), batch, 4, 2)
+
+
 def vector_tiles(columns: int, batch: int) -> Tiles:
     """One row at a time, and 2048 elements at most, 16 for each of 128 threads."""
     return Tiles(1, min(power(columns), 2048 // batch), batch, 4, 2)
 
 
 def resident(precision: Precision) -> int:
-    """How many weights stay on chip: 128 · 128 in float32 (64 KB, twice that as two bf16, of the 227 KB of sm_90 and
-    the 163 of sm_80), 256 · 256 in bf16 (128 KB)."""
-    return 256 * 256 if precision == "bf16" else 128 * 128
+    """How many weights of a loop stay on chip: 128 · 128 took 80 KB of shared memory and 134 to 155 registers on sm_90.
+    256 · 256 in bf16 took 256 KB, more than there is, as its weights come as float32; 128 · 128 without tensor cores
+    spilled 4.7 KB a thread."""
+    return 64 * 64 if precision == "ieee" else 128 * 128
 
 
 def chain_warps(stages: Sequence[Form], batch: int, precision: Precision) -> int:
@@ -96,11 +102,17 @@ def chain_warps(stages: Sequence[Form], batch: int, precision: Precision) -> int
     return 8 if most * batch > 1024 or precision == "ieee" else 4
 
 
-def chain_batch(rows: int, stages: Sequence[Form]) -> int:
+def path_warps(batch: int) -> int:
+    """A path by scratch holds what a dense kernel does and the places of all stages: with 4 warps, tiles of 64 by 64
+    spilled."""
+    return 8 if batch > 16 else 4
+
+
+def chain_batch(rows: int, stages: Sequence[Form], precision: Precision) -> int:
     """16, the least: a step waits for the one before it, so that programs on many processors beat wide ones on few,
     until there are several programs for each processor. Then 32 for up to 64 states: more spill."""
     most = max(power(stage.width) for stage in stages)
-    return 16 if rows <= FULL or most > 64 else 32
+    return 16 if rows <= FULL or most > 64 or precision == "ieee" else 32
 
 
 def by_scratch(turn: int, most: int, rows: int) -> bool:

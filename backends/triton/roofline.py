@@ -2,20 +2,21 @@
 
 What enters are a plan, a batch and a GPU; what leaves are seconds, a prediction and no measurement. A launch takes as
 long as the slowest of its products, its exponentials and its bytes, and never less than the gap between two launches;
-where it has fewer programs than the GPU has multiprocessors, the others wait.
+where it has fewer programs than the GPU has multiprocessors, the others wait. A path runs its stages one after another
+in each program, and those that do not keep their weights on chip stream them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import prod
 
 from .chain import ChainForm
+from .paths import slot_before
 from .plan import Launch, Plan
 from .policy import VECTOR, Precision
 from .targets import Gpu, Rates
-from .value import Constant, Form, Look, Read, leaves
+from .value import Constant, Form, Look, Matrix, Read, leaves
 
 _NUMBER = 4  # bytes
 
@@ -24,70 +25,87 @@ _PASSES: Mapping[Precision, int] = {"ieee": 1, "tf32": 1, "tf32x3": 3, "bf16": 1
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a launch does: operations of products (`tensor`: on matrix units), exponentials and logarithms, bytes.
+    """What a launch does: operations on matrix units (`tensor`) and without them (`plain`), exponentials and
+    logarithms, bytes that its rows move, and bytes that it moves whatever they are, each once: weights and tables."""
 
-    `fixed` are bytes that it moves whatever the batch, each once: weights and tables.
-    """
+    tensor: int = 0
+    plain: int = 0
+    special: int = 0
+    moved: int = 0
+    fixed: int = 0
 
-    flops: int
-    special: int
-    moved: int
-    fixed: int
-    tensor: bool
+    def __add__(self, other: Work) -> Work:
+        return Work(
+            self.tensor + other.tensor,
+            self.plain + other.plain,
+            self.special + other.special,
+            self.moved + other.moved,
+            self.fixed + other.fixed,
+        )
 
+    @property
     def bytes(self) -> int:
         """All bytes."""
         return self.moved + self.fixed
 
+    def times(self, count: int, fixed: int) -> Work:
+        """The work of so many at once, whose fixed bytes are moved so often."""
+        return Work(
+            self.tensor * count, self.plain * count, self.special * count, self.moved * count, self.fixed * fixed
+        )
+
 
 def work_of(launch: Launch, rows: int) -> Work:
     """The work of a launch on so many rows of data."""
-    constants = dict(launch.kernel.constants)
-    if isinstance(launch.form, ChainForm):
-        return _chain(launch.form, launch.groups, rows, constants)
-    flops, special, moved, fixed = _group(launch.form, rows, constants)
-    tensor = launch.form.matrix is not None and launch.form.matrix.rows > VECTOR
-    count = launch.groups
-    return Work(count * flops, count * special, count * moved, count * fixed, tensor)
+    form, constants = launch.form, dict(launch.kernel.constants)
+    if not isinstance(form, ChainForm):
+        return _group(form, rows, int(constants.get("ROWS", 1))).times(launch.groups, launch.groups)
+    total = Work(moved=form.stages[-1].width * rows * _NUMBER)
+    for number, (stage, turns) in enumerate(_stages(form)):
+        tall = int(constants.get(f"ROWS_{number}", stage.width))
+        moves = len(form.head) <= number < len(form.head) + len(form.body)
+        again = turns if moves and form.moving[number - len(form.head)] & {0} else 1  # weights of each turn
+        own = _group(stage, rows, tall, alone=number == 0, inside=True)
+        total = total + own.times(turns, again)
+    return total.times(launch.groups, launch.groups)
 
 
-def _chain(form: ChainForm, count: int, rows: int, constants: Mapping[str, int | float | bool | str]) -> Work:
-    """The work of a path: its states are neither read from memory nor written, but for the last."""
-    turns = (*(1 for _ in form.head), *(form.count for _ in form.body), *(1 for _ in form.tail))
-    flops = special = moved = fixed = 0
-    for stage, times in zip(form.stages, turns, strict=True):
-        own = _group(stage, rows, constants)
-        looked = sum(leaf.width + 1 for leaf in leaves(stage.value) if isinstance(leaf, Look)) * rows * _NUMBER
-        flops, special, moved = flops + times * own[0], special + times * own[1], moved + times * looked
-        fixed += own[3]
-    return Work(count * flops, count * special, count * moved, count * fixed, form.stages[0].width > VECTOR)
+def _stages(form: ChainForm) -> Iterator[tuple[Form, int]]:
+    """The stages of a path with how often each is run."""
+    yield from ((stage, 1) for stage in form.head)
+    yield from ((stage, form.count) for stage in form.body)
+    yield from ((stage, 1) for stage in form.tail)
 
 
-def _group(form: Form, rows: int, constants: Mapping[str, int | float | bool | str]) -> tuple[int, int, int, int]:
-    """Operations, exponentials, bytes that the batch moves and those that stand whatever it is, of one group."""
-    moved, fixed = form.width * rows * _NUMBER, 0
+def _group(form: Form, rows: int, tall: int, alone: bool = True, inside: bool = False) -> Work:
+    """The work of one group; `inside` a path its result stays, and so does the state before it unless it is `alone`."""
+    moved, fixed = 0 if inside else form.width * rows * _NUMBER, 0
+    state = slot_before(form) if inside and not alone else None
     for leaf in leaves(form.value):
         match leaf:
-            case Read(width=width):
-                moved += width * rows * _NUMBER
+            case Read(slot=slot, width=width):
+                moved += 0 if slot == state else width * rows * _NUMBER
             case Look(width=width):
                 moved += (width + 1) * rows * _NUMBER
             case Constant(width=width):
                 fixed += width * _NUMBER
-    if form.matrix is None:
-        return form.width * rows, 0, moved, fixed
     matrix = form.matrix
-    tall = int(constants.get("ROWS", 1))
+    if matrix is None:
+        return Work(plain=form.width * rows, moved=moved, fixed=fixed)
+    flops = 2 * matrix.blocks * matrix.rows * matrix.columns * rows
     times = -(-matrix.rows // tall)  # each tile of rows takes the exponentials of its columns anew
-    products = prod((matrix.blocks, matrix.rows, matrix.columns))
     special = rows * matrix.blocks * (matrix.columns * times + matrix.rows)
-    fixed += products // (matrix.blocks if matrix.shared else 1) * _NUMBER
-    return 2 * products * rows, special, moved, fixed
+    tensor = matrix.rows > VECTOR
+    return Work(flops * tensor, flops * (not tensor), special, moved, fixed + _bytes(matrix))
 
 
-def rate(rates: Rates, precision: Precision, tensor: bool) -> float:
-    """Operations per second of a product in a precision, each counted once however often it is passed."""
-    if not tensor or precision == "ieee":
+def _bytes(matrix: Matrix) -> int:
+    return matrix.rows * matrix.columns * (1 if matrix.shared else matrix.blocks) * _NUMBER
+
+
+def rate(rates: Rates, precision: Precision) -> float:
+    """Operations per second of a product on matrix units, each counted once however often it is passed."""
+    if precision == "ieee":
         return rates.single
     return (rates.half if precision.startswith("bf16") else rates.tf32) / _PASSES[precision]
 
@@ -95,10 +113,31 @@ def rate(rates: Rates, precision: Precision, tensor: bool) -> float:
 def seconds_of(launch: Launch, rows: int, gpu: Gpu, precision: Precision) -> float:
     """The least time of a launch."""
     rates = gpu.rates
-    work = work_of(launch, rows)
-    busy = min(1.0, launch.grid(rows) / rates.units)
-    computed = work.flops / rate(rates, precision, work.tensor)
-    return max(computed / busy, work.special / rates.special / busy, work.bytes() / rates.bytes, rates.launch)
+    work, programs = work_of(launch, rows), launch.grid(rows)
+    busy = min(1.0, programs / rates.units)
+    computed = work.tensor / rate(rates, precision) + work.plain / rates.single
+    return max(
+        computed / busy,
+        work.special / rates.special / busy,
+        work.bytes / rates.bytes,
+        _in_turn(launch.form, -(-programs // rates.units), rates),
+        rates.launch,
+    )
+
+
+def _in_turn(form: Form | ChainForm, waves: int, rates: Rates) -> float:
+    """The least time of a path's programs: stages wait for one another, and those not on chip stream their weights.
+
+    Programs of one multiprocessor share what it streams; while one waits, another runs.
+    """
+    if not isinstance(form, ChainForm):
+        return 0.0
+    one = all_ = 0.0
+    for stage, turns in _stages(form):
+        streamed = _bytes(stage.matrix) / rates.stream if form.scratch and stage.matrix is not None else 0.0
+        one += turns * max(rates.stage, streamed)
+        all_ += turns * streamed * waves
+    return max(one, all_)
 
 
 def predicted(plan: Plan, rows: int, gpu: Gpu, precision: Precision) -> float:

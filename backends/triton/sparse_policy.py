@@ -45,3 +45,14 @@ def programs(slots: int, rows: int, size: int, levels: int, tiles: int) -> int:
     if turns < PROGRAMS and tiles > 4 * levels * max(1, PROGRAMS // max(1, turns)):
         return 0
     return max(1, count)
+
+
+def parts(turns: int, nodes: int, steps: int) -> int:
+    """Over how many programs the tiles of a step of a walk are spread; 1 where all steps are one launch.
+
+    With as many tiles of the batch as half of the multiprocessors the device is busy as it is. Below, a launch for each
+    step (about 4 µs) pays once a step has 4096 nodes on average: 128 tiles of 32, which one program takes in turn.
+    """
+    if turns >= PROGRAMS // 2 or nodes < 4096 * steps:
+        return 1
+    return max(1, PROGRAMS // max(1, turns))

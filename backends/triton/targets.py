@@ -28,8 +28,9 @@ class Rates:
     """What one device does in a second, as far as it can be reached: bytes, and operations by kind.
 
     `half` are operations on bfloat16 on the matrix units, `tf32` those on rounded float32, `single` those on float32
-    without matrix units, `special` exponentials and logarithms; `units` are its multiprocessors, `launch` the seconds
-    between two kernels of a graph.
+    without matrix units, `special` exponentials and logarithms; `units` are its multiprocessors, `stream` the bytes
+    that one of them takes of the second-level cache, `launch` the seconds between two kernels of a graph, `stage` those
+    that one stage of a path takes in its program, however small.
     """
 
     device: str
@@ -39,7 +40,9 @@ class Rates:
     single: float
     special: float
     units: int
+    stream: float
     launch: float = 2e-6
+    stage: float = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +71,16 @@ class Gpu:
 # (4.8 TB/s, 989 TFLOP/s). The other rates are the data sheets' (without sparsity) times the same shares: A100 SXM 80 GB
 # 2.039 TB/s, 312, 156 and 19.5 TFLOP/s; H200 494.5 and 67; B200 8 TB/s, 2250, 1125 and 80; MI300X 5.3 TB/s, 1307.4,
 # 653.7 and 163.4. Exponentials: 16 per clock and multiprocessor, at 1.41, 1.83, 1.85 and 2.1 GHz. Between nodes of a
-# graph stand about 2 µs: an estimate.
+# graph stand about 2 µs, a stage of a path takes about 1 µs (a product, a maximum, exponentials and barriers that wait
+# for one another), and a multiprocessor takes 64 bytes of the second-level cache in a clock: estimates.
 _READ, _MADE = 0.9, 0.8
 
-A100 = Rates("A100", _READ * 2.039e12, _MADE * 312e12, _MADE * 156e12, _MADE * 19.5e12, 2.4e12, 108)
-H200 = Rates("H200", 4.3e12, 790e12, _MADE * 494.5e12, _MADE * 67e12, 3.9e12, 132)
-B200 = Rates("B200", _READ * 8e12, _MADE * 2250e12, _MADE * 1125e12, _MADE * 80e12, 4.4e12, 148)
-MI300X = Rates("MI300X", _READ * 5.3e12, _MADE * 1307.4e12, _MADE * 653.7e12, _MADE * 163.4e12, 10.2e12, 304)
+A100 = Rates("A100", _READ * 2.039e12, _MADE * 312e12, _MADE * 156e12, _MADE * 19.5e12, 2.4e12, 108, 64 * 1.41e9)
+H200 = Rates("H200", 4.3e12, 790e12, _MADE * 494.5e12, _MADE * 67e12, 3.9e12, 132, 64 * 1.83e9)
+B200 = Rates("B200", _READ * 8e12, _MADE * 2250e12, _MADE * 1125e12, _MADE * 80e12, 4.4e12, 148, 64 * 1.85e9)
+MI300X = Rates(
+    "MI300X", _READ * 5.3e12, _MADE * 1307.4e12, _MADE * 653.7e12, _MADE * 163.4e12, 10.2e12, 304, 64 * 2.1e9
+)
 
 GPUS = {
     gpu.name: gpu

@@ -12,6 +12,7 @@ from fractions import Fraction
 from ...frontend.spec import Query
 from ...ir.circuit import Circuit
 from ...ir.diagnostic import placed
+from ...ir.domain import FiniteDomain
 from ...ir.evaluate import Evidence, evaluate
 from ...ir.query.formula import Formula, numbered, value
 from ...ir.query.likelihood import log_and_sign
@@ -59,6 +60,12 @@ def informed(query: Query) -> Information | None:
         formula = _definition(query, found.partial)
         circuits = formula.terms
         return Information(numbered(formula, circuits), tuple(integrate(each) for each in circuits))
+
+
+def require_integrals(query: Query) -> None:
+    """Raises DanausError `no-closed-integral` or `diverges` where a total has no number; finite sums all have one."""
+    if any(not isinstance(variable.domain, FiniteDomain) for variable in query.circuits[0].variables):
+        informed(query)
 
 
 def settled(query: Query) -> Settled:

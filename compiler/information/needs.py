@@ -55,8 +55,8 @@ def require_information(query: Query) -> None:
     Raises: Refused with the witness of each property that is not proved; DanausError `wrong-number`,
     `other-variables`, `wrong-domain`, `wrong-arguments`, `zero-mass`.
     """
-    if query.kind in _POWERS and not query.numbers[0] > 0:
-        raise error("wrong-number", f"{query.kind} takes an alpha above 0, not {query.numbers[0]:g}", query.span)
+    if query.kind in _POWERS and not 0 < query.numbers[0] < np.inf:
+        raise error("wrong-number", f"{query.kind} takes a finite alpha above 0, not {query.numbers[0]:g}", query.span)
     _require_variables(query)
     refused = list(_refusals(query))
     if refused:

@@ -15,6 +15,7 @@ from typing import Any
 import lark
 import numpy as np
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken, VisitError
+from lark.visitors import Transformer_NonRecursive
 
 from ...ir.diagnostic import DanausError, error
 from ...ir.span import Source, Span
@@ -108,8 +109,8 @@ def _syntax(failure: UnexpectedInput, source: Source) -> DanausError:
     return error("syntax", f"the pattern cannot go on with {found}", span, hint=r"write \ before a sign that is meant")
 
 
-class _Builder(lark.Transformer[Any, _Fragment]):
-    """Fragments of the parts of a pattern, bottom-up."""
+class _Builder(Transformer_NonRecursive[Any, _Fragment]):
+    """Fragments of the parts of a pattern, bottom-up, however deep they are nested."""
 
     def __init__(self, letters: Alphabet, source: Source) -> None:
         super().__init__()

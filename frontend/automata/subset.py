@@ -16,6 +16,7 @@ Step = Callable[[Booleans], Booleans]
 """Where subsets [subsets, states] move: [subsets, classes, states]."""
 
 _TRUTHS_AT_ONCE = 1 << 24
+_TRUTHS = 1 << 30
 
 
 def determinised(step: Step, start: Booleans, classes: int) -> tuple[Booleans, Indices]:
@@ -41,7 +42,7 @@ def determinised(step: Step, start: Booleans, classes: int) -> tuple[Booleans, I
             if number == len(subsets):
                 subsets.append(flat[place].copy())
             numbers[place] = number
-        if len(known) > MAX_STATES:
+        if len(known) > MAX_STATES or len(known) * len(start) > _TRUTHS:
             raise too_many("the deterministic automaton")
         rows.append(numbers.reshape(len(part), classes))
     return np.stack(subsets), np.concatenate(rows)

@@ -100,7 +100,7 @@ def logarithmic(circuit: Circuit, numbers: Numbers) -> Log | SignedLog:
                 singles = singles_of(block)
                 if any(isinstance(family, GaussianDerivative) for family, _ in singles):
                     return SIGNED_LOG
-                own = tuple(given[0] for family, given in singles if isinstance(family, Table))
+                own = tuple(each for family, given in singles if isinstance(family, Table) for each in given)
             case Sum(_, linear):
                 own = expressions(linear)
             case _:

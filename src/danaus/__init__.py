@@ -83,9 +83,6 @@ _FACES = (".api", ".information", ".frontend.dsl")
 # What the language and the interface have, and a later version brings.
 _LATER = frozenset(
     [
-        "flows",
-        "decode",
-        "posterior",
         "mutual_information",
     ]
 )

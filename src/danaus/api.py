@@ -381,6 +381,44 @@ def sample(circuit: Circuit, x: int | ArrayLike = 1, observed: ArrayLike | None 
     return ask.sample_given(circuit, values, mask, seed)
 
 
+def decode(circuit: Circuit, x: ArrayLike, observed: ArrayLike | None = None) -> ask.MostProbable:
+    """The best joint value of a template's latents given each row (Viterbi): `values` [batch, latents].
+
+    An HMM and a hidden Chow–Liu tree have a latent for each variable, in their order, a mixture one; states count from
+    0. What is missing is summed out. `log_probability` is of states and row; NaN and −inf where the row is impossible.
+
+    Raises: DanausError `no-latents`, `negative`, and `missing-package` without torch and llvmlite.
+    """
+    from .compiler import latents  # which imports torch
+
+    _ready("decode", circuit)
+    return latents.decode(circuit, *validate_array(x, circuit.variables, observed, missing="nan"))
+
+
+def posterior(circuit: Circuit, x: ArrayLike, observed: ArrayLike | None = None) -> Floats:
+    """The distribution of each latent of a template given each row, [batch, latents, states]; NaN where impossible.
+
+    Raises: DanausError as `decode`.
+    """
+    from .compiler import latents  # which imports torch
+
+    _ready("posterior", circuit)
+    return latents.posterior(circuit, *validate_array(x, circuit.variables, observed, missing="nan"))
+
+
+def flows(circuit: Circuit, x: ArrayLike, observed: ArrayLike | None = None) -> dict[str, Floats]:
+    """Expected counts per parameter, by name, summed over the rows: θ · ∂ Σ log p / ∂ θ.
+
+    For an entry of weights or of a categorical input it is how often, in expectation, it is used.
+
+    Raises: DanausError `not-differentiable`, and `missing-package` without torch and llvmlite.
+    """
+    from .compiler import latents  # which imports torch
+
+    _ready("flows", circuit)
+    return latents.flows(circuit, *validate_array(x, circuit.variables, observed, missing="nan"))
+
+
 def partition(circuit: Circuit) -> float:
     """The logarithm of the total mass."""
     _ready("partition", circuit)
@@ -438,9 +476,11 @@ __all__ = [
     "compile",
     "conditional",
     "count",
+    "decode",
     "equal",
     "evaluate",
     "fit",
+    "flows",
     "hamming",
     "likelihood",
     "load",
@@ -453,6 +493,7 @@ __all__ = [
     "moment",
     "parse",
     "partition",
+    "posterior",
     "sample",
     "save",
     "steer",

@@ -77,7 +77,7 @@ def composition(bundle: Bundle | Several, name: str) -> Read:
 
     assert isinstance(bundle, Several)
     composed = bundle.composed[name]
-    return Read(name, composed, {term: ready(bundle.terms[term]) for term in composed.terms})
+    return Read(name, composed, {term: bundle.terms[term] for term in composed.terms})
 
 
 @contextmanager

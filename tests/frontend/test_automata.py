@@ -151,3 +151,18 @@ def test_what_is_no_automaton_is_refused(make: Callable[[], object], code: str) 
     with pytest.raises(DanausError) as caught:
         make()
     assert caught.value.diagnostics[0].code == code
+
+
+def test_groups_may_be_nested_deep() -> None:
+    deep = 3000
+    assert regex("(" * deep + "a|b" + ")" * deep, "abc") == regex("a|b", "abc")
+    with pytest.raises(DanausError, match=r"<pattern>:1:3001: error.unknown-symbol"):
+        regex("(" * deep + "d" + ")" * deep, "abc")
+
+
+def test_subsets_of_many_states_are_refused_before_they_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = regex("a.{6}b", "ab")
+    assert (regex(".*", "ab") + one).states > 100
+    monkeypatch.setattr("danaus.frontend.automata.subset._TRUTHS", 1000)
+    with pytest.raises(DanausError, match="too-large"):
+        regex(".*", "ab") + one

@@ -259,6 +259,10 @@ def answering(answer: object) -> torch.Tensor:
     return plain(language_model=lambda tokens: answer).next_token_log_probs([[]])
 
 
+def unsigned(row: list[list[int]]) -> Circuit:
+    return dn.Circuit(dn.product([dn.table(each, row) for each in x]))
+
+
 def mixed() -> Circuit:
     return dn.Circuit(dn.product([dn.categorical(x[0], width=1), dn.categorical(dn.Cat("y", 2), width=1)]))
 
@@ -271,6 +275,9 @@ def mixed() -> Circuit:
         (lambda: dn.steer(dn.hmm(x, 2), dn.hmm([x[2], x[1], x[0]], 2)), "not-compatible"),
         (lambda: dn.steer(dn.hmm(dn.Real("u", shape=3), 2), dn.hmm(x, 2)), "wrong-domain"),
         (lambda: dn.steer(dn.hmm(x, 2), dn.Circuit(dn.table(x[0], [[1, -1, 0]]))), "negative"),
+        (lambda: dn.steer(unsigned([[1, -1, 1]]), dn.dfa(x, ".*")), "negative"),
+        (lambda: dn.steer(dn.scale(dn.hmm(x, 2), -1), dn.dfa(x, ".*")).sample(1), "negative"),
+        (lambda: dn.steer(dn.hmm(x, 2), dn.scale(dn.dfa(x, ".*"), -1)), "negative"),
         (lambda: dn.steer(dn.hmm(x, 2), dn.dfa(x, ".*"), dtype="int8"), "unknown-type"),
         (lambda: dn.steer(dn.hmm(x, 2), dn.dfa(x, ".*"), device="abacus"), "unknown-device"),
         (lambda: dn.steer(dn.hmm(x, 2), dn.dfa(x, ".*")).next_token_log_probs([[0, 1, 2, 0, 1]]), "too-long"),

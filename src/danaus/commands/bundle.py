@@ -10,6 +10,7 @@ import numpy as np
 
 from ..bundles import composed_of, composition, read, ready
 from ..compiler.information import KINDS
+from ..compiler.latents import decode_columns, posterior_columns
 from ..compiler.queries import Answer, conditional_columns, map_columns, ones_columns, value_columns, value_of
 from ..ir.data import Column, read_data
 from ..ir.diagnostic import Diagnostic, error, nearest
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ..runtime.bundle import Bundle, Several
     from ..runtime.bundled import Bundled
 
-QUERIES = ("likelihood", "marginal", "partition", "conditional", "map", "sample", "hamming", "decode")
+QUERIES = ("likelihood", "marginal", "partition", "conditional", "map", "sample", "hamming", "decode", "posterior")
 WITHOUT_DATA = ("partition", "hamming", "moment", *KINDS)
 
 
@@ -118,10 +119,9 @@ def _answered(model: Bundled, asked: Asked, options: dict[str, Any]) -> Answer:
         case "map":
             return Answer(tuple(map_columns(variables, model.map(values, observed))))
         case "decode":
-            best = model.decode(values, observed)
-            names = [each.name for each in variables] if best.values.shape[1] == len(variables) else ["component"]
-            states = [Column(name, best.values[:, i]) for i, name in enumerate(names)]
-            return Answer((*states, Column("log_probability", best.log_probability), Column("exact", best.certain)))
+            return Answer(tuple(decode_columns(variables, model.decode(values, observed))))
+        case "posterior":
+            return Answer(tuple(posterior_columns(variables, model.posterior(values, observed).numpy())))
         case "sample":
             drawn = model.sample(values, observed, seed=options["seed"])
             return Answer(tuple(value_columns(variables, drawn.numpy())))

@@ -19,7 +19,7 @@ Numbers = NDArray[np.float32]
 
 
 def bits(x: Numbers, kept: int) -> Numbers:
-    """To nearest, ties away from zero as the kernels round for tf32, or to even as bf16 is: a tie is too rare to tell."""
+    """To nearest, ties away from zero as the kernels round for tf32; to even, as for bf16, is the same but for few."""
     drop = 23 - kept
     return ((x.view(np.int32) + (1 << (drop - 1))) & -(1 << drop)).view(np.float32)
 

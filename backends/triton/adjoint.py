@@ -1,0 +1,177 @@
+"""The engine of derivatives on a GPU: the groups of a Program forward, all of whose buffers stay, then in reverse.
+
+Tables enter, then codes of rows and a weight for each; what leaves are log-likelihoods, derivatives of the weighted sum
+of them with respect to tables, flows of densities, and the rows that float32 cannot vouch for, which count nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from ...ir.expression import Floats
+from ...ir.linear import Indices
+from ...ir.program.program import Program
+from . import policy
+from .engine import MOST, Bools, Codes, Exactly, Placed, options_of, with_sums
+from .kernel import Kernel
+from .module import function
+from .plan import Drawn, drawn
+from .policy import Precision
+from .reverse import Course, course
+from .shares import shares
+from .tables import is_held
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """log p per row, [batch]; rows that are not in the derivatives; derivatives by table; flows [nodes, batch]."""
+
+    log: Floats
+    unsure: Bools
+    tables: list[Floats]
+    densities: dict[int, Floats]
+
+
+@dataclass(slots=True, eq=False)
+class _Ready:
+    """A plan and its reverse in a device's memory."""
+
+    drawn: Drawn
+    placed: Placed
+    course: Course
+    places: torch.Tensor
+
+
+@dataclass(slots=True, eq=False)
+class FusedReverse:
+    """The reverse of a Program; `wanted` are the tables whose derivatives are asked for."""
+
+    program: Program
+    device: torch.device
+    precision: Precision
+    wanted: frozenset[int]
+    by_node: frozenset[int] = frozenset()
+    ready: dict[int, _Ready] = field(default_factory=dict[int, _Ready])
+    tables: Sequence[Floats] = ()
+
+    def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
+        """Takes tables as an engine does; False where they are not held, or where the derivative of a number that is
+        exactly 0 is asked for: a node that is 0 has no flow, and may have a derivative."""
+        with np.errstate(over="ignore"):
+            found = [with_sums(table) if i in self.by_node else np.array(table) for i, table in enumerate(tables)]
+        if not all(is_held(table) for table in found) or any(not found[i].all() for i in self.wanted):
+            return False
+        self.tables = found
+        for ready in self.ready.values():
+            ready.placed.fill(found)
+        return True
+
+    def run(
+        self,
+        codes: Indices | Codes,
+        densities: Mapping[int, Floats],
+        weights: Floats,
+        threads: int = 1,
+        whole: bool = True,
+    ) -> Derived:
+        """Derivatives of Σ weight · log p over codes [columns, batch]; by node those of tables that come so."""
+        count = codes.shape[1]
+        ready = self._ready(count)
+        rows = max(1, ready.drawn.plan.rows + ready.course.rows, ready.drawn.plan.columns)
+        most = max(ready.drawn.plan.batch, MOST // rows // ready.drawn.plan.batch * ready.drawn.plan.batch)
+        log, unsure = np.empty(count), np.zeros(count, dtype=bool)
+        tables = [np.zeros(table.shape) for table in self.tables]
+        flows = {source: np.zeros(logs.shape) for source, logs in densities.items()}
+        for start in range(0, count, most):
+            part = slice(start, min(count, start + most))
+            given = {source: logs[:, part] for source, logs in densities.items()}
+            log[part], unsure[part] = self._part(ready, codes[:, part], given, weights[part], tables, flows, part)
+        for number in self.by_node:
+            by_value = tables[number]
+            tables[number] = by_value[:-1].T + (by_value[-1][:, None] if whole else 0.0)
+        return Derived(log, unsure, tables, flows)
+
+    def _ready(self, count: int) -> _Ready:
+        rows = policy.batch_class(count)
+        if rows not in self.ready:
+            made = drawn(self.program, self.precision, rows, True)
+            placed = Placed(made.plan, self.device, self.precision, function)
+            placed.fill(self.tables)
+            way = course(made, self.precision, self.wanted)
+            self.ready[rows] = _Ready(made, placed, way, torch.from_numpy(way.places).to(self.device))
+        return self.ready[rows]
+
+    def _part(
+        self,
+        ready: _Ready,
+        codes: Indices | Codes,
+        densities: Mapping[int, Floats],
+        weights: Floats,
+        tables: list[Floats],
+        flows_of: dict[int, Floats],
+        part: slice,
+    ) -> tuple[Floats, Bools]:
+        """log p of some rows, and those that are unsure; what the others add goes into tables and flows."""
+        made, count = ready.drawn.plan, codes.shape[1]
+        values, laid, flags, stride = ready.placed.filled(codes, densities)
+        ready.placed.launch(values, laid, flags, stride)
+        answer = ready.placed.answer(values, flags, count)
+        log, unsure = answer.log, answer.unsure
+        while True:
+            seed = np.where(unsure | np.isneginf(log), 0.0, weights)
+            flows, sums, gone = self._reverse(ready, values, laid, stride, seed)
+            again = gone & ~unsure & (seed != 0)
+            unsure |= gone & (seed != 0)
+            if not again.any():
+                break
+        for number, offsets in ready.course.sums.items():
+            size = tables[number].size
+            found = np.sum([sums[offset : offset + size] for offset in offsets], axis=0)
+            given = found.reshape(tables[number].shape)
+            tables[number] += given if len(given.shape) == 3 else given / self.tables[number]
+        for source, buffer in ready.drawn.found.densities.items():
+            row, nodes = ready.course.flow_of.get(buffer, -1), made.densities[source][1]
+            if row >= 0:
+                flows_of[source][:, part] = flows[row : row + nodes, :count].double().cpu().numpy()
+        return log, unsure
+
+    def _reverse(
+        self, ready: _Ready, values: torch.Tensor, codes: torch.Tensor, stride: int, seed: Floats
+    ) -> tuple[torch.Tensor, Floats, Bools]:
+        """Flows from a seed per row, sums for tables, and rows beyond the range of the products."""
+        way, device = ready.course, self.device
+        flows = torch.zeros((way.rows, stride), dtype=torch.float32, device=device)
+        largest = torch.empty((way.blocks, stride), dtype=torch.float32, device=device)
+        sums = torch.zeros(max(1, way.size), dtype=torch.float32, device=device)
+        flags = torch.zeros(stride, dtype=torch.int32, device=device)
+        flows[way.root, : len(seed)] = torch.from_numpy(seed.astype(np.float32)).to(device)
+        placed = ready.placed
+        buffers = (values, placed.tables, placed.weights, codes, placed.indices, ready.places, flags)
+
+        def launch(kernel: Kernel, programs: int, first: int) -> None:
+            arguments = (*buffers, flows, largest, sums, first, stride)
+            with np.errstate(all="ignore"):
+                function(kernel)[(programs,)](*arguments, **dict(kernel.constants), **options_of(kernel))
+
+        for act in way.acts:
+            for source, target, width in act.added:
+                flows[target : target + width] += flows[source : source + width]
+            for turn in act.turns:
+                launch(turn.kernel, turn.programs * (stride // turn.batch if turn.batch else 1), turn.first)
+            for spread in act.spread:
+                flow = flows[spread.row : spread.row + spread.value.width]
+                for (row, adds), (_, share) in zip(
+                    spread.targets, shares(spread.value, flow, spread.indices), strict=True
+                ):
+                    if row >= 0:
+                        place = flows[row : row + len(share)]
+                        place.copy_(place + share if adds else share)
+            for turn in act.tallies:
+                launch(turn.kernel, turn.programs, turn.first)
+            for source, width, offset in act.totals:
+                sums[offset : offset + width] += flows[source : source + width].double().sum(1).float()
+        return flows, sums.double().cpu().numpy(), (flags[: len(seed)] != 0).cpu().numpy()

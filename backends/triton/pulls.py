@@ -1,0 +1,211 @@
+"""Kernels of the reverse: from flows of what groups wrote to flows of what they read, and sums over rows of data.
+
+The flow of a node is weight · ∂ log p / ∂ log(node), a plain number that says how responsible it is for a row of data.
+For out[r] = Σ_c W[r, c] exp(x[c]), with q the largest of log |flow[r]| − out[r] of a row of data,
+
+    flow of x[c]    = exp(x[c] + q) · Σ_r W[r, c] ρ[r],    ρ[r] = flow[r] · exp(−out[r] − q), at most 1
+    ∂ / ∂ W[r, c]   = Σ_b ρ[r] · exp(x[c] + q)
+
+The product that x is, is computed again from what it is made of. No sum is atomic: each program goes through its rows
+of data in order, and what several programs have is added in order afterwards.
+"""
+
+from __future__ import annotations
+
+from . import policy
+from .dense import padded, scaled, whole
+from .kernel import Argument, Kernel
+from .policy import Precision, Tiles
+from .precision import prepared, product
+from .text import ARGUMENTS, HEAD, ZERO, At, Lines, named
+from .value import Form, Matrix
+
+FLOWS = (Argument("flows", "*fp32"), Argument("largest", "*fp32"), Argument("sums", "*fp32"))
+"""Flows, by the rows of `values` and more; q by row and block; sums for tables."""
+
+FURTHER = 4
+"""Places of a group beyond those of its forward kernel: rows of its value's flow, of q, of its own flow; its sums."""
+
+REACH = 60.0
+"""Where x + q is more, what the products lose below float32's range could matter: the row of data is flagged."""
+
+
+def kernel(name: str, lines: Lines, constants: dict[str, int], warps: int, stages: int) -> Kernel:
+    """A kernel of the reverse, which has more arguments than others."""
+    arguments = (*ARGUMENTS[:-2], *FLOWS, *ARGUMENTS[-2:])
+    listed = [argument.name for argument in arguments]
+    signature = ", ".join([*listed, *(f"{constant}: tl.constexpr" for constant in constants)])
+    text = "\n".join([f"{HEAD}def {name}({signature}):", *lines.lines, ""])
+    return Kernel(name, text, arguments, tuple(constants.items()), warps, stages)
+
+
+def tiles_of(matrix: Matrix, batch: int, precision: Precision) -> Tiles:
+    """Rows here are columns of the matrix."""
+    return policy.dense_tiles(matrix.columns, matrix.rows, batch, precision)
+
+
+def pull(form: Form, matrix: Matrix, tiles: Tiles, precision: Precision) -> Kernel:
+    """The flow of a group's value."""
+    lines = Lines()
+    tall = -(-matrix.columns // tiles.rows)
+    names = _begin(lines, form, matrix, matrix.blocks * tall, tall)
+    lines.add(f"k = work % {tall} * ROWS + tl.arange(0, ROWS)", f"ok = k < {matrix.columns}")
+    _largest(lines, matrix, tiles)
+    lines.add("total = tl.zeros([ROWS, BATCH], tl.float32)", f"for start in range(0, {matrix.rows}, INNER):")
+    lines.depth += 1
+    _rho(lines, matrix, "row = start + tl.arange(0, INNER)")
+    rows, columns = padded(matrix)
+    lines.add(
+        f"weight = tl.load(w + row[None, :] * {columns} + k[:, None], ok[:, None] & (row < {rows})[None, :], 0.0)"
+    )
+    product(lines, precision, "total", prepared(lines, precision, "weight"), "rho", "total")
+    lines.depth -= 1
+    x = whole(lines, form.value, At(_node(lines, matrix), "ok"), names, "ROWS")
+    lines.add(
+        f"above = {x} + (q + tl.load({names[1]}))[None, :]",
+        f"beyond = tl.max(tl.where((above > {REACH}) & ok[:, None], 1, 0), 0)",
+        "tl.store(flags + b, tl.full([BATCH], 1, tl.int32), beyond != 0)",
+        f"found = tl.where((q == {ZERO})[None, :], 0.0, tl.exp(tl.minimum(above, {REACH})) * total)",
+        f"own = flows + tl.load(place + {form.fields}) * stride + b",
+        f"tl.store(own[None, :] + ({_at(matrix)})[:, None] * stride, found, ok[:, None])",
+    )
+    constants = {"ROWS": tiles.rows, "INNER": tiles.inner, "BATCH": tiles.batch}
+    return kernel("pull", lines, constants, tiles.warps, tiles.stages)
+
+
+def outer(form: Form, matrix: Matrix, tiles: Tiles, precision: Precision) -> Kernel:
+    """The derivatives of a group's matrices, added to what stands in `sums`."""
+    lines = Lines()
+    tall, wide = -(-matrix.rows // tiles.rows), -(-matrix.columns // tiles.inner)
+    lines.add(
+        "work = tl.program_id(0)",
+        f"place = places + first + work // {matrix.blocks * tall * wide} * {form.fields + FURTHER}",
+        f"block = work // {tall * wide} % {matrix.blocks}",
+        f"row = work // {wide} % {tall} * ROWS + tl.arange(0, ROWS)",
+        f"k = work % {wide} * INNER + tl.arange(0, INNER)",
+        f"ok = k < {matrix.columns}",
+        "total = tl.zeros([ROWS, INNER], tl.float32)",
+        "for turn in range(0, stride // BATCH):",
+    )
+    lines.depth += 1
+    lines.add("b = turn * BATCH + tl.arange(0, BATCH)")
+    names = _operands(lines, form)
+    _rho(lines, matrix, None)
+    x = whole(lines, form.value, At(_node(lines, matrix), "ok"), names, "INNER")
+    lines.add(
+        f"p = tl.exp(tl.minimum({x} + tl.where(q == {ZERO}, 0.0, q)[None, :], {REACH}))",
+        f"p = tl.trans(tl.where(ok[:, None] & (q > {ZERO})[None, :], p, 0.0))",
+    )
+    if precision == "tf32":
+        lines.add("rho = ((rho.to(tl.int32, bitcast=True) + 0x1000) & -0x2000).to(tl.float32, bitcast=True)")
+    product(lines, precision, "total", prepared(lines, precision, "rho"), "p", "total")
+    lines.depth -= 1
+    lines.add(
+        f"own = sums + tl.load(place + {form.fields + 3}) + (block * {matrix.rows} + row[:, None]) * {matrix.columns}",
+        f"inside = (row < {matrix.rows})[:, None] & ok[None, :]",
+        "tl.store(own + k[None, :], tl.load(own + k[None, :], inside, 0.0) + total, inside)",
+    )
+    constants = {"ROWS": tiles.rows, "INNER": tiles.inner, "BATCH": 16 if tiles.batch < 32 else 32}
+    return kernel("outer", lines, constants, tiles.warps, tiles.stages)
+
+
+def tally(width: int, rows: int, batch: int, precision: Precision) -> Kernel:
+    """Flows of an input by the values of its column, added to what stands in `sums`: places are the row of the flows,
+    the column, and where the sums [rows, width] lie."""
+    lines = Lines()
+    tiles = policy.tally_tiles(width, rows, batch)
+    tall, wide = -(-width // tiles.rows), -(-rows // tiles.inner)
+    lines.add(
+        "work = tl.program_id(0)",
+        f"place = places + first + work // {tall * wide} * 3",
+        f"k = work // {wide} % {tall} * ROWS + tl.arange(0, ROWS)",
+        f"ok = k < {width}",
+        f"value = work % {wide} * INNER + tl.arange(0, INNER)",
+        "total = tl.zeros([ROWS, INNER], tl.float32)",
+        "for turn in range(0, stride // BATCH):",
+    )
+    lines.depth += 1
+    lines.add(
+        "b = turn * BATCH + tl.arange(0, BATCH)",
+        "x = tl.load(flows + (tl.load(place) + k[:, None]) * stride + b[None, :], ok[:, None], 0.0)",
+        "code = tl.load(codes + tl.load(place + 1) * stride + b)",
+        "one = tl.where(code[:, None] == value[None, :], 1.0, 0.0)",
+    )
+    if precision == "tf32":
+        lines.add("x = ((x.to(tl.int32, bitcast=True) + 0x1000) & -0x2000).to(tl.float32, bitcast=True)")
+    product(lines, precision, "total", prepared(lines, precision, "x"), "one", "total")
+    lines.depth -= 1
+    lines.add(
+        f"own = sums + tl.load(place + 2) + value[None, :] * {width} + k[:, None]",
+        f"inside = ok[:, None] & (value < {rows})[None, :]",
+        "tl.store(own, tl.load(own, inside, 0.0) + total, inside)",
+    )
+    constants = {"ROWS": tiles.rows, "INNER": tiles.inner, "BATCH": tiles.batch}
+    return kernel("tally", lines, constants, tiles.warps, tiles.stages)
+
+
+def _begin(lines: Lines, form: Form, matrix: Matrix, count: int, tall: int) -> dict[int, str]:
+    lines.add(
+        "program, batches = tl.program_id(0), stride // BATCH",
+        "b = program % batches * BATCH + tl.arange(0, BATCH)",
+        "work = program // batches",
+        f"place = places + first + work // {count} * {form.fields + FURTHER}",
+        f"block = work // {tall} % {matrix.blocks}",
+    )
+    names = _operands(lines, form)
+    rows, columns = padded(matrix)
+    lines.add(f"w = {names[0]}" + ("" if matrix.shared or matrix.blocks == 1 else f" + block * {rows * columns}"))
+    return names
+
+
+def _operands(lines: Lines, form: Form) -> dict[int, str]:
+    """Lines for the operands, and for what the group wrote, its flow and q."""
+    lines.add(
+        "y = values + tl.load(place) * stride + b",
+        f"g = flows + tl.load(place + {form.fields + 2}) * stride + b",
+        f"top = largest + (tl.load(place + {form.fields + 1}) + block) * stride + b",
+    )
+    return named(lines, form, {slot: f"tl.load(place + {1 + slot})" for slot in range(len(form.slots))})
+
+
+def _largest(lines: Lines, matrix: Matrix, tiles: Tiles) -> None:
+    """Lines for q, a pass over all rows of the matrix, and its place in memory."""
+    lines.add(
+        f"q = tl.full([INNER, BATCH], {ZERO}, tl.float32)",
+        f"for start in range(0, {matrix.rows}, INNER):",
+    )
+    lines.depth += 1
+    _loads(lines, matrix, "row = start + tl.arange(0, INNER)")
+    lines.add(f"q = tl.maximum(q, tl.where(flow == 0.0, {ZERO}, tl.log(tl.abs(flow)) - out))")
+    lines.depth -= 1
+    lines.add("q = tl.max(q, 0)", "tl.store(top, q)")
+
+
+def _loads(lines: Lines, matrix: Matrix, row: str | None) -> None:
+    if row is not None:
+        lines.add(row)
+    written = scaled("row", matrix.write[1])
+    written = f"block * {matrix.write[0]} + {written}" if matrix.blocks > 1 else written
+    lines.add(
+        f"at = ({written})[:, None] * stride",
+        f"there = (row < {matrix.rows})[:, None]",
+        "flow = tl.load(g[None, :] + at, there, 0.0)",
+        "out = tl.load(y[None, :] + at, there, 0.0)",
+    )
+
+
+def _rho(lines: Lines, matrix: Matrix, row: str | None) -> None:
+    """Lines for ρ at rows of the matrix; without a row they stand, and q is read."""
+    if row is None:
+        lines.add("q = tl.load(top)")
+    _loads(lines, matrix, row)
+    lines.add("rho = tl.where(flow == 0.0, 0.0, flow * tl.exp(-out - q[None, :]))")
+
+
+def _at(matrix: Matrix) -> str:
+    base = f"block * {matrix.read[0]} + " if matrix.blocks > 1 else ""
+    return f"{base}{scaled('k', matrix.read[1])}"
+
+
+def _node(lines: Lines, matrix: Matrix) -> str:
+    return lines.let("node", _at(matrix)) if _at(matrix) != "k" else "k"

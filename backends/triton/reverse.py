@@ -1,0 +1,235 @@
+"""The course of a reverse: which kernels run in which order, and where flows and sums lie.
+
+What enters is a drawn plan, all of whose buffers stay; what leaves are acts, one for each of its waves from the last to
+the first. A buffer that one group reads as it lies has the flow of that group's value: they are one place in memory.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import policy
+from .groups import Group, Grouped
+from .kernel import Kernel
+from .plan import Drawn
+from .policy import Precision
+from .pulls import outer, pull, tally, tiles_of
+from .value import Constant, Look, Read, Times, Value, leaves
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A launch: its programs, for each tile of `batch` rows where that is not 0, and where its places begin."""
+
+    kernel: Kernel
+    programs: int
+    batch: int
+    first: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spread:
+    """The flow of a value at `row` goes to its leaves: a row for each, −1 where there is nothing to do, and whether it
+    is added to what stands there; `indices` by slot."""
+
+    row: int
+    value: Value
+    targets: tuple[tuple[int, bool], ...]
+    indices: dict[int, NDArray[np.int64]]
+
+
+@dataclass(slots=True)
+class Act:
+    """What happens for a wave, in this order; `added` are flows that are added to others first (from, to, nodes), and
+    `totals` sums over all rows of data of constants (from, nodes, to)."""
+
+    added: list[tuple[int, int, int]] = field(default_factory=list[tuple[int, int, int]])
+    turns: list[Turn] = field(default_factory=list[Turn])
+    spread: list[Spread] = field(default_factory=list[Spread])
+    tallies: list[Turn] = field(default_factory=list[Turn])
+    totals: list[tuple[int, int, int]] = field(default_factory=list[tuple[int, int, int]])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Course:
+    """Acts in order; `rows` of flows, `blocks` rows of q, `size` numbers of sums, of which a table has those that begin
+    at `sums`; the row of a buffer's flow, and the root's."""
+
+    acts: tuple[Act, ...]
+    places: NDArray[np.int64]
+    rows: int
+    blocks: int
+    size: int
+    sums: dict[int, list[int]]
+    flow_of: dict[int, int]
+    root: int
+
+    @property
+    def launches(self) -> int:
+        """How many kernels run."""
+        return sum(len(act.turns) + len(act.tallies) for act in self.acts)
+
+
+def course(made: Drawn, precision: Precision, wanted: frozenset[int]) -> Course:
+    """The course of a reverse; `wanted` are the tables whose derivatives are asked for."""
+    maker = _Maker(made, precision, wanted)
+    for wave in reversed(made.waves):
+        maker.wave([made.found.groups[work.groups[0]] for work in wave])
+    places = np.array(maker.places, dtype=np.int64)
+    root = maker.flow_of[made.found.root]
+    return Course(tuple(maker.acts), places, maker.rows, maker.blocks, maker.size, maker.sums, maker.flow_of, root)
+
+
+@dataclass(slots=True)
+class _Maker:
+    drawn: Drawn
+    precision: Precision
+    wanted: frozenset[int]
+    acts: list[Act] = field(default_factory=list[Act])
+    places: list[int] = field(default_factory=list[int])
+    flow_of: dict[int, int] = field(default_factory=dict[int, int])
+    sums: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
+    slots: dict[tuple[int, int], list[int]] = field(default_factory=dict[tuple[int, int], list[int]])
+    uses: Counter[int] = field(default_factory=Counter[int])
+    rows: int = 0
+    blocks: int = 1
+    size: int = 0
+
+    def __post_init__(self) -> None:
+        found = self.drawn.found
+        self.uses = Counter([found.root, *(n for n, (host, _) in enumerate(found.homes) if host != n)])
+        for group in found.groups:
+            kinds = zip(group.form.slots, group.operands, strict=True)
+            self.uses.update(operand for kind, operand in kinds if kind == "buffer")
+        self.flow_of[found.root] = self._rows(1)
+
+    def _rows(self, width: int) -> int:
+        self.rows += width
+        return self.rows - width
+
+    def wave(self, groups: Sequence[Group]) -> None:
+        """The act of a wave."""
+        act = Act()
+        taken: Counter[tuple[int, int]] = Counter()
+        tallies: dict[tuple[int, int], list[int]] = {}
+        pulled: list[tuple[Group, int, int]] = []
+        block = 0
+        for group in groups:
+            flow = self._flow(group.out, act)
+            if flow is None:
+                continue
+            source, matrix = flow, group.form.matrix
+            if matrix is not None:
+                source = self._rows(group.form.value.width)
+                pulled.append((group, source, block))
+                block += matrix.blocks
+            self._leaves(group, source, act, taken, tallies)
+        self.blocks = max(self.blocks, block)
+        if pulled:
+            self._matrices(pulled, act, taken)
+        for (width, rows), own in tallies.items():
+            tiles = policy.tally_tiles(width, rows, self.drawn.plan.batch)
+            kernel = tally(width, rows, self.drawn.plan.batch, self.precision)
+            programs = -(-width // tiles.rows) * -(-rows // tiles.inner) * (len(own) // 3)
+            act.tallies.append(Turn(kernel, programs, 0, len(self.places)))
+            self.places += own
+        self.acts.append(act)
+
+    def _flow(self, buffer: int, act: Act) -> int | None:
+        """Where the flow of a buffer that a group wrote lies: from what reads it and from a join that it is part of."""
+        found: Grouped = self.drawn.found
+        host, start = found.homes[buffer]
+        own = self.flow_of.get(buffer)
+        if host == buffer:
+            return own
+        while host not in self.flow_of and found.homes[host][0] != host:
+            host, start = found.homes[host][0], start + found.homes[host][1]
+        if host not in self.flow_of:
+            return own
+        joined = self.flow_of[host] + start
+        if own is None:
+            self.flow_of[buffer] = joined
+            return joined
+        act.added.append((joined, own, found.widths[buffer]))
+        return own
+
+    def _leaves(
+        self,
+        group: Group,
+        source: int,
+        act: Act,
+        taken: Counter[tuple[int, int]],
+        tallies: dict[tuple[int, int], list[int]],
+    ) -> None:
+        """What the flow of a group's value, which begins at row `source`, does for its leaves."""
+        value, operands = group.form.value, group.operands
+        plain = value.factors if isinstance(value, Times) else (value,)
+        targets: list[tuple[int, bool]] = []
+        for leaf in leaves(value):
+            same = leaf.width == value.width and leaf in plain
+            target, adds = -1, False
+            match leaf:
+                case Read(slot, width):
+                    buffer = operands[slot]
+                    if same and self.uses[buffer] == 1:
+                        self.flow_of[buffer] = source
+                    else:
+                        if buffer not in self.flow_of:
+                            self.flow_of[buffer] = self._rows(width)
+                        target, adds = self.flow_of[buffer], True
+                case Look(table, column, width, rows) if operands[table] in self.wanted:
+                    target = -1 if same else self._rows(width)
+                    place = source if same else target
+                    own = tallies.setdefault((width, rows), [])
+                    own += [place, operands[column], self._sum(operands[table], taken)]
+                case Constant(table, width) if operands[table] in self.wanted:
+                    target = -1 if same else self._rows(width)
+                    place = source if same else target
+                    act.totals.append((place, width, self._sum(operands[table], taken)))
+                case _:
+                    pass
+            targets.append((target, adds))
+        if any(row >= 0 for row, _ in targets):
+            picked = [slot for slot, kind in enumerate(group.form.slots) if kind == "index"]
+            indices = {slot: self.drawn.found.program.indices[operands[slot]] for slot in picked}
+            act.spread.append(Spread(source, value, tuple(targets), indices))
+
+    def _sum(self, table: int, taken: Counter[tuple[int, int]], copies: int = 1) -> int:
+        """Where the sums of a table lie, or so many of them; groups of one act that share it have their own, so that
+        none waits."""
+        known = self.slots.setdefault((table, copies), [])
+        taken[table, copies] += 1
+        if taken[table, copies] > len(known):
+            size = prod(self.drawn.found.program.tables[table])
+            known.append(self.size)
+            self.sums.setdefault(table, []).extend(self.size + copy * size for copy in range(copies))
+            self.size += copies * size
+        return known[taken[table, copies] - 1]
+
+    def _matrices(self, pulled: Sequence[tuple[Group, int, int]], act: Act, taken: Counter[tuple[int, int]]) -> None:
+        """The launches of a wave of one form: flows of its values, then sums for its weights."""
+        form = pulled[0][0].form
+        matrix = form.matrix
+        assert matrix is not None
+        first, where, batch = len(self.places), self.drawn.where, self.drawn.plan.batch
+        counted = any(group.operands[0] in self.wanted for group, _, _ in pulled)
+        for group, source, block in pulled:
+            self.places.append(where[group.out])
+            placed = self.drawn.space.operands(group)
+            self.places += [where[place] if buffer else place for buffer, place in placed]
+            own = self._sum(group.operands[0], taken, matrix.blocks if matrix.shared else 1) if counted else 0
+            self.places += [source, block, self.flow_of[group.out], own]
+        tiles = tiles_of(matrix, batch, self.precision)
+        programs = matrix.blocks * -(-matrix.columns // tiles.rows) * len(pulled)
+        act.turns.append(Turn(pull(form, matrix, tiles, self.precision), programs, batch, first))
+        if counted:
+            tiles = policy.dense_tiles(matrix.rows, matrix.columns, batch, self.precision)
+            tall, wide = -(-matrix.rows // tiles.rows), -(-matrix.columns // tiles.inner)
+            kernel = outer(form, matrix, tiles, self.precision)
+            act.turns.append(Turn(kernel, matrix.blocks * tall * wide * len(pulled), 0, first))

@@ -1,0 +1,163 @@
+"""Queries on a GPU over a Program of vectors: what a runtime asks of a device, as walker.py for networks.
+
+Values are float64 logarithms; the values of all buffers are kept for a stretch of the batch at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...ir.expression import Floats
+from ...ir.linear import Indices
+from ...ir.program.ones import ones
+from ...ir.program.tabled import Tabled
+from . import sparse_policy, steps_kernels
+from .network import Form, Shape
+from .network_queries import HELD, Walked, joined, signed
+from .scalar import Device
+from .steps import Steps, tables_of
+
+
+@dataclass(slots=True)
+class StepsWalker:
+    """The queries of a Program of vectors without inputs on infinite domains."""
+
+    steps: Steps
+    device: Device
+    tabled: Tabled
+    put: tuple[Any, ...] = field(init=False)
+    made: dict[Form, tuple[Tabled, Any]] = field(default_factory=dict[Form, tuple[Tabled, Any]])
+
+    def __post_init__(self) -> None:
+        found = self.steps
+        self.put = tuple(map(self.device.put, (found.records, found.terms, found.indices)))
+
+    def over(self, tabled: Tabled) -> StepsWalker:
+        """The same over present tables."""
+        self.tabled = tabled
+        return self
+
+    def _tables(self, form: Form) -> Any:
+        """The logarithms of the present tables on the device, missing inputs at their largest for maxima."""
+        tabled, held = self.made.get(form, (None, None))
+        if tabled is not self.tabled:
+            over = self.tabled.with_largest() if form == "max" else self.tabled
+            logs = [over.numbers(table, True) for table in range(len(over.tables))]
+            held = self.device.put(tables_of(over.program, self.steps, logs))
+            self.made[form] = self.tabled, held
+        return held
+
+    def sample(self, codes: Indices, count: int, seed: int) -> Walked:
+        one = np.ascontiguousarray(codes, dtype=np.int32)
+        values = self._filled("log", one)
+        parts = [
+            self._descended("log", values, np.repeat(one, len(rows), axis=1), seed, rows.start, True, True)
+            for rows in self._stretches(count)
+        ]
+        return joined(parts, one)
+
+    def sample_given(self, codes: Indices, seed: int) -> Walked:
+        return self._each("log", codes, seed, True)
+
+    def best(self, codes: Indices) -> Walked:
+        return self._each("max", codes, 0, False)
+
+    def ones(self, variables: int) -> Floats:
+        """The CPU's: one row, however large the circuit."""
+        return ones(self.tabled, variables)
+
+    def log(self, codes: Indices | NDArray[np.int32], weights: Mapping[int, Floats]) -> Floats:
+        laid = np.asarray(codes, dtype=np.int32)
+        parts = [
+            self._roots(
+                self._filled(
+                    "log",
+                    np.ascontiguousarray(laid[:, rows.start : rows.stop]),
+                    {column: np.asarray(given)[rows.start : rows.stop] for column, given in weights.items()},
+                )
+            )[: len(rows)]
+            for rows in self._stretches(laid.shape[1])
+        ]
+        return np.concatenate([np.empty(0), *(part.cpu().numpy() for part in parts)])
+
+    def _each(self, form: Form, codes: Indices, seed: int, sampled: bool) -> Walked:
+        laid = np.ascontiguousarray(codes, dtype=np.int32)
+        parts: list[Walked] = []
+        for rows in self._stretches(laid.shape[1]):
+            own = np.ascontiguousarray(laid[:, rows.start : rows.stop])
+            values = self._filled(form, own)
+            parts.append(self._descended(form, values, own, seed, rows.start, sampled, False))
+        return joined(parts, laid)
+
+    def _stretches(self, rows: int) -> Sequence[range]:
+        step = max(32, HELD // (12 * max(1, self.steps.rows)) // 32 * 32)
+        return [range(start, min(start + step, rows)) for start in range(0, rows, step)]
+
+    def _launched(self, kernel: Any, turns: int, before: tuple[Any, ...], rows: int, down: bool) -> None:
+        """All steps in one launch, or each in one."""
+        count = len(self.steps.records)
+        parts = sparse_policy.parts(turns, self.steps.rows, count)
+        bounds = [(0, count)] if parts == 1 else [(step, step + 1) for step in range(count)]
+        for first, last in reversed(bounds) if down else bounds:
+            self.device.launch(kernel, (turns, parts), (*before, rows, self.steps.rows, first, last))
+
+    def _filled(self, form: Form, codes: NDArray[np.int32], weights: Mapping[int, Floats] | None = None) -> Any:
+        """The values of all buffers, [tiles of the batch, nodes, lanes]."""
+        rows, device = codes.shape[1], self.device
+        shape = sparse_policy.shape(rows, device.drain)
+        turns = -(-rows // shape.lanes)
+        values = device.empty(turns * self.steps.rows * shape.lanes, 8)
+        given = self._given(weights or {}, len(codes), rows)
+        kernel = steps_kernels.fill(form, shape, bool(given))
+        before = (*self.put, self._tables(form), device.put(codes), *given, values)
+        self._launched(kernel, turns, before, rows, False)
+        return values.view(turns, self.steps.rows, shape.lanes)
+
+    def _given(self, weights: Mapping[int, Floats], columns: int, rows: int) -> tuple[Any, ...]:
+        if not weights:
+            return ()
+        spots, start = np.full(columns, -1, dtype=np.int32), 0
+        parts: list[Floats] = []
+        for column, own in sorted(weights.items()):
+            spots[column] = start
+            start += own.shape[1]
+            parts.append(np.broadcast_to(own, (rows, own.shape[1])).T)
+        with np.errstate(divide="ignore"):
+            return (self.device.put(np.log(np.concatenate(parts))), self.device.put(spots))
+
+    def _roots(self, values: Any) -> Any:
+        return values[:, self.steps.root].reshape(-1).contiguous()
+
+    def _descended(
+        self,
+        form: Form,
+        values: Any,
+        codes: NDArray[np.int32],
+        seed: int,
+        first: int,
+        sampled: bool,
+        single: bool,
+    ) -> Walked:
+        """Rows from `first` on, from the root to the inputs; with `single`, over the values of one row."""
+        device, rows = self.device, codes.shape[1]
+        shape: Shape = sparse_policy.shape(rows, device.drain)
+        turns = -(-rows // shape.lanes)
+        possible = self._roots(values).cpu().numpy() > -np.inf
+        possible = np.repeat(possible[:1], rows) if single else possible[:rows]
+        states = torch.full((turns, self.steps.rows, shape.lanes), -1, dtype=torch.int32, device=device.name)
+        start = np.full(turns * shape.lanes, -1, dtype=np.int32)
+        start[:rows] = np.where(possible, 0, -1)
+        states[:, self.steps.root] = torch.from_numpy(start.reshape(turns, shape.lanes)).to(device.name)
+        data = device.put(codes)
+        kernel = steps_kernels.descend(sampled, single, shape)
+        keys = (signed(seed & 0xFFFFFFFF), signed(seed >> 32))
+        before = (*self.put, self._tables(form), data, values.reshape(-1), states.view(-1), first, *keys)
+        self._launched(kernel, turns, before, rows, True)
+        out = data.cpu().numpy().reshape(-1)[: codes.size].reshape(codes.shape)
+        return Walked(out, possible)

@@ -1,0 +1,106 @@
+"""The machine code of emitted kernels, for every target: instructions, limits, spills, launches. No GPU runs it.
+
+A slice of benchmarks/gpu_ahead.py, which goes through all models and precisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import danaus as dn
+from danaus.backends.triton.ahead import Compiled, compiled
+from danaus.backends.triton.expected import has_loop, kind_of
+from danaus.backends.triton.plan import Launch, Plan, plan
+from danaus.backends.triton.policy import batch_class
+from danaus.backends.triton.targets import GPUS
+from danaus.compiler.compile import program_of
+
+pytest.importorskip("triton")
+
+MODELS = {
+    "chain of 64": "circuit p = hmm(x, states = 64)",
+    "chain of 20": "circuit p = hmm(x, states = 20)",
+    "chain of 512": "circuit p = hmm(x, states = 512)",
+}
+UNITS = {  # what multiplies, by the rows of the left operand
+    "chain of 64": ("mma.sync", "wgmma", "tcgen05", "mfma"),
+    "chain of 20": ("mma.sync", "mma.sync", "mma.sync", "mfma"),
+    "chain of 512": ("mma.sync", "wgmma", "tcgen05", "mfma"),
+}
+
+
+def planned(text: str, steps: int, rows: int) -> Plan:
+    program = program_of(dn.parse(f"var x[{steps}] : cat(3)\n{text}\n").circuits["p"])
+    return plan(program, "bf16x3", batch_class(rows))
+
+
+Made = dict[str, dict[str, tuple[Launch, dict[str, Compiled]]]]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    """All kernels of the models for small batches, by model and digest, compiled at once."""
+    launches = {
+        name: {launch.kernel.digest: launch for launch in planned(text, 6, 16).launches}
+        for name, text in MODELS.items()
+    }
+    kernels = [launch.kernel for own in launches.values() for launch in own.values()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DANAUS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        code = compiled(kernels, list(GPUS.values()))
+    yield {
+        name: {digest: (launch, {gpu: code[digest, gpu] for gpu in GPUS}) for digest, launch in own.items()}
+        for name, own in launches.items()
+    }
+
+
+@pytest.mark.parametrize("target", GPUS)
+@pytest.mark.parametrize("name", MODELS)
+def test_kernels_multiply_on_matrix_units(made: Made, name: str, target: str) -> None:
+    found = 0
+    for launch, code in made[name].values():
+        taken, gpu = code[target].resources, GPUS[target]
+        assert taken.spilled == 0, (launch.kernel.name, taken)
+        assert taken.shared <= gpu.limits.shared and taken.tensor <= gpu.limits.tensor
+        assert taken.registers <= gpu.limits.registers and taken.threads == launch.kernel.warps * gpu.warp
+        kind = kind_of(launch, gpu, "bf16x3")
+        assert set(taken.matrix) == ({kind} if kind else set())
+        if kind is not None:
+            found += 1
+            assert kind == dict(zip(GPUS, UNITS[name], strict=True))[target]
+            assert not has_loop(launch) or taken.looped[kind] > 0
+    assert found
+
+
+def test_products_stand_in_loops(made: Made) -> None:
+    looping = {name for name, own in made.items() if any(has_loop(launch) for launch, _ in own.values())}
+    assert looping == set(MODELS)
+
+
+@pytest.mark.parametrize(("states", "most"), [(20, 1), (64, 1), (128, 1), (256, 2)])
+def test_long_chains_of_few_states_are_a_launch_or_two(states: int, most: int) -> None:
+    for rows in (1, 16, 1024, 65536):
+        assert len(planned(f"circuit p = hmm(x, states = {states})", 256, rows).launches) <= most
+
+
+@pytest.mark.parametrize("rows", [1, 1024, 65536])
+@pytest.mark.parametrize("parts", ["16, 16", "32, 32", "64, 64"])
+def test_a_monarch_layer_is_at_most_two_launches(rows: int, parts: str) -> None:
+    first, second = map(int, parts.split(","))
+    text = f"circuit p = hmm(x, states = {first * second}, transition = monarch({parts}))"
+    counts = [len(planned(text, steps, rows).launches) for steps in (4, 8)]
+    assert counts[1] - counts[0] <= 2 * 4  # four layers more
+
+
+def test_kernels_of_a_long_chain_are_those_of_a_short_one(made: Made) -> None:
+    """The text hangs on the number of turns alone: what is read of a short chain holds of a long one."""
+    short, long = (planned(MODELS["chain of 64"], steps, 16).launches for steps in (6, 256))
+    assert len(short) == len(long) == 1
+    lines = [
+        (a, b)
+        for a, b in zip(short[0].kernel.source.split("\n"), long[0].kernel.source.split("\n"), strict=True)
+        if a != b
+    ]
+    assert len(lines) == 1 and "tl.range(4, " in lines[0][0] and "tl.range(254, " in lines[0][1]

@@ -1,0 +1,146 @@
+"""Derivatives by kernels in Triton's interpreter against the reverse of the Program in float64 logarithms."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+import danaus as dn
+from danaus.backends.triton import policy
+from danaus.backends.triton.adjoint import Derived, FusedReverse
+from danaus.compiler.compile import program_of
+from danaus.ir.circuit import Circuit
+from danaus.runtime.backward import Flows, flows
+from danaus.runtime.compiled import codes_of, with_first_values
+from small_circuits import evidence, random_circuit
+
+
+def _both(circuit: Circuit, rows: int, seed: int) -> tuple[Derived, Flows, frozenset[int]] | None:
+    """Derivatives of a sum with weights of both signs, by kernels and in float64; None where zeros are asked for."""
+    model = dn.compile(circuit, device="cuda")
+    model.log_likelihood(np.zeros((0, len(circuit.variables))))
+    compiled = model.compiled
+    assert compiled is not None
+    reverse = compiled.reverse(circuit)
+    assert isinstance(reverse, FusedReverse)
+    tables = list(compiled.linear(circuit.store))
+    whole = FusedReverse(reverse.program, reverse.device, reverse.precision, reverse.wanted)
+    if not whole.load(tables, lambda numbers: []):
+        return None
+    x, observed = with_first_values(compiled.variables, *evidence(circuit, rows, seed, 0.3))
+    codes = codes_of(compiled.program.columns, compiled.variables, x, observed)
+    weights = np.random.default_rng(seed).normal(size=rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dn.DanausWarning)
+        want = flows(compiled.lowered, tables, codes, {}, weights)
+    return whole.run(codes, {}, weights), want, whole.wanted
+
+
+def _agree(circuit: Circuit, rows: int, seed: int) -> bool:
+    found = _both(circuit, rows, seed)
+    if found is None:
+        return False
+    got, want, wanted = found
+    assert not got.unsure.any()
+    for number in wanted:
+        size = max(1.0, float(np.abs(want.tables[number]).max()))
+        np.testing.assert_allclose(got.tables[number], want.tables[number], atol=3e-5 * size, rtol=0)
+    return True
+
+
+RANDOM = [seed for seed in range(60) if not program_of(random_circuit(seed)).layouts]
+
+
+def test_random_circuits() -> None:
+    asked = [_agree(random_circuit(seed), 7, seed) for seed in RANDOM]
+    assert sum(asked) >= 5
+
+
+@pytest.mark.parametrize("states", [1, 3, 20, 40])
+@pytest.mark.parametrize("rows", [1, 5, 17])
+def test_chains(states: int, rows: int) -> None:
+    assert _agree(dn.hmm(dn.Cat("x", 5, shape=6), states=states), rows, 2)
+
+
+def test_factors() -> None:
+    assert _agree(dn.hmm(dn.Cat("x", 3, shape=4), states=12, transition=dn.monarch(3, 4)), 6, 3)
+
+
+def _shared() -> Circuit:
+    """What is read twice, by pairs, in parts and by an index; a long join whose parts are read elsewhere too."""
+    random = np.random.default_rng(5)
+
+    def learned(name: str, *shape: int) -> object:
+        return dn.param(name, list(shape), "positive", random.random(shape) + 0.1)
+
+    x = [dn.Cat(f"x{i}", 3) for i in range(4)]
+    a, b, c, d = (dn.sum(dn.table(v, learned(f"E{i}", 3, 3)), learned(f"W{i}", 3, 3)) for i, v in enumerate(x))
+    paired = dn.sum(dn.kron(a, b), learned("P", 5, 9))
+    again = dn.sum(a * b, learned("Q", 5, 3))
+    both = [dn.sum(each, learned(f"R{i}", 2, 5)) for i, each in enumerate((paired, again, paired * again, again))]
+    joined = dn.concat(*both, dn.sum(paired, learned("S", 1, 5)))
+    rest = dn.sum(c * d, learned("T", 9, 3))
+    more = dn.sum(both[0], learned("U", 9, 2))
+    root = dn.sum(joined * rest * more, learned("V", 1, 9))
+    return dn.Circuit(root, name="p")
+
+
+def test_what_is_read_more_than_once() -> None:
+    assert _agree(_shared(), 9, 4)
+
+
+def test_rows_that_float32_does_not_hold_count_nothing() -> None:
+    """A weight so small that only what it carries is left: the row is the evaluator's, the others are not."""
+    x, y = dn.Cat("x", 2), dn.Cat("y", 2)
+    first = dn.table(x, [[1.0, 0.0], [1e-30, 1.0]])
+    weights = dn.param("W", [2, 2], "positive", np.array([[1.0, 1e-37], [1e-37, 1e-30]]))
+    second = dn.sum(first, weights) * dn.table(y, [[1.0, 0.0], [1.0, 1.0]])
+    circuit = dn.Circuit(dn.sum(second, [[1.0, 1.0]]), name="p")
+    model = dn.compile(circuit, device="cuda")
+    rows = np.array([[0, 0], [0, 1], [1, 1], [1, 0]])
+    got, want = model.flows(rows), dn.compile(circuit, dtype="float64").flows(rows)
+    for name in want:
+        np.testing.assert_allclose(got[name], want[name], rtol=1e-4, atol=1e-6)
+
+
+def test_autograd_and_expectation_maximisation() -> None:
+    circuit = dn.hmm(dn.Cat("x", 4, shape=5), states=6)
+    x = np.random.default_rng(1).integers(0, 4, (8, 5))
+    model, other = dn.compile(circuit, device="cuda"), dn.compile(circuit, dtype="float64")
+    for each in (model, other):
+        each.requires_grad_()
+        each.log_likelihood(x).sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None
+        torch.testing.assert_close(parameter.grad, dict(other.named_parameters())[name].grad, rtol=1e-4, atol=1e-4)
+
+
+def test_large_batches_run_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    from danaus.backends.triton import adjoint
+
+    circuit = dn.hmm(dn.Cat("x", 3, shape=3), states=4)
+    whole = _both(circuit, 40, 1)
+    monkeypatch.setattr(adjoint, "MOST", 1)
+    parts = _both(circuit, 40, 1)
+    assert whole is not None and parts is not None
+    for number in whole[2]:
+        np.testing.assert_allclose(parts[0].tables[number], whole[0].tables[number], rtol=1e-5, atol=1e-6)
+
+
+def test_sums_have_one_order() -> None:
+    circuit = dn.hmm(dn.Cat("x", 3, shape=3), states=4)
+    first, second = (_both(circuit, 33, 8) for _ in range(2))
+    assert first is not None and second is not None
+    assert all((first[0].tables[n] == second[0].tables[n]).all() for n in first[2])
+    assert policy.batch_tile(33) == 16  # so that the order matters: three tiles
+
+
+def test_scaled_weights() -> None:
+    random = np.random.default_rng(2)
+    x = dn.table(dn.Cat("x", 3), dn.param("E", [6, 3], "positive", random.random((6, 3)) + 0.1))
+    below = dn.sum(x, dn.param("W", [6, 6], "positive", (random.random((6, 6)) + 0.1) * 1e12))
+    root = dn.sum(below, dn.param("V", [1, 6], "positive", (random.random((1, 6)) + 0.1) * 1e-9))
+    assert _agree(dn.Circuit(root, name="p"), 5, 6)

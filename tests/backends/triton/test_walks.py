@@ -1,0 +1,96 @@
+"""Walks over Programs of vectors by kernels, through Triton's interpreter: chains, trees, and circuits of every map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+import danaus as dn
+from danaus.backends.triton import sparse_policy
+from danaus.backends.triton.network import Shape
+from danaus.backends.triton.scalar import Device
+from danaus.backends.triton.steps import steps
+from danaus.backends.triton.steps_walker import StepsWalker
+from danaus.compiler.lowering.lower import lower
+from danaus.compiler.lowering.tables import held
+from danaus.ir.circuit import Circuit
+from danaus.ir.numbers import Numbers
+from danaus.ir.program.tabled import Tabled
+from danaus.ir.query.exactness import one_path
+from danaus.runtime.queries.answers import ByProgram
+from danaus.runtime.queries.on_device import ByDevice
+from danaus.runtime.queries.questions import Questions
+from small_circuits import random_circuit
+
+pytest.importorskip("triton")
+
+HERE = Device(torch.device("cpu"))
+
+CHAIN = "var w[4] : cat(5)\ncircuit p = hmm(w, states=3)"
+MONARCH = "var w[3] : cat(3)\ncircuit p = hmm(w, states=4, transition=monarch(2, 2))"
+TREE = "var x[4] : bool\ncircuit p = quad_tree(x, shape=[2, 2], states=2, layer=tucker)"
+
+
+@pytest.fixture(params=["one launch", "steps"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Both ways through a Program, in tiles of 4 nodes and 8 rows."""
+    count = 1 if request.param == "one launch" else 2
+    monkeypatch.setattr(sparse_policy, "parts", lambda *_: count)
+    monkeypatch.setattr(sparse_policy, "shape", lambda rows, drain: Shape(4, 1 if rows == 1 else 8, 4, drain))
+    with np.errstate(divide="ignore", over="ignore"):
+        yield request.param
+
+
+def _both(circuit: Circuit) -> tuple[ByProgram, ByDevice] | None:
+    """The CPU's answers, and those with the walks by kernels; None for what no kernel walks."""
+    found = lower(circuit)
+    tables = held(found.tables, circuit.store)
+    records = None if found.program.layouts else steps(found.program, found.sites)
+    if records is None or any(table.min(initial=0.0) < 0 for table in tables):
+        return None
+    tabled = Tabled(found.program, tables)
+    free = tuple(circuit.variables.index(variable) for variable in circuit.free)
+    numbers = Numbers(circuit.store)
+    questions = Questions(
+        "c", circuit.variables, found.variables, free, tabled, found.densities, numbers, found.sites, circuit.nodes
+    )
+    program = ByProgram(questions, one_path(circuit)[0].root is circuit.root, lambda: False)
+    return program, ByDevice(program, StepsWalker(records, HERE, tabled))
+
+
+def _agrees(circuit: Circuit, seed: int) -> bool:
+    """Samples, samples given, most probable values and virtual evidence, on both."""
+    both = _both(circuit)
+    if both is None:
+        return False
+    cpu, device = both
+    if not np.isfinite(dn.partition(circuit)):
+        return False
+    x = cpu.sample(6, seed)
+    assert (device.sample(6, seed) == x).all()
+    random = np.random.default_rng(seed)
+    some = random.random(x.shape) < 0.4
+    assert (device.sample_given(x, some, seed) == cpu.sample_given(x, some, seed)).all()
+    mine, best = device.map(x, some), cpu.map(x, some)
+    np.testing.assert_allclose(mine.log_probability, best.log_probability, rtol=1e-12, atol=1e-12)
+    sizes = [getattr(variable.domain, "size", 0) for variable in circuit.variables]
+    weights = {0: random.random((len(x), sizes[0])) * (random.random((len(x), sizes[0])) < 0.7)}
+    some[:, 0] = False
+    got, want = device.weighted(x, some, weights), cpu.weighted(x, some, weights)
+    np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
+    return True
+
+
+@pytest.mark.parametrize("text", [CHAIN, MONARCH, TREE], ids=["chain", "monarch", "tree"])
+def test_chains_and_trees(way: str, text: str) -> None:
+    """Hidden Markov models, dense and of two block-diagonal factors, and a tree."""
+    assert _agrees(dn.parse(text).circuit, 5)
+
+
+@pytest.mark.parametrize("seed", [49, 57, 107])
+def test_circuits_of_other_maps(way: str, seed: int) -> None:
+    """Gathers, joins, matrices on blocks, scales; zeros among numbers."""
+    assert _agrees(random_circuit(seed), seed)
