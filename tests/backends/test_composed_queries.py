@@ -1,4 +1,4 @@
-"""Queries of information theory in specs, on the command line, compiled, and in bundles: as the functions answer them."""
+"""Queries of information theory in specs, on the command line, compiled, and in bundles: as the functions answer."""
 
 from __future__ import annotations
 
