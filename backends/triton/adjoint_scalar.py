@@ -101,7 +101,7 @@ class AdjointScalar:
         out = Derived(np.empty(rows), np.zeros(rows, dtype=bool), [np.zeros(t.shape) for t in self.tables], {})
         if not rows:
             return out
-        shape = sparse_policy.shape(rows, self.device.drain)
+        shape = sparse_policy.reverse_shape(rows, self.form, self.device.drain)
         data = self.device.put(np.ascontiguousarray(codes, dtype=np.int32))
         own = np.asarray(weights, dtype=np.float64)
         while True:

@@ -41,6 +41,30 @@ class Answer:
     unsure: Bools
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Recorded:
+    """All launches for a number of rows, recorded, and what they read and write."""
+
+    values: torch.Tensor
+    codes: torch.Tensor
+    flags: torch.Tensor
+    replay: Callable[[], None]
+
+
+def captured(device: torch.device, launch: Callable[[], None]) -> Callable[[], None]:
+    """Launches as one CUDA graph; they run once before, so that nothing is compiled while it is recorded."""
+    made: Any = torch.cuda.Stream  # which carries no types
+    stream = made(device)
+    stream.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(stream):
+        launch()
+    stream.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=stream):
+        launch()
+    return graph.replay
+
+
 @dataclass(slots=True, eq=False)
 class Placed:
     """A plan with its numbers in a device's memory."""
@@ -54,6 +78,7 @@ class Placed:
     weights: torch.Tensor = field(init=False)
     tables: torch.Tensor = field(init=False)
     functions: list[Any] = field(init=False)
+    recorded: dict[int, Recorded] = field(default_factory=dict[int, "Recorded"])
 
     def __post_init__(self) -> None:
         self.places = torch.from_numpy(self.plan.places).to(self.device)
@@ -62,15 +87,38 @@ class Placed:
 
     def fill(self, tables: Sequence[Floats]) -> None:
         """Other values for the tables."""
-        weights, logs = packed(self.plan, tables, self.precision)
-        self.weights = torch.from_numpy(weights).to(self.device)
-        self.tables = torch.from_numpy(logs).to(self.device)
+        weights, logs = (torch.from_numpy(each) for each in packed(self.plan, tables, self.precision))
+        if self.recorded:  # what was recorded reads them where they are
+            self.weights.copy_(weights)
+            self.tables.copy_(logs)
+            return
+        self.weights, self.tables = weights.to(self.device), logs.to(self.device)
 
     def run(self, codes: Indices | Codes, densities: Mapping[int, Floats]) -> Answer:
         """The answer for codes [columns, batch]."""
+        if policy.records(self.device.type, len(self.plan.launches)):
+            return self._replayed(codes, densities)
         values, laid, flags, stride = self.filled(codes, densities)
         self.launch(values, laid, flags, stride)
         return self.answer(values, flags, codes.shape[1])
+
+    def _replayed(self, codes: Indices | Codes, densities: Mapping[int, Floats]) -> Answer:
+        """The same by launches that were recorded, over the buffers that they were recorded on."""
+        values, laid, flags, stride = self.filled(codes, densities)
+        found = self.recorded.pop(stride, None)
+        if found is None:
+            while len(self.recorded) >= policy.RECORDED:
+                self.recorded.pop(next(iter(self.recorded)))
+            replay = captured(self.device, lambda: self.launch(values, laid, flags, stride))
+            found = Recorded(values, laid, flags, replay)
+        else:
+            for first, nodes in self.plan.densities.values():
+                found.values[first : first + nodes].copy_(values[first : first + nodes])
+            found.codes.copy_(laid)
+        self.recorded[stride] = found
+        found.flags.zero_()
+        found.replay()
+        return self.answer(found.values, found.flags, codes.shape[1])
 
     def answer(self, values: torch.Tensor, flags: torch.Tensor, count: int) -> Answer:
         """What the launches have left of so many rows."""

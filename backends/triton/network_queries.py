@@ -125,11 +125,14 @@ class Walks:
         """Rows from `first` on, from the root to the leaves; with `single`, over the values of one row."""
         forward, device, net = self.forward, self.device, self.forward.net
         rows = codes.shape[1]
-        shape = self._shape(rows)
-        turns = -(-rows // shape.lanes)
-        ways, data = self._way(shape.width), device.put(codes)
-        roots = values[:, net.root].reshape(-1).contiguous()
+        shape = sparse_policy.walk_shape(rows, False, device.drain)
+        ways = self._way(shape.width)
         programs = sparse_policy.programs(3 * net.nodes, rows, 4, ways.down.levels, ways.down.bounds[-1])
+        if programs and sampled:
+            shape = sparse_policy.walk_shape(rows, True, device.drain)
+            ways = self._way(shape.width)
+        turns, data = -(-rows // shape.lanes), device.put(codes)
+        roots = values[:, net.root].reshape(-1).contiguous()
         room = (programs or turns) * net.nodes * shape.lanes
         states, choices = device.zeros(room, torch.int32), device.zeros(room, torch.int32)
         tables = (forward.leaves, forward.weights, data, self.ids, self.numbers, states, choices)

@@ -66,6 +66,16 @@ def batch_tile(rows: int) -> int:
     return 16 if rows <= FEW else 64
 
 
+RECORDED = 4
+"""So many sizes of batches have their launches recorded at a time: each keeps its buffers."""
+
+
+def records(device: str, launches: int) -> bool:
+    """Whether launches are recorded as a CUDA graph: from three on, where calls from Python, some 20 µs each, take
+    longer than kernels do. In a graph it is about 2 µs from one to the next."""
+    return device == "cuda" and launches >= 3
+
+
 def dense_tiles(rows: int, columns: int, batch: int, precision: Precision) -> Tiles:
     """Tiles of a matrix on a value.
 
@@ -100,6 +110,11 @@ def chain_warps(stages: Sequence[Form], batch: int, precision: Precision) -> int
     cores."""
     most = max(power(stage.width) for stage in stages)
     return 8 if most * batch > 1024 or precision == "ieee" else 4
+
+
+def swept_warps(size: int, batch: int) -> int:
+    """8 for 128 states, whose sums alone are 64 registers for each of 256 threads; 4 up to 64."""
+    return 8 if size > 64 or size * batch > 1024 else 4
 
 
 def path_warps(batch: int) -> int:

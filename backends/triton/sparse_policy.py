@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .network import Shape
+from .network import Form, Shape
 
 LIVE = 24 << 20
 """Bytes that the scratches of all programs may take together for one launch over all levels: half of an H200's L2
@@ -14,8 +14,6 @@ SMALL = 1 << 17
 PROGRAMS = 132
 """Multiprocessors of an H200; a few more or fewer cost little, since each takes what tiles are left."""
 
-WARPS = 4
-
 
 def lanes(rows: int) -> int:
     """Rows of the batch in a tile: 32 are a warp's, so that a node's values are one load of 128 bytes; a smaller batch
@@ -24,9 +22,28 @@ def lanes(rows: int) -> int:
 
 
 def shape(rows: int, drain: bool = False) -> Shape:
-    """A tile has 1024 values: 8 for each thread of 4 warps are in flight at once, which hides a load from L2."""
+    """A tile has 1024 values: 4 for each thread of 8 warps are in flight at once, as loads from L2 want.
+
+    With 4 warps, ptxas spills 8 to 24 bytes on sm_90 where all levels are one launch; with 8 none (40 registers in
+    float32, 64 for float64 logarithms).
+    """
     batch = lanes(rows)
-    return Shape(min(256, 1024 // batch), batch, WARPS, drain)
+    return Shape(1024 // batch, batch, 8, drain)
+
+
+def reverse_shape(rows: int, form: Form, drain: bool = False) -> Shape:
+    """The same, with 4 warps for logarithms: there 8 spill 32 bytes on sm_90, 4 none; linear it is the other way."""
+    batch = lanes(rows)
+    return Shape(1024 // batch, batch, 8 if form == "linear" else 4, drain)
+
+
+def walk_shape(rows: int, drawn: bool, drain: bool = False) -> Shape:
+    """A tile of a walk down has 512 values and 4 warps, 1024 where all levels are one launch that draws.
+
+    Integers of 64 bits take twice the registers; of both sizes these are what does not spill on sm_90.
+    """
+    batch = lanes(rows)
+    return Shape((1024 if drawn else 512) // batch, batch, 4, drain)
 
 
 def programs(slots: int, rows: int, size: int, levels: int, tiles: int) -> int:

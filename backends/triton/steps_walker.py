@@ -110,7 +110,7 @@ class StepsWalker:
     def _filled(self, form: Form, codes: NDArray[np.int32], weights: Mapping[int, Floats] | None = None) -> Any:
         """The values of all buffers, [tiles of the batch, nodes, lanes]."""
         rows, device = codes.shape[1], self.device
-        shape = sparse_policy.shape(rows, device.drain)
+        shape = sparse_policy.walk_shape(rows, False, device.drain)
         turns = -(-rows // shape.lanes)
         values = device.empty(turns * self.steps.rows * shape.lanes, 8)
         given = self._given(weights or {}, len(codes), rows)
@@ -146,7 +146,7 @@ class StepsWalker:
     ) -> Walked:
         """Rows from `first` on, from the root to the inputs; with `single`, over the values of one row."""
         device, rows = self.device, codes.shape[1]
-        shape: Shape = sparse_policy.shape(rows, device.drain)
+        shape: Shape = sparse_policy.walk_shape(rows, False, device.drain)
         turns = -(-rows // shape.lanes)
         possible = self._roots(values).cpu().numpy() > -np.inf
         possible = np.repeat(possible[:1], rows) if single else possible[:rows]

@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 
 import danaus as dn
-from danaus.backends.triton import policy
+from danaus.backends.triton import engine, policy
 from danaus.backends.triton.plan import plan
 from danaus.compiler.compile import program_of
 from danaus.ir.circuit import Circuit
@@ -209,6 +211,29 @@ def test_other_parameters_need_no_other_kernels() -> None:
     after = model.log_likelihood(x).numpy()
     np.testing.assert_allclose(after, dn.evaluate(model.circuit, x, semiring="log"), rtol=1e-6)
     assert (np.abs(after - before) > 1e-3).all()
+
+
+def test_launches_are_recorded_once_for_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a CUDA graph would replay them: on the buffers of the first time, with other codes, densities and weights."""
+    recorded: list[object] = []
+
+    def captured(device: object, launch: Callable[[], None]) -> Callable[[], None]:
+        recorded.append(launch)
+        return launch
+
+    monkeypatch.setattr(policy, "records", lambda device, launches: True)
+    monkeypatch.setattr(engine, "captured", captured)
+    x, y = dn.Real("x"), dn.Cat("y", 2)
+    weights = dn.param("w", [1, 3], "simplex", [[0.2, 0.3, 0.5]])
+    parts = dn.gaussian(x, [0.0, 1.0, 50.0], [1.0, 2.0, 0.1]) * dn.categorical(y, [[0.5, 0.5], [0.1, 0.9], [1.0, 0.0]])
+    model = dn.compile(dn.Circuit(dn.sum(parts, weights), name="p"), device="cuda")
+    for rows in ([[0.5, 1], [60.0, 0]], [[1.5, 0], [2.0, 1], [0.0, 0]]):
+        got = model.log_likelihood(np.array(rows)).numpy()
+        np.testing.assert_allclose(got, dn.evaluate(model.circuit, np.array(rows), semiring="log"), rtol=1e-6)
+        dict(model.named_parameters())["w"].copy_(torch.tensor([[0.5, 0.4, 0.1]]))
+    assert len(recorded) == 1
+    model.log_likelihood(np.zeros((17, 2)))
+    assert len(recorded) == 2
 
 
 def test_one_program_one_text() -> None:

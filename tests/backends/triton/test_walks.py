@@ -29,17 +29,19 @@ pytest.importorskip("triton")
 
 HERE = Device(torch.device("cpu"))
 
-CHAIN = "var w[4] : cat(5)\ncircuit p = hmm(w, states=3)"
+CHAIN = "var w[3] : cat(5)\ncircuit p = hmm(w, states=3)"
 MONARCH = "var w[3] : cat(3)\ncircuit p = hmm(w, states=4, transition=monarch(2, 2))"
 TREE = "var x[4] : bool\ncircuit p = quad_tree(x, shape=[2, 2], states=2, layer=tucker)"
 
 
-@pytest.fixture(params=["one launch", "steps"])
+@pytest.fixture
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Both ways through a Program, in tiles of 4 nodes and 8 rows."""
     count = 1 if request.param == "one launch" else 2
     monkeypatch.setattr(sparse_policy, "parts", lambda *_: count)
-    monkeypatch.setattr(sparse_policy, "shape", lambda rows, drain: Shape(4, 1 if rows == 1 else 8, 4, drain))
+    monkeypatch.setattr(
+        sparse_policy, "walk_shape", lambda rows, drawn, drain: Shape(4, 1 if rows == 1 else 8, 4, drain)
+    )
     with np.errstate(divide="ignore", over="ignore"):
         yield request.param
 
@@ -84,13 +86,18 @@ def _agrees(circuit: Circuit, seed: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("text", [CHAIN, MONARCH, TREE], ids=["chain", "monarch", "tree"])
+@pytest.mark.parametrize(
+    ("way", "text"),
+    [("one launch", CHAIN), ("steps", MONARCH), ("one launch", TREE), ("steps", TREE)],
+    ids=["chain", "monarch", "tree", "tree by steps"],
+    indirect=["way"],
+)
 def test_chains_and_trees(way: str, text: str) -> None:
     """Hidden Markov models, dense and of two block-diagonal factors, and a tree."""
     assert _agrees(dn.parse(text).circuit, 5)
 
 
-@pytest.mark.parametrize("seed", [49, 57, 107])
+@pytest.mark.parametrize(("way", "seed"), [("one launch", 49), ("steps", 57), ("steps", 107)], indirect=["way"])
 def test_circuits_of_other_maps(way: str, seed: int) -> None:
     """Gathers, joins, matrices on blocks, scales; zeros among numbers."""
     assert _agrees(random_circuit(seed), seed)
