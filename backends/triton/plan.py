@@ -39,7 +39,7 @@ class Launch:
     batch: int
     first: int
     groups: int
-    form: Form | ChainForm | LoopForm
+    form: Form | ChainForm
 
     def grid(self, rows: int) -> int:
         """How many programs run for so many rows of data."""
@@ -123,7 +123,8 @@ def drawn(program: Program, precision: Precision, rows: int, kept: bool) -> Draw
         else:
             tiles = tiles_of(form, batch, precision)
             kernel, count, tile = kernel_of(form, tiles, precision), programs(form, tiles), batch
-        launches.append(Launch(kernel, count * len(wave), tile, len(places), len(wave), form))
+        shape = form.path if isinstance(form, LoopForm) else form
+        launches.append(Launch(kernel, count * len(wave), tile, len(places), len(wave), shape))
         for work in wave:
             if not isinstance(form, LoopForm):
                 places.append(where[work.out])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from . import policy
-from .chain import TOLERANCE, size_of, stage_lines, turn_of, weights_lines
+from .chain import TOLERANCE, ChainForm, size_of, stage_lines, turn_of, weights_lines
 from .dense import padded, whole
 from .kernel import Kernel
 from .paths import slot_before
@@ -36,6 +36,11 @@ class LoopForm:
         """Its matrix."""
         assert self.stage.matrix is not None
         return self.stage.matrix
+
+    @property
+    def path(self) -> ChainForm:
+        """The turns as a path."""
+        return ChainForm((), (self.stage,), self.count, (), (self.moving,))
 
     @property
     def fields(self) -> int:

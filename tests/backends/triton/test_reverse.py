@@ -84,7 +84,7 @@ def test_steps_with_tables_of_their_own(own: str) -> None:
     def learned(name: str, *shape: int) -> object:
         return dn.param(name, list(shape), "positive", random.random(shape) + 0.1)
 
-    shared = learned("A", 5, 5)
+    shared = dn.param("A", [5, 5], "positive", (random.random((5, 5)) + 0.1) * 1e9)  # beyond what is not scaled
     emission = learned("E", 5, 3)
     variables = [dn.Cat(f"x{i}", 3) for i in range(7)]
     state = dn.table(variables[0], emission)
