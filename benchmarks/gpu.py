@@ -77,8 +77,8 @@ def label(model: Model) -> str:
 def tables(batches: list[int], only: str) -> str:
     """The predicted tables, with what they are."""
     about = (
-        "`python benchmarks/gpu.py --write`: every figure is out of the cost model; no GPU has run any of it. `limit` is "
-        "the least time of the function itself: its operations in one pass of "
+        "`python benchmarks/gpu.py --write`: every figure is out of the cost model; no GPU has run any of it. `limit` "
+        "is the least time of the function itself: its operations in one pass of "
         f"bf16 ({H200.half / 1e12:.0f} TFLOP/s), or the numbers that it reads and codes once ({H200.bytes / 1e12:.1f} "
         f"TB/s), whichever is longer. `predicted` is the sum over the plan's launches for {DEFAULT}, each at its own "
         "limit of products (three passes), exponentials, bytes, and the "
