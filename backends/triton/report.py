@@ -62,7 +62,7 @@ def _row(made: Compiled, launches: int | None, seconds: float | None) -> tuple[s
 
 
 def _title(gpu: Gpu, precision: Precision, rows: int, launches: int, seconds: float) -> str:
-    what = f"{gpu.name}, {precision}, {rows} rows: {launches} launches"
+    what = f"{gpu.name}, {precision}, {rows} rows: {launches} launch{'es' if launches > 1 else ''}"
     return f"{what}, predicted at least {_time(seconds)} on {gpu.rates.device}"
 
 

@@ -166,9 +166,9 @@ def test_a_network_of_scalar_nodes_runs_from_its_bundle(
     Path("n.nnf").write_text(EITHER)
     circuit = dn.load("n.nnf").circuit
     assert program_of(circuit).layouts
-    bundle = bundle_of(circuit, "float64", targets=["cuda:sm_90"])
+    bundle = bundle_of(circuit, targets=["cuda:sm_90"])
     (code,) = bundle.devices
-    assert [kernel.name for kernel in code.kernels] == ["network", "level"] * 2 and code.precision == "float64"
+    assert [kernel.name for kernel in code.kernels] == ["network", "level"] * 2 and code.precision == "float32"
     assert not any(kernel.resources["spilled"] for kernel in code.kernels)
     launched: list[str] = []
 
@@ -197,7 +197,7 @@ def test_a_network_of_scalar_nodes_runs_from_its_bundle(
     driver: Any = Held(gpu_named("cuda:sm_90"))
     model = Bundled(bundle, load.engine_of(bundle, "cuda", driver), lambda: "bundle")
     x = np.array([[0, 0], [1, 0], [np.nan, 1], [np.nan] * 2])
-    np.testing.assert_allclose(model.marginal(x).exp().numpy(), [0, 1, 1, 2], rtol=1e-12)
+    np.testing.assert_allclose(model.marginal(x).exp().numpy(), [0, 1, 1, 2], rtol=1e-6)
     assert launched == ["network"]
     status, out, _ = danaus("compile", "n.nnf", "--report", "--target", "cuda:sm_90", "--dtype", "float64")
     assert status == 0 and "float64: a network of" in out and "network[WIDTH=" in out and "level[WIDTH=" in out
@@ -284,7 +284,7 @@ def test_the_command_prints_kernels_and_what_they_take(danaus: Callable[..., Any
         assert kernel.source.rstrip() in out
     status, out, _ = danaus("compile", "p.circuit", "--report", "--batch", "700", "--target", "cuda:sm_90")
     launches = len(plan(program_of(dn.parse(SPEC).circuits["p"]), "bf16x3", 700).launches)
-    assert status == 0 and f"cuda:sm_90, bf16x3, 700 rows: {launches} launches, predicted at least" in out
+    assert status == 0 and f"cuda:sm_90, bf16x3, 700 rows: {launches} launch" in out and "predicted at least" in out
     assert "registers" in out and "on H200" in out and re.search(r"\d+ (wgmma|mma\.sync)", out)
     for wrong, code in (
         (["--report"], "wrong-option"),
