@@ -152,8 +152,8 @@ class FusedReverse:
         placed = ready.placed
         buffers = (values, placed.tables, placed.weights, codes, placed.indices, ready.places, flags)
 
-        def launch(kernel: Kernel, programs: int, first: int) -> None:
-            arguments = (*buffers, flows, largest, sums, first, stride)
+        def launch(kernel: Kernel, programs: int, first: int, into: torch.Tensor) -> None:
+            arguments = (*buffers, flows, largest, into, first, stride)
             with np.errstate(all="ignore"):
                 function(kernel)[(programs,)](*arguments, **dict(kernel.constants), **options_of(kernel))
 
@@ -161,7 +161,13 @@ class FusedReverse:
             for source, target, width in act.added:
                 flows[target : target + width] += flows[source : source + width]
             for turn in act.turns:
-                launch(turn.kernel, turn.programs * (stride // turn.batch if turn.batch else 1), turn.first)
+                launch(turn.kernel, turn.programs * (stride // turn.batch if turn.batch else 1), turn.first, sums)
+            for each in act.swept:
+                loops = len(each.sums)
+                own = torch.empty((loops, stride // each.batch, each.size), dtype=torch.float32, device=device)
+                launch(each.kernel, loops * (stride // each.batch), each.first, own)
+                for offset, part in zip(each.sums, own, strict=True):
+                    sums[offset : offset + each.size] += part.double().sum(0).float()
             for spread in act.spread:
                 flow = flows[spread.row : spread.row + spread.value.width]
                 for (row, adds), (_, share) in zip(
@@ -171,7 +177,7 @@ class FusedReverse:
                         place = flows[row : row + len(share)]
                         place.copy_(place + share if adds else share)
             for turn in act.tallies:
-                launch(turn.kernel, turn.programs, turn.first)
+                launch(turn.kernel, turn.programs, turn.first, sums)
             for source, width, offset in act.totals:
                 sums[offset : offset + width] += flows[source : source + width].double().sum(1).float()
         return flows, sums.double().cpu().numpy(), (flags[: len(seed)] != 0).cpu().numpy()

@@ -74,7 +74,7 @@ def fits(form: ChainForm, precision: Precision) -> bool:
         if matrix.write[1] != 1 or policy.power(max(matrix.rows, matrix.columns)) > 256:
             return False
         last = number == len(form.stages) - 1 and matrix.rows <= policy.VECTOR
-        sizes.append(0 if last else _size(matrix.rows) * _size(matrix.columns))
+        sizes.append(0 if last else size_of(matrix.rows) * size_of(matrix.columns))
     loop = sum(sizes[len(form.head) : len(form.head) + len(form.body)])
     return max(loop, *sizes) <= policy.resident(precision)
 
@@ -88,7 +88,8 @@ def weights_of(form: ChainForm) -> tuple[int, int]:
     return sum(sizes[len(form.head) : len(form.head) + len(form.body)]), max(sizes)
 
 
-def _size(number: int) -> int:
+def size_of(number: int) -> int:
+    """The side of a tile that holds so many nodes: a power of two that tensor cores take."""
     return max(16, policy.power(number))
 
 
@@ -101,7 +102,7 @@ def resident(form: ChainForm, batch: int, precision: Precision) -> Kernel:
         f"place = places + first + program // batches * {form.fields}",
         "y = values + tl.load(place) * stride + b",
     )
-    for size in sorted({_size(n) for stage in form.stages for n in _sizes(stage)}):
+    for size in sorted({size_of(n) for stage in form.stages for n in _sizes(stage)}):
         lines.add(f"k{size} = tl.arange(0, {size})")
     lines.add(
         "offset = tl.zeros([BATCH], tl.float64)",
@@ -112,30 +113,30 @@ def resident(form: ChainForm, batch: int, precision: Precision) -> Kernel:
     for number, stage in enumerate(form.head):
         names_of = named(lines, stage, _places(stage, first, number == 0))
         last = number == len(form.stages) - 1
-        _stage(lines, stage, names_of, precision, number == 0, vector=last)
+        stage_lines(lines, stage, names_of, precision, number == 0, vector=last)
         lines.add("lost = lost | (tl.min(apart, 0) < 0).to(tl.int32)")
         first += len(stage.slots)
-    turns: list[_Turn] = []
+    turns: list[Turning] = []
     ready: list[tuple[str, ...] | None] = []
     for number, stage in enumerate(form.body):
-        turns.append(_turn(lines, stage, form.moving[number], first, steps))
+        turns.append(turn_of(lines, stage, form.moving[number], first, steps))
         first, steps = first + len(stage.slots), steps + len(stage.slots)
         still = 0 not in form.moving[number]
-        ready.append(_weights(lines, _matrix(stage), turns[-1].names[0], precision) if still else None)
-        lines.add(f"apart_{number} = tl.zeros([{_size(_matrix(stage).columns)}, BATCH], tl.float32)")
+        ready.append(weights_lines(lines, _matrix(stage), turns[-1].names[0], precision) if still else None)
+        lines.add(f"apart_{number} = tl.zeros([{size_of(_matrix(stage).columns)}, BATCH], tl.float32)")
     if form.body:
         lines.add(f"for turn in tl.range({form.count}, num_stages=3):  # what a turn reads is on its way before")
         lines.depth += 1
         for number, stage in enumerate(form.body):
             own = turns[number].names | named(lines, stage, turns[number].places)
-            _stage(lines, stage, own, precision, False, ready[number])
+            stage_lines(lines, stage, own, precision, False, ready[number])
             lines.add(f"apart_{number} = tl.minimum(apart_{number}, apart)")
         lines.depth -= 1
         for number in range(len(form.body)):
             lines.add(f"lost = lost | (tl.min(apart_{number}, 0) < 0).to(tl.int32)")
     for number, stage in enumerate(form.tail):
         last = number == len(form.tail) - 1
-        _stage(lines, stage, named(lines, stage, _places(stage, first)), precision, False, vector=last)
+        stage_lines(lines, stage, named(lines, stage, _places(stage, first)), precision, False, vector=last)
         lines.add("lost = lost | (tl.min(apart, 0) < 0).to(tl.int32)")
         first += len(stage.slots)
     _result(lines, _matrix(form.stages[-1]), bool(form.tail) or not form.body)
@@ -143,14 +144,14 @@ def resident(form: ChainForm, batch: int, precision: Precision) -> Kernel:
 
 
 @dataclass(frozen=True, slots=True)
-class _Turn:
+class Turning:
     """The operands of a stage of a turn: names of those that stay, and the places of those that move on."""
 
     names: dict[int, str]
     places: dict[int, str]
 
 
-def _turn(lines: Lines, stage: Form, moving: frozenset[int], first: int, steps: int) -> _Turn:
+def turn_of(lines: Lines, stage: Form, moving: frozenset[int], first: int, steps: int) -> Turning:
     """Lines before a loop for the operands of a stage of its turns."""
     places = _places(stage, first)
     names = named(lines, stage, {slot: at for slot, at in places.items() if slot not in moving})
@@ -159,7 +160,7 @@ def _turn(lines: Lines, stage: Form, moving: frozenset[int], first: int, steps: 
         base = lines.let("base", places[slot])
         by = lines.let("by", f"tl.load(place + {steps + slot})")
         moved[slot] = f"({base} + turn * {by})"
-    return _Turn(names, moved)
+    return Turning(names, moved)
 
 
 def by_scratch(form: ChainForm, batch: int, precision: Precision) -> Kernel:
@@ -173,7 +174,7 @@ def by_scratch(form: ChainForm, batch: int, precision: Precision) -> Kernel:
         "scratch = values + tl.load(place + 1) * stride + b",
     )
     constants: dict[str, int] = {}
-    first, steps, turns = form.first, form.steps, list[_Turn]()
+    first, steps, turns = form.first, form.steps, list[Turning]()
     place_of = {
         number: first + sum(len(stage.slots) for stage in form.stages[:number]) for number in range(len(form.stages))
     }
@@ -182,7 +183,7 @@ def by_scratch(form: ChainForm, batch: int, precision: Precision) -> Kernel:
         _step(lines, form, number, str(number), names, batch, precision, constants)
     if form.body:
         for number, stage in enumerate(form.body):
-            turns.append(_turn(lines, stage, form.moving[number], place_of[len(form.head) + number], steps))
+            turns.append(turn_of(lines, stage, form.moving[number], place_of[len(form.head) + number], steps))
             steps += len(stage.slots)
         lines.add(f"for turn in range({form.count}):")
         lines.depth += 1
@@ -243,9 +244,9 @@ def _places(stage: Form, first: int, alone: bool = False) -> dict[int, str]:
     return {slot: f"tl.load(place + {first + slot})" for slot in range(len(stage.slots)) if slot != before}
 
 
-def _weights(lines: Lines, matrix: Matrix, pointer: str, precision: Precision) -> tuple[str, ...]:
+def weights_lines(lines: Lines, matrix: Matrix, pointer: str, precision: Precision) -> tuple[str, ...]:
     """Lines that load all weights of a stage."""
-    tall, wide = _size(matrix.rows), _size(matrix.columns)
+    tall, wide = size_of(matrix.rows), size_of(matrix.columns)
     rows, columns = padded(matrix)
     masks = [f"(k{tall} < {rows})[:, None]"] if rows < tall else []
     masks += [f"(k{wide} < {columns})[None, :]"] if columns < wide else []
@@ -254,7 +255,7 @@ def _weights(lines: Lines, matrix: Matrix, pointer: str, precision: Precision) -
     return prepared(lines, precision, loaded)
 
 
-def _stage(
+def stage_lines(
     lines: Lines,
     stage: Form,
     names: dict[int, str],
@@ -268,12 +269,12 @@ def _stage(
     The first stage is `alone`, without a state before it; the last, if `vector`, is multiplied row by row into `sums`.
     """
     matrix, before = _matrix(stage), slot_before(stage)
-    wide = f"k{_size(matrix.columns)}"
+    wide = f"k{size_of(matrix.columns)}"
     mask = None
-    if matrix.columns < _size(matrix.columns):
+    if matrix.columns < size_of(matrix.columns):
         mask = lines.let("ok", f"{wide} < {matrix.columns}")
     given = {} if alone or before is None else {before: "state"}
-    x = whole(lines, stage.value, At(wide, mask), names, str(_size(matrix.columns)), given)
+    x = whole(lines, stage.value, At(wide, mask), names, str(size_of(matrix.columns)), given)
     scale = names[1]
     lines.add(
         f"top = tl.max({x}, 0)",
@@ -291,11 +292,11 @@ def _stage(
     if vector and matrix.rows <= policy.VECTOR:
         _, columns = padded(matrix)
         for row in range(matrix.rows):
-            masked = "" if columns == _size(matrix.columns) else f", {wide} < {columns}, 0.0"
+            masked = "" if columns == size_of(matrix.columns) else f", {wide} < {columns}, 0.0"
             weight = lines.let("weight", f"tl.load({names[0]} + {row * columns} + {wide}{masked})")
             lines.add(f"sum_{row} = tl.log(tl.sum({weight}[:, None] * p, 0))")
         return
-    product(lines, precision, "total", ready or _weights(lines, matrix, names[0], precision), "p", None)
+    product(lines, precision, "total", ready or weights_lines(lines, matrix, names[0], precision), "p", None)
     lines.add("state = tl.log(total)")
 
 
@@ -322,8 +323,8 @@ def _result(lines: Lines, matrix: Matrix, vector: bool) -> None:
         for row in range(1, matrix.rows):
             least = f"tl.minimum({least}, sum_{row})"
     else:
-        tall = f"k{_size(matrix.rows)}"
-        masked = "" if matrix.rows == _size(matrix.rows) else f", ({tall} < {matrix.rows})[:, None]"
+        tall = f"k{size_of(matrix.rows)}"
+        masked = "" if matrix.rows == size_of(matrix.rows) else f", ({tall} < {matrix.rows})[:, None]"
         inside = f"tl.where(({tall} < {matrix.rows})[:, None], state, 0.0)" if masked else "state"
         lines.add(
             "found = (state + offset[None, :]).to(tl.float32)",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from math import prod
 
@@ -22,6 +23,7 @@ from .groups import Group, Grouped, grouped
 from .kernel import Kernel
 from .paths import Unit, units
 from .policy import Precision
+from .sweep import LoopForm, forward, swept
 from .value import Form, Matrix
 
 ALIGNED = 16
@@ -37,7 +39,7 @@ class Launch:
     batch: int
     first: int
     groups: int
-    form: Form | ChainForm
+    form: Form | ChainForm | LoopForm
 
     def grid(self, rows: int) -> int:
         """How many programs run for so many rows of data."""
@@ -102,15 +104,20 @@ def drawn(program: Program, precision: Precision, rows: int, kept: bool) -> Draw
     found = grouped(program)
     batch = policy.batch_tile(rows)
     space = Space(program, found)
-    alone = [Unit((number,), 1) for number in range(len(found.groups))] if kept else units(found)
-    works = [work for unit in alone for work in _works(unit, found, space, precision, rows)]
+    homes = dict(enumerate(found.homes))
+    make = partial(_kept, homes=homes) if kept else partial(_works, rows=rows)
+    works = [work for unit in units(found) for work in make(unit, found, space, precision)]
+    found = replace(found, homes=tuple(homes.values()), widths=tuple(space.widths))
     waves = _waves(works, found.groups)
     where, total = _buffers(found, waves, space.widths, kept)
     launches: list[Launch] = []
     places: list[int] = []
     for wave in waves:
         form = wave[0].form
-        if isinstance(form, ChainForm):
+        if isinstance(form, LoopForm):
+            tile = min(batch, policy.chain_batch(rows, [form.stage], precision))
+            kernel, count = forward(form, tile, precision), 1
+        elif isinstance(form, ChainForm):
             tile = batch if form.scratch else min(batch, policy.chain_batch(rows, form.stages, precision))
             kernel, count = (by_scratch if form.scratch else resident)(form, tile, precision), 1
         else:
@@ -118,7 +125,8 @@ def drawn(program: Program, precision: Precision, rows: int, kept: bool) -> Draw
             kernel, count, tile = kernel_of(form, tiles, precision), programs(form, tiles), batch
         launches.append(Launch(kernel, count * len(wave), tile, len(places), len(wave), form))
         for work in wave:
-            places.append(where[work.out])
+            if not isinstance(form, LoopForm):
+                places.append(where[work.out])
             if work.scratch is not None:
                 places.append(where[work.scratch])
             places += [where[place] if buffer else place for buffer, place in work.operands]
@@ -144,7 +152,7 @@ class Work:
     """What one program, or those of one group, compute: into buffer `out`, from operands, which are buffers where the
     flag says so and else places; the groups that it does, by position."""
 
-    form: Form | ChainForm
+    form: Form | ChainForm | LoopForm
     out: int
     operands: tuple[tuple[bool, int], ...]
     groups: tuple[int, ...]
@@ -161,8 +169,36 @@ def _works(unit: Unit, found: Grouped, space: Space, precision: Precision, rows:
             return [path]
         if policy.by_scratch(*weights_of(form), rows):
             half = max(stage.width for stage in form.stages)
-            return [replace(path, form=replace(form, scratch=half), scratch=space.scratch(half))]
+            return [replace(path, form=replace(form, scratch=half), scratch=space.buffer(2 * half))]
     return [Work(found.groups[n].form, found.groups[n].out, placed[n], (n,)) for n in unit.groups]
+
+
+def _kept(
+    unit: Unit, found: Grouped, space: Space, precision: Precision, homes: dict[int, tuple[int, int]]
+) -> list[Work]:
+    """The groups of a path each with a buffer of its own; a loop of one stage in one launch, its states end to end."""
+    placed = {number: space.operands(found.groups[number]) for number in unit.groups}
+    alone = [Work(found.groups[n].form, found.groups[n].out, placed[n], (n,)) for n in unit.groups]
+    path = _path(unit, found, placed) if unit.period == 1 else None
+    if (
+        path is None
+        or not isinstance(path.form, ChainForm)
+        or not swept(path.form.body[0], path.form.moving[0], precision)
+    ):
+        return alone
+    stage, moving = path.form.body[0], path.form.moving[0]
+    turns = unit.groups[unit.head : unit.head + unit.count]
+    trail = space.buffer(unit.count * stage.width)
+    homes[trail] = (trail, 0)
+    for turn, number in enumerate(turns):
+        homes[found.groups[number].out] = (trail, turn * stage.width)
+    before = found.groups[unit.groups[unit.head - 1]].out
+    operands = [(True, before), (True, trail)]
+    operands += [(False, 0) if buffer else (buffer, place) for buffer, place in placed[turns[0]]]
+    steps = zip(placed[turns[0]], placed[turns[1]], strict=True)
+    operands += [(False, 0 if a[0] else b[1] - a[1]) for a, b in steps]
+    loop = Work(LoopForm(stage, unit.count, moving), trail, (*operands, (False, 0), (False, 0)), turns)
+    return [*alone[: unit.head], loop, *alone[unit.head + unit.count :]]
 
 
 def _path(unit: Unit, found: Grouped, placed: Mapping[int, tuple[tuple[bool, int], ...]]) -> Work | None:
@@ -191,7 +227,7 @@ def _path(unit: Unit, found: Grouped, placed: Mapping[int, tuple[tuple[bool, int
 def _waves(works: Sequence[Work], groups: Sequence[Group]) -> list[list[Work]]:
     """Works of one form that wait for as many others, in the order in which they may run."""
     levels: dict[int, int] = {}
-    waves: dict[tuple[int, Form | ChainForm], list[Work]] = {}
+    waves: dict[tuple[int, Form | ChainForm | LoopForm], list[Work]] = {}
     for work in works:
         own = set(work.groups)
         waits = (levels[before] for number in work.groups for before in groups[number].after if before not in own)
@@ -252,9 +288,9 @@ class Space:
         self.widths = list(found.widths)
         self.starts = np.cumsum([0, *(len(index) for index in program.indices)]).tolist()
 
-    def scratch(self, half: int) -> int:
-        """A new buffer of two halves."""
-        self.widths.append(2 * half)
+    def buffer(self, width: int) -> int:
+        """A new buffer."""
+        self.widths.append(width)
         return len(self.widths) - 1
 
     def operands(self, group: Group) -> tuple[tuple[bool, int], ...]:

@@ -112,6 +112,11 @@ def chain_warps(stages: Sequence[Form], batch: int, precision: Precision) -> int
     return 8 if most * batch > 1024 or precision == "ieee" else 4
 
 
+def swept_warps(size: int, batch: int) -> int:
+    """8 for 128 states, whose sums alone are 64 registers for each of 256 threads; 4 up to 64."""
+    return 8 if size > 64 or size * batch > 1024 else 4
+
+
 def path_warps(batch: int) -> int:
     """A path by scratch holds what a dense kernel does and the places of all stages: with 4 warps, tiles of 64 by 64
     spilled."""

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from . import policy
 from .groups import Group, Grouped
 from .kernel import Kernel
-from .plan import Drawn
+from .plan import Drawn, Work
 from .policy import Precision
 from .pulls import outer, pull, tally, tiles_of
+from .sweep import LoopForm, backward, tallies
 from .value import Constant, Look, Read, Times, Value, leaves
 
 
@@ -44,6 +45,18 @@ class Spread:
     indices: dict[int, NDArray[np.int64]]
 
 
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """A launch that runs loops back: tiles of `batch` rows, where its places begin, and of each loop where its weights'
+    sums of so many numbers go."""
+
+    kernel: Kernel
+    batch: int
+    first: int
+    sums: tuple[int, ...]
+    size: int
+
+
 @dataclass(slots=True)
 class Act:
     """What happens for a wave, in this order; `added` are flows that are added to others first (from, to, nodes), and
@@ -51,6 +64,7 @@ class Act:
 
     added: list[tuple[int, int, int]] = field(default_factory=list[tuple[int, int, int]])
     turns: list[Turn] = field(default_factory=list[Turn])
+    swept: list[Swept] = field(default_factory=list[Swept])
     spread: list[Spread] = field(default_factory=list[Spread])
     tallies: list[Turn] = field(default_factory=list[Turn])
     totals: list[tuple[int, int, int]] = field(default_factory=list[tuple[int, int, int]])
@@ -73,14 +87,17 @@ class Course:
     @property
     def launches(self) -> int:
         """How many kernels run."""
-        return sum(len(act.turns) + len(act.tallies) for act in self.acts)
+        return sum(len(act.turns) + len(act.swept) + len(act.tallies) for act in self.acts)
 
 
 def course(made: Drawn, precision: Precision, wanted: frozenset[int]) -> Course:
     """The course of a reverse; `wanted` are the tables whose derivatives are asked for."""
     maker = _Maker(made, precision, wanted)
     for wave in reversed(made.waves):
-        maker.wave([made.found.groups[work.groups[0]] for work in wave])
+        if isinstance(wave[0].form, LoopForm):
+            maker.loops(wave)
+        else:
+            maker.wave([made.found.groups[work.groups[0]] for work in wave])
     places = np.array(maker.places, dtype=np.int64)
     root = maker.flow_of[made.found.root]
     return Course(tuple(maker.acts), places, maker.rows, maker.blocks, maker.size, maker.sums, maker.flow_of, root)
@@ -103,7 +120,9 @@ class _Maker:
 
     def __post_init__(self) -> None:
         found = self.drawn.found
-        self.uses = Counter([found.root, *(n for n, (host, _) in enumerate(found.homes) if host != n)])
+        trails = {work.out for wave in self.drawn.waves for work in wave if isinstance(work.form, LoopForm)}
+        parts = (n for n, (host, _) in enumerate(found.homes) if host != n and host not in trails)
+        self.uses = Counter([found.root, *parts])
         for group in found.groups:
             kinds = zip(group.form.slots, group.operands, strict=True)
             self.uses.update(operand for kind, operand in kinds if kind == "buffer")
@@ -117,7 +136,7 @@ class _Maker:
         """The act of a wave."""
         act = Act()
         taken: Counter[tuple[int, int]] = Counter()
-        tallies: dict[tuple[int, int], list[int]] = {}
+        tallied: dict[tuple[int, int], list[int]] = {}
         pulled: list[tuple[Group, int, int]] = []
         block = 0
         for group in groups:
@@ -129,17 +148,57 @@ class _Maker:
                 source = self._rows(group.form.value.width)
                 pulled.append((group, source, block))
                 block += matrix.blocks
-            self._leaves(group, source, act, taken, tallies)
+            self._leaves(group, source, act, taken, tallied)
         self.blocks = max(self.blocks, block)
         if pulled:
             self._matrices(pulled, act, taken)
-        for (width, rows), own in tallies.items():
+        self._tallies(act, tallied)
+        self.acts.append(act)
+
+    def loops(self, works: Sequence[Work]) -> None:
+        """The act of loops of one form."""
+        act, form, batch = Act(), works[0].form, self.drawn.plan.batch
+        assert isinstance(form, LoopForm)
+        groups, where, width = self.drawn.found.groups, self.drawn.where, form.stage.width
+        taken: Counter[tuple[int, int]] = Counter()
+        tallied: dict[tuple[int, int], list[int]] = {}
+        stepped: dict[tuple[int, int], list[int]] = {}
+        first, sums = len(self.places), list[int]()
+        for work in works:
+            turns = [groups[number] for number in work.groups]
+            flow, rows = self.flow_of[turns[-1].out], self._rows(form.count * width)
+            self.places += [where[place] if buffer else place for buffer, place in work.operands[:-2]]
+            self.places += [flow, rows]
+            sums.append(self._sum(turns[0].operands[0], taken))
+            if _steps(form):
+                self.flow_of[groups[turns[0].after[0]].out] = rows
+                for leaf in leaves(form.stage.value):
+                    if isinstance(leaf, Look) and turns[0].operands[leaf.table] in self.wanted:
+                        column, after = (turn.operands[leaf.column] for turn in turns[:2])
+                        own = stepped.setdefault((leaf.width, leaf.rows), [])
+                        own += [rows, column, after - column, self._sum(turns[0].operands[leaf.table], taken)]
+            else:
+                for turn, group in enumerate(turns):
+                    self._leaves(group, rows + turn * width, act, taken, tallied)
+        tile = min(batch, policy.chain_batch(self.drawn.plan.most, [form.stage], self.precision))
+        act.swept.append(Swept(backward(form, tile, self.precision), tile, first, tuple(sums), width * width))
+        self._tallies(act, tallied)
+        for (wide, rows), own in stepped.items():
+            tiles = policy.tally_tiles(wide, rows, batch)
+            kernel = tallies(wide, rows, form.count, batch, self.precision)
+            programs = -(-wide // tiles.rows) * -(-rows // tiles.inner) * (len(own) // 4)
+            act.tallies.append(Turn(kernel, programs, 0, len(self.places)))
+            self.places += own
+        self.acts.append(act)
+
+    def _tallies(self, act: Act, tallied: dict[tuple[int, int], list[int]]) -> None:
+        """The launches that add flows of inputs up, by width and values."""
+        for (width, rows), own in tallied.items():
             tiles = policy.tally_tiles(width, rows, self.drawn.plan.batch)
             kernel = tally(width, rows, self.drawn.plan.batch, self.precision)
             programs = -(-width // tiles.rows) * -(-rows // tiles.inner) * (len(own) // 3)
             act.tallies.append(Turn(kernel, programs, 0, len(self.places)))
             self.places += own
-        self.acts.append(act)
 
     def _flow(self, buffer: int, act: Act) -> int | None:
         """Where the flow of a buffer that a group wrote lies: from what reads it and from a join that it is part of."""
@@ -233,3 +292,11 @@ class _Maker:
             tall, wide = -(-matrix.rows // tiles.rows), -(-matrix.columns // tiles.inner)
             kernel = outer(form, matrix, tiles, self.precision)
             act.turns.append(Turn(kernel, matrix.blocks * tall * wide * len(pulled), 0, first))
+
+
+def _steps(form: LoopForm) -> bool:
+    """Whether all that a turn reads beside its state are inputs as they lie, whose tables are those of all turns."""
+    value = form.stage.value
+    factors = value.factors if isinstance(value, Times) else (value,)
+    looks = [factor for factor in factors if isinstance(factor, Look) and factor.width == value.width]
+    return len(looks) == len(factors) - 1 and all(look.table not in form.moving for look in looks)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...ir.density import domain_values
+from ...ir.diagnostic import DanausError
 from ...ir.domain import FiniteDomain, Variable
 from ...ir.expression import Constant, Expression, Floats, InputValue, Parameter, parameters_of
 from ...ir.family import Categorical, Family
@@ -174,7 +175,17 @@ def _key(source: Table) -> object:
 def values(sources: Sequence[Table], store: Store, over: Field = LINEAR) -> list[Array]:
     """The entries of every table, in a field (float64 unless named)."""
     numbers = Numbers(store)
-    return [_value(source, numbers, over) for source in sources]
+    return [_in_range(source, numbers, over) for source in sources]
+
+
+def _in_range(source: Table, numbers: Numbers, over: Field) -> Array:
+    """A table's entries; infinite ones where float64 does not hold some."""
+    try:
+        return _value(source, numbers, over)
+    except DanausError as failure:
+        if failure.diagnostics[0].code != "out-of-range":
+            raise
+        return np.full(source.shape, np.inf)
 
 
 def exactly(sources: Sequence[Table], store: Store) -> tuple[list[Array], dict[int, Array]]:

@@ -6,7 +6,7 @@ An HMM, an automaton, a product of inputs and products of these are chains; what
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,14 +51,14 @@ def chain_of(circuit: Circuit, order: Sequence[Variable] | None = None) -> list[
             break
         if not isinstance(below, Product) or not isinstance(below.form, Hadamard | Pairs) or not below.children:
             raise _refused(circuit, below)
-        singles: list[tuple[Input, Maps]] = []
+        singles: list[tuple[Input, Maps, Maps]] = []
         rest: Maps | None = None
         block = None
         spread = _spread(below)
         for child, index in zip(below.children, spread, strict=True):
             maps, leaf = _unwound(child)
             if isinstance(leaf, Input):
-                singles.append((leaf, (*index, *maps)))
+                singles.append((leaf, index, maps))
             elif block is None:
                 rest, block = index, child
             else:
@@ -66,9 +66,16 @@ def chain_of(circuit: Circuit, order: Sequence[Variable] | None = None) -> list[
         if not singles:
             raise _refused(circuit, below)
         singles.sort(key=lambda single: place.get(single[0].variable, 0))
-        for i, (leaf, maps) in enumerate(singles):
-            onwards = () if i < len(singles) - 1 else rest
-            steps.append(Step(leaf.variable, leaf, out if i == 0 else (), maps, onwards))
+        above: Maps = out
+        for i, (leaf, index, maps) in enumerate(singles):
+            if i == len(singles) - 1 and i > 0 and block is None:
+                # The last variable: its maps are those of a step, so that all steps of an HMM have one emission.
+                steps[-1] = replace(steps[-1], rest=index)
+                steps.append(Step(leaf.variable, leaf, maps, (), None))
+            else:
+                onwards = () if i < len(singles) - 1 else rest
+                steps.append(Step(leaf.variable, leaf, above, (*index, *maps), onwards))
+            above = ()
     return _ordered(circuit, steps, order)
 
 

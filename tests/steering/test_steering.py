@@ -58,7 +58,7 @@ def constraints(seed: int) -> dict[str, Circuit]:
     return {
         "automaton": random,
         "attribute": dn.Circuit(dn.product([dn.table(each, rng.random((1, VALUES))) for each in x]), name="a"),
-        "part": dn.Circuit(dn.product([dn.table(x[i], rng.random((1, VALUES))) for i in (1, 3)]), name="a"),
+        "part": dn.Circuit(dn.product([dn.table(x[i], rng.random((1, VALUES))) for i in (3, 1)]), name="a"),
         "hmm": dn.hmm(x, 2, name="k", seed=seed),
         "both": dn.multiply(dn.dfa(x, ".*<0>.*"), dn.dfa(x, "[^<1>]*<1>?[^<1>]*")),
     }
@@ -121,6 +121,15 @@ def test_prefixes_extended_one_by_one_answer_alike() -> None:
             beam = steering.extend(beam, tokens[:, length])
     turned = beam.select([2, 0, 0])
     assert torch.equal(steering.next_token_log_probs(turned)[1], steering.next_token_log_probs(beam)[0])
+
+
+def test_prefixes_of_several_earlier_questions_are_put_together() -> None:
+    steering = dn.steer(dn.hmm(x, 4), dn.dfa(x, ".*<0><1>.*"), dtype="float64")
+    questions: list[list[list[int]]] = [[[0], [1]], [[0, 1], [2, 2], [1, 1]], [[2, 2, 0], [0, 1, 0], [1, 1, 2]]]
+    for asked in questions:
+        found = steering.next_token_log_probs(asked)
+        fresh = dn.steer(dn.hmm(x, 4), dn.dfa(x, ".*<0><1>.*"), dtype="float64")
+        assert torch.allclose(found, fresh.next_token_log_probs(asked), rtol=1e-12)
 
 
 def test_a_language_model_is_guided() -> None:
@@ -243,6 +252,13 @@ def test_samples_are_the_same_in_any_parts(monkeypatch: pytest.MonkeyPatch) -> N
     whole = steering.sample(11, seed=3)
     monkeypatch.setattr("danaus.runtime.steering.steering._NUMBERS_AT_ONCE", 4 * VALUES)
     assert torch.equal(steering.sample(11, seed=3), whole)
+
+
+def test_the_emissions_of_an_hmm_are_held_once() -> None:
+    y = dn.Cat("y", 1000, shape=6)
+    steering = dn.steer(dn.hmm(y, 16), dn.dfa(y, ".*<7>.*")).prepare()
+    emissions, letters = 1000 * 16 * 4, 1000 * 2 * 8
+    assert emissions + letters < steering.memory < 1.1 * (emissions + letters)
 
 
 def test_progress_is_told() -> None:

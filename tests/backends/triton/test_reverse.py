@@ -11,6 +11,8 @@ import torch
 import danaus as dn
 from danaus.backends.triton import policy
 from danaus.backends.triton.adjoint import Derived, FusedReverse
+from danaus.backends.triton.plan import drawn
+from danaus.backends.triton.reverse import course
 from danaus.compiler.compile import program_of
 from danaus.ir.circuit import Circuit
 from danaus.runtime.backward import Flows, flows
@@ -63,6 +65,53 @@ def test_random_circuits() -> None:
 @pytest.mark.parametrize("rows", [1, 5, 17])
 def test_chains(states: int, rows: int) -> None:
     assert _agree(dn.hmm(dn.Cat("x", 5, shape=6), states=states), rows, 2)
+
+
+@pytest.mark.parametrize(("states", "launches"), [(64, 8), (128, 8)])
+def test_launches_of_long_chains(states: int, launches: int) -> None:
+    """All turns forward in one launch, and all back in one: the length of a chain does not count."""
+    for steps in (6, 256):
+        program = program_of(dn.hmm(dn.Cat("x", 27, shape=steps), states=states))
+        made = drawn(program, "bf16x3", 32, True)
+        assert [launch.kernel.name for launch in made.plan.launches] == ["dense", "sweep", "dense"]
+        assert course(made, "bf16x3", frozenset(range(len(program.tables)))).launches == launches
+
+
+@pytest.mark.parametrize("own", ["emissions", "transitions"])
+def test_steps_with_tables_of_their_own(own: str) -> None:
+    random = np.random.default_rng(6)
+
+    def learned(name: str, *shape: int) -> object:
+        return dn.param(name, list(shape), "positive", random.random(shape) + 0.1)
+
+    shared = learned("A", 5, 5)
+    emission = learned("E", 5, 3)
+    variables = [dn.Cat(f"x{i}", 3) for i in range(7)]
+    state = dn.table(variables[0], emission)
+    for i, variable in enumerate(variables[1:]):
+        moved = dn.sum(state, learned(f"A{i}", 5, 5) if own == "transitions" else shared)
+        state = moved * dn.table(variable, learned(f"E{i}", 5, 3) if own == "emissions" else emission)
+    circuit = dn.Circuit(dn.sum(state, learned("V", 1, 5)), name="p")
+    made = drawn(program_of(circuit), "ieee", 16, True)
+    assert ("sweep" in [launch.kernel.name for launch in made.plan.launches]) == (own == "emissions")
+    assert _agree(circuit, 6, 7)
+
+
+def test_two_chains_side_by_side() -> None:
+    """Loops of one form are one launch; they share their tables, and have sums of their own."""
+    random = np.random.default_rng(9)
+    emission, move = (dn.param(n, [3, 3], "positive", random.random((3, 3)) + 0.1) for n in "EA")
+
+    def chain(name: str) -> object:
+        state = dn.table(dn.Cat(f"{name}0", 3), emission)
+        for i in range(1, 6):
+            state = dn.sum(state, move) * dn.table(dn.Cat(f"{name}{i}", 3), emission)
+        return dn.sum(state, dn.param(f"V{name}", [3, 3], "positive", random.random((3, 3)) + 0.1))
+
+    circuit = dn.Circuit(dn.sum(chain("x") * chain("y"), np.full((1, 3), 0.5)), name="p")
+    made = drawn(program_of(circuit), "ieee", 16, True)
+    assert [launch.groups for launch in made.plan.launches if launch.kernel.name == "sweep"] == [2]
+    assert _agree(circuit, 18, 7)
 
 
 def test_factors() -> None:
