@@ -74,27 +74,29 @@ def label(model: Model) -> str:
     return f"{model.name} {model.states} T={model.steps} V={model.values}"
 
 
-def table(batch: int, only: str) -> str:
-    """The predicted table, with what it is."""
+def tables(batches: list[int], only: str) -> str:
+    """The predicted tables, with what they are."""
     about = (
-        f"`python benchmarks/gpu.py --write --batch {batch}`: every figure is out of the cost model, for a batch of "
-        f"{batch} rows; no GPU has run any of it. `limit` is the least time of the function itself: its operations in "
-        f"one pass of bf16 ({H200.half / 1e12:.0f} TFLOP/s), or the numbers that it reads and codes once "
-        f"({H200.bytes / 1e12:.1f} TB/s), whichever is longer. `predicted` is the sum over the plan's launches for "
-        f"{DEFAULT}, each at its own limit of products (three passes), exponentials, bytes, and the "
+        "`python benchmarks/gpu.py --write`: every figure is out of the cost model; no GPU has run any of it. `limit` "
+        "is the least time of the function itself: its operations in one pass of "
+        f"bf16 ({H200.half / 1e12:.0f} TFLOP/s), or the numbers that it reads and codes once ({H200.bytes / 1e12:.1f} "
+        f"TB/s), whichever is longer. `predicted` is the sum over the plan's launches for {DEFAULT}, each at its own "
+        "limit of products (three passes), exponentials, bytes, and the "
         f"{H200.launch * 1e6:.0f} µs between two launches (an estimate), with idle multiprocessors where a launch has "
-        "fewer programs than there are. `share` is the limit with its passes over it: what is lost to launches, idle "
-        "multiprocessors, exponentials and traffic between launches."
+        "fewer programs than there are; of a path in one launch the stages one after another, "
+        f"{H200.stage * 1e6:.0f} µs each (an estimate). `share` is the limit with its passes over it: what is lost to "
+        "launches, stages that wait, idle multiprocessors, exponentials and traffic between launches. GF and MB are of "
+        "the function. One pass of bf16 would take a third of the time where products are the limit."
     )
-    lines = [
-        "# PREDICTED, not measured: forward passes on an H200",
-        "",
-        textwrap.fill(about, 120),
-        "",
-        "| model | K | T | V | launches | GF | MB | limit ms | predicted ms | share |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
-        *rows_predicted(batch, only),
-    ]
+    lines = ["# PREDICTED, not measured: forward passes on an H200", "", textwrap.fill(about, 120)]
+    for batch in batches:
+        lines += [
+            "",
+            f"## {batch} rows",
+            "| model | K | T | V | launches | GF | MB | limit ms | predicted ms | share |",
+            "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+            *rows_predicted(batch, only),
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -191,11 +193,11 @@ def launches(compiled: Any, codes: np.ndarray, device: torch.device) -> Callable
 def main() -> None:
     """Predicts, and measures where there is what to measure."""
     reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    reader.add_argument("--batch", type=int, default=512)
+    reader.add_argument("--batch", type=int, nargs="+", default=[512, 16384], help="measured is the first")
     reader.add_argument("--only", default="", help="models whose name holds this")
     reader.add_argument("--write", action="store_true", help="write the predictions to results/gpu-predicted.md")
     options = reader.parse_args()
-    found = table(options.batch, options.only)
+    found = tables(options.batch, options.only)
     if options.write:
         RESULTS.write_text(found)
     else:
@@ -205,7 +207,7 @@ def main() -> None:
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dn.DanausWarning)
-        measure(torch.device("cuda"), options.batch, options.only)
+        measure(torch.device("cuda"), options.batch[0], options.only)
 
 
 if __name__ == "__main__":

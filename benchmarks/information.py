@@ -70,7 +70,8 @@ def main() -> None:
     text = (
         "# Entropies and divergences of PSDDs\n\nMade by `benchmarks/information.py`: P of 200 iterations, Q of 500, "
     )
-    text += f"in nats; {DRAWN:,} rows are drawn for each sampled divergence. Seconds are of the five exact numbers.\n\n"
+    text += f"in nats; {DRAWN:,} rows are drawn for each sampled divergence. Seconds are of the five exact numbers, on "
+    text += "a machine busy with other work.\n\n"
     text += HEADER
     print(HEADER, end="", flush=True)
     furthest = 0.0

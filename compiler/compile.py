@@ -51,6 +51,7 @@ from .queries import order_of
 if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
     from ..backends.cpu.network import Numeric
+    from ..backends.triton.network import Numbers as Kinds
     from ..backends.triton.policy import Precision
     from ..backends.triton.scalar import Device
     from ..ir.expression import Parameter
@@ -326,11 +327,12 @@ def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu") -
     Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`, `not-on-device`.
     """
     if is_gpu(target):
-        from ..backends.triton.stored import plans_of
-        from ..backends.triton.stored import text_of as text_of_plans
+        from ..backends.triton.stored import kernels_for
+        from ..backends.triton.stored import text_of as text_of_kernels
 
-        gpu_named(target)
-        return text_of_plans(plans_of(_of_gpus(circuit, dtype, [target]), DEFAULT))
+        gpu = gpu_named(target)
+        program = _of_gpus(circuit, dtype, [target])
+        return text_of_kernels(kernels_for(program, DEFAULT, _of_network(circuit, program, dtype), gpu))
     with _packages():
         from ..backends.cpu.engine import text_of
         from ..backends.cpu.machine import named
@@ -348,7 +350,16 @@ def report_of(circuit: Circuit, dtype: Type, targets: Sequence[str], rows: int) 
     """
     from ..backends.triton.report import report
 
-    return report(_of_gpus(circuit, dtype, targets), DEFAULT, targets, rows)
+    program = _of_gpus(circuit, dtype, targets)
+    return report(program, DEFAULT, targets, rows, _of_network(circuit, program, dtype))
+
+
+def _of_network(circuit: Circuit, program: Program, dtype: Type) -> Kinds:
+    """The numbers of a network of scalar nodes on a GPU."""
+    from ..backends.triton.network import Numbers as Kinds
+
+    size, form = _form(circuit, program, dtype)
+    return Kinds(form, size)
 
 
 def _of_gpus(circuit: Circuit, dtype: Type, targets: Sequence[str]) -> Program:
@@ -356,14 +367,15 @@ def _of_gpus(circuit: Circuit, dtype: Type, targets: Sequence[str]) -> Program:
 
     Raises: DanausError `unknown-type` where it is to be float64, `not-in-bundle`, `missing-package`.
     """
-    if dtype == "float64":
-        message = f"kernels for {targets[0]} compute in float32"
-        raise error("unknown-type", message, hint="leave out --dtype, or its target")
     with _packages():
         from ..runtime.bundle import not_compiled
     if not _runs_compiled(circuit):
         raise not_compiled(circuit.name)
-    return program_of(circuit)
+    program = program_of(circuit)
+    if dtype == "float64" and not program.layouts:
+        message = f'the kernels of "{circuit.name}" for {targets[0]} compute in float32'
+        raise error("unknown-type", message, hint="leave out --dtype, or its target")
+    return program
 
 
 def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] = ("cpu",)) -> Bundle:
@@ -431,7 +443,7 @@ def _devices(circuit: Circuit, dtype: Type, program: Program, targets: Sequence[
     _of_gpus(circuit, dtype, gpus)
     from ..backends.triton.stored import devices_of
 
-    return devices_of(program, DEFAULT, gpus)
+    return devices_of(program, DEFAULT, gpus, _of_network(circuit, program, dtype))
 
 
 def _answered(circuit: Circuit, lowered: Lowered, walks: bool) -> tuple[str, ...]:

@@ -1,30 +1,29 @@
-"""Verification: each product that a spec makes is tested against the law of multiplication, when it is asked for.
+"""Verification: each operator that a spec uses is tested against its law, when it is asked for.
 
-What enters is a spec; what leaves says of every circuit that was made by multiplying, inside others too, whether it is
-the product of its factors, with the degree and the error probability: `multiply`, `divide`, and `power` by squaring.
+What enters is a spec; what leaves says of every circuit that an operator made, inside others too, whether it is what
+the operator says, with the degree and the error probability, or the number of assignments that were tried.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import dataclass
 
 from ..frontend.spec import Joined, Near, Not, PropertyOf, Spec
+from ..frontend.writing.names import quoted
+from ..frontend.writing.operators import call
 from ..ir.block import Block
 from ..ir.circuit import Circuit, Origin
 from ..ir.diagnostic import DanausError, Diagnostic
-from ..ir.expression import as_fraction
+from ..ir.domain import Variable
 from ..ir.span import Span
-from .identity import verify_product
-from .operators.power import raised_root
-from .properties import check
+from .identity import LAWS, verify_law
 from .properties.result import Status
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What came of one product: how it was made, its status, and what that rests on."""
+    """What came of one operator: its call, its status, and what that rests on."""
 
     name: str
     status: Status
@@ -33,53 +32,41 @@ class Verified:
 
     @property
     def diagnostic(self) -> Diagnostic | None:
-        """An error where it is not the product, a warning where it could not be tested; None where it is."""
+        """An error where the law is broken, a warning where it could not be tested; None where it holds."""
         match self.status:
             case "proved":
                 return None
             case "refuted":
-                return Diagnostic("wrong-product", f"{self.name} is not the product of its factors", self.span)
+                return Diagnostic("broken-law", f"{self.name} is not what its operands make: {self.said}", self.span)
             case _:
                 message = f"{self.name} was not verified: {self.said}"
                 return Diagnostic("unverified", message, self.span, severity="warning")
 
 
 def verify(spec: Spec) -> list[Verified]:
-    """The products in the circuits of a spec, and of what it asserts and asks, each once, factors first."""
-    found: dict[Block, Verified] = {}
+    """What operators made in the circuits of a spec, and of what it asserts and asks, each once, operands first."""
+    found: dict[tuple[Block, str, tuple[Block, ...]], Verified] = {}
     for circuit in _made(spec):
         origin = circuit.origin
-        if origin is not None and is_product(origin) and circuit.root not in found:
-            found[circuit.root] = _verified(circuit, origin, spec)
+        if origin is not None and origin.operator in LAWS:
+            key = (circuit.root, origin.operator, tuple(each.root for each in origin.circuits))
+            if key not in found:
+                found[key] = _verified(circuit, origin, spec)
     return list(found.values())
 
 
-def is_product(origin: Origin) -> bool:
-    """Whether an operator made a circuit by multiplying others; powers by determinism are none."""
-    if origin.operator == "power":
-        exponent = as_fraction(origin.arguments["exponent"])
-        natural = exponent.denominator == 1 and exponent >= 1
-        return natural and check(origin.circuits[0], "structured")["structured"].status == "proved"
-    return origin.operator in ("multiply", "divide")
-
-
 def _verified(circuit: Circuit, origin: Origin, spec: Spec) -> Verified:
-    factors = origin.circuits
-    arguments = [factor.name for factor in factors]
-    if origin.operator == "power":
-        exponent = origin.arguments["exponent"]
-        arguments.append(str(exponent))
-        factors = factors * int(str(exponent))
-    elif origin.operator == "divide":
-        first, second = factors
-        factors = (first, replace(second, root=raised_root(second, Fraction(-1))))
-    name = f"{origin.operator}({', '.join(arguments)})"
-    own, *others = (each.over(each.store.updated(spec.store)) for each in (circuit, *factors))
+    name = call(circuit, [operand.name for operand in origin.circuits], _spelled)
+    own, *operands = (each.over(each.store.updated(spec.store)) for each in (circuit, *origin.circuits))
     try:
-        outcome = verify_product(own, *others)
+        outcome = verify_law(own, origin.operator, operands, origin.arguments)
     except DanausError as failure:
         return Verified(name, "unknown", failure.diagnostics[0].message, circuit.span)
     return Verified(name, "proved" if outcome.holds else "refuted", str(outcome), circuit.span)
+
+
+def _spelled(variable: Variable) -> str:
+    return variable.name if variable.name.isidentifier() else quoted(variable.name)
 
 
 def _made(spec: Spec) -> Iterator[Circuit]:

@@ -332,6 +332,7 @@ _Derived = TypeVar("_Derived", bound="Expression")
 
 _derived: WeakValueDictionary[object, Expression] = WeakValueDictionary()
 _learnable: WeakKeyDictionary[Expression, bool] = WeakKeyDictionary()
+_standing: WeakKeyDictionary[Expression, bool] = WeakKeyDictionary()
 
 
 def _once(made: _Derived, *key: object) -> _Derived:
@@ -468,6 +469,13 @@ def in_order(roots: Iterable[Expression], known: Callable[[Expression], bool] = 
 def parameters_of(roots: Iterable[Expression]) -> list[Parameter]:
     """The parameters that expressions stand on, each once, in order of first appearance."""
     return [expression for expression in in_order(roots) if isinstance(expression, Parameter)]
+
+
+def has_parameters(expression: Expression) -> bool:
+    """Whether the expression stands on any parameter."""
+    for step in in_order([expression], _standing.__contains__):
+        _standing[step] = isinstance(step, Parameter) or any(_standing[operand] for operand in operands(step))
+    return _standing[expression]
 
 
 def is_learnable(expression: Expression) -> bool:

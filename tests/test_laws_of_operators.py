@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from agreement import assert_agrees
 from danaus.compiler.driver import parse
+from danaus.compiler.identity import LAWS, verify_law
 from danaus.compiler.operators import add, evidence, integrate, rename, restrict, scale, smooth
 from danaus.compiler.properties import check
 from danaus.frontend.write import circuit_text
@@ -49,6 +50,8 @@ def assert_is(circuit: Circuit, variables: set[Variable], function: Callable[[As
     for row in assignments(sorted(variables, key=lambda variable: variable.order)):
         assert function(row) == found.oracle.value(row)
     assert_agrees(circuit, rows, wanted, [found.oracle.magnitude(row) for row in rows])
+    if circuit.origin is not None and circuit.origin.operator in LAWS:
+        assert verify_law(circuit, circuit.origin.operator, circuit.origin.circuits, circuit.origin.arguments).holds
     again = Definitions(parse(circuit_text({"q": circuit})[0]).circuits["q"])
     assert [again.oracle.value(row) for row in rows] == wanted
 

@@ -99,22 +99,10 @@ class AdjointScalar:
         assert not densities
         rows = codes.shape[1]
         out = Derived(np.empty(rows), np.zeros(rows, dtype=bool), [np.zeros(t.shape) for t in self.tables], {})
-        if not rows:
-            return out
-        shape = sparse_policy.reverse_shape(rows, self.form, self.device.drain)
-        data = self.device.put(np.ascontiguousarray(codes, dtype=np.int32))
-        own = np.asarray(weights, dtype=np.float64)
-        while True:
-            roots, beyond, sums = self._once(shape, data, own, rows)
-            beyond &= own != 0
-            if not beyond.any():
-                break
-            own = np.where(beyond, 0.0, own)
-            out.unsure[beyond] = True
-        with np.errstate(divide="ignore"):
-            out.log[:] = np.log(roots) if self.form == "linear" else roots
-        np.add.at(out.tables[0], self._ways(shape.width).entries, sums[0])
-        out.tables[1][:] = sums[1]
+        step = sparse_policy.at_once(self.forward.net.nodes, len(codes), 2 * self.size)
+        for start in range(0, rows, step):
+            some = slice(start, min(start + step, rows))
+            self._stretch(codes[:, some], np.asarray(weights[some], dtype=np.float64), some, out)
         if self.form == "log":  # flows are derivatives times values
             for found, table in zip(out.tables, self.tables, strict=True):
                 np.divide(found, table, out=found, where=table > 0)
@@ -122,6 +110,23 @@ class AdjointScalar:
             if not wanted.any():
                 found[:] = 0.0
         return out
+
+    def _stretch(self, codes: Indices | NDArray[np.int32], weights: Floats, some: slice, out: Derived) -> None:
+        """Adds what some rows give; where derivatives of rows are beyond all numbers, once more without them."""
+        rows = codes.shape[1]
+        shape = sparse_policy.reverse_shape(rows, self.form, self.device.drain)
+        data = self.device.put(np.ascontiguousarray(codes, dtype=np.int32))
+        while True:
+            roots, beyond, sums = self._once(shape, data, weights, rows)
+            beyond &= weights != 0
+            if not beyond.any():
+                break
+            weights = np.where(beyond, 0.0, weights)
+            out.unsure[some] |= beyond
+        with np.errstate(divide="ignore"):
+            out.log[some] = np.log(roots) if self.form == "linear" else roots
+        np.add.at(out.tables[0], self._ways(shape.width).entries, sums[0])
+        out.tables[1][:] += sums[1]
 
     def _once(self, shape: Shape, data: Any, weights: Floats, rows: int) -> tuple[Floats, Bools, tuple[Floats, Floats]]:
         """Roots, rows beyond all numbers, and sums for leaves and for weights."""

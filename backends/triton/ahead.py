@@ -67,13 +67,18 @@ def triton_version() -> str:
 def compiled(
     kernels: Sequence[Kernel], gpus: Sequence[Gpu], jobs: int | None = None
 ) -> dict[tuple[str, str], Compiled]:
-    """The code of kernels for GPUs, by the kernel's digest and the GPU's name; `jobs` processes at most.
+    """The code of kernels for all of the GPUs, as `compiled_pairs`."""
+    return compiled_pairs([(kernel, gpu) for kernel in kernels for gpu in gpus], jobs)
+
+
+def compiled_pairs(pairs: Sequence[tuple[Kernel, Gpu]], jobs: int | None = None) -> dict[tuple[str, str], Compiled]:
+    """The code of each kernel for its GPU, by the kernel's digest and the GPU's name; `jobs` processes at most.
 
     Raises: DanausError `missing-package`, `unsupported-precision`, `kernel-refused` by Triton, `kernel-too-large` where
         a kernel takes more of a GPU than it has; a diagnostic for each.
     """
     using = triton_version()
-    wanted = {(kernel.digest, gpu.name): (kernel, gpu) for kernel in kernels for gpu in gpus}
+    wanted = {(kernel.digest, gpu.name): (kernel, gpu) for kernel, gpu in pairs}
     found: dict[tuple[str, str], Compiled] = {}
     waiting: list[tuple[Kernel, Gpu]] = []
     wrong: list[Diagnostic] = []

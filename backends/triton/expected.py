@@ -7,9 +7,9 @@ left operand has fewer than 64 rows is none for the wide units of sm_90 and sm_1
 from __future__ import annotations
 
 from . import policy
-from .chain import ChainForm
 from .plan import Launch
 from .policy import Precision
+from .sweep import LoopForm
 from .targets import Gpu
 from .value import Form
 
@@ -33,7 +33,7 @@ def kind_of(launch: Launch, gpu: Gpu, precision: Precision) -> str | None:
 def has_loop(launch: Launch) -> bool:
     """Whether a launch multiplies in a loop: over the turns of a path, or over columns."""
     form, constants = launch.form, dict(launch.kernel.constants)
-    if isinstance(form, ChainForm):
+    if not isinstance(form, Form):
         return form.count > 2
     return form.matrix is not None and form.matrix.columns > 4 * int(constants["INNER"])  # fewer turns are unrolled
 
@@ -41,7 +41,9 @@ def has_loop(launch: Launch) -> bool:
 def _tallest(launch: Launch) -> int:
     """Rows of the tallest left operand."""
     form, constants = launch.form, dict(launch.kernel.constants)
-    if not isinstance(form, ChainForm):
+    if isinstance(form, LoopForm):
+        return max(16, policy.power(_rows(form.stage)))
+    if isinstance(form, Form):
         return _rows(form) if _rows(form) <= policy.VECTOR else int(constants["ROWS"])
     tall = [(number, stage) for number, stage in enumerate(form.stages) if _rows(stage) > policy.VECTOR]
     whole = (int(constants.get(f"ROWS_{number}", max(16, policy.power(_rows(stage))))) for number, stage in tall)

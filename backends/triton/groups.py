@@ -89,7 +89,9 @@ def _once(program: Program) -> tuple[list[Step], int]:
     steps: list[Step] = []
     for step in unrolled(program.operations):
         if isinstance(step, Network):
-            raise error("not-on-device", "a circuit of scalar nodes has no fused kernels", hint='use device="cpu"')
+            raise error(
+                "not-on-device", "bundles have no GPU kernels of scalar nodes", hint='compile(device="cuda") runs them'
+            )
         sources = {source: now[source] for source in reads(step)}
         steps.append(replace(renamed(step, {step.out: -1} | sources), out=len(steps)))
         now[step.out] = len(steps) - 1

@@ -6,7 +6,7 @@ has no code for the device, or none that this Danaus would launch, that is said:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,9 @@ from ...runtime.device_code import DeviceCode, DeviceKernel
 from .driver import Driver, Function, driver_of
 from .engine import Fused
 from .kernel import Kernel
+from .network import Form
 from .policy import PRECISIONS
+from .scalar import Device, Scalar
 from .targets import GPUS
 
 
@@ -40,7 +42,18 @@ class Entry:
         return launch
 
 
-def engine_of(bundle: Bundle, device: str, driver: Driver | None = None) -> Fused:
+@dataclass(frozen=True, slots=True)
+class Loaded(Device):
+    """A device on which networks of scalar nodes run code that was compiled ahead of time."""
+
+    make: Callable[[Kernel], Entry]
+
+    def launch(self, kernel: Kernel, grid: tuple[int, ...], arguments: Sequence[Any]) -> None:
+        """Runs a kernel over a grid of programs, with its arguments in order."""
+        self.make(kernel)[grid](*arguments)
+
+
+def engine_of(bundle: Bundle, device: str, driver: Driver | None = None) -> Fused | Scalar:
     """The engine of a bundle on a device of torch's, such as "cuda" or "cuda:1"; `driver` in place of the system's.
 
     Raises: DanausError `unknown-device`, `no-device`, `no-driver`, `not-in-bundle` without code for the device,
@@ -52,9 +65,6 @@ def engine_of(bundle: Bundle, device: str, driver: Driver | None = None) -> Fuse
         raise error("not-in-bundle", f'the bundle of "{bundle.name}" has no code for a GPU', hint=hint)
     place = torch.device("cpu") if driver is not None else _device(device)
     code, using = _chosen(bundle, place.index or 0, driver)
-    precision = next((each for each in PRECISIONS if each == code.precision), None)
-    if precision is None:
-        raise error("damaged-bundle", f'there is no precision "{code.precision}"', hint="compile it again")
     held = {kernel.digest: kernel for kernel in code.kernels}
     loaded: dict[str, Entry] = {}
 
@@ -64,6 +74,12 @@ def engine_of(bundle: Bundle, device: str, driver: Driver | None = None) -> Fuse
             loaded[kernel.digest] = Entry(using.load(found.binary, found.form, kernel.arguments), _stream(place))
         return loaded[kernel.digest]
 
+    if bundle.program.layouts:
+        form: Form = "log" if bundle.form == "log" else "linear"
+        return Scalar(bundle.program, bundle.size, form, Loaded(place, make))
+    precision = next((each for each in PRECISIONS if each == code.precision), None)
+    if precision is None:
+        raise error("damaged-bundle", f'there is no precision "{code.precision}"', hint="compile it again")
     return Fused(bundle.program, place, precision, make=make)
 
 

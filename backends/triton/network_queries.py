@@ -109,8 +109,12 @@ class Walks:
 
     def _filled(self, shape: Shape, codes: NDArray[np.int32]) -> Any:
         """The values of all nodes, [tiles of the batch, nodes, lanes]."""
-        code = self.forward.code(shape.width, False)
-        return self.forward.by_levels(code, shape, self.device.put(codes), (), codes.shape[1])
+        forward, rows = self.forward, codes.shape[1]
+        code, data = forward.code(shape.width, False), self.device.put(codes)
+        turns = -(-rows // shape.lanes)
+        if sparse_policy.programs(code.size, rows, self.size, code.up.levels, code.up.bounds[-1]) < turns:
+            return forward.by_levels(code, shape, data, (), rows)
+        return forward.whole(code, shape, turns, data, (), rows)[1]  # a program for each tile keeps its values
 
     def _way(self, width: int) -> _Ways:
         if width not in self.ways:

@@ -9,21 +9,26 @@ from collections.abc import Sequence
 
 from ...ir.program.program import Program
 from .ahead import Compiled, compiled
+from .network import Numbers
 from .plan import plan
 from .policy import Precision
 from .roofline import seconds_of
-from .stored import about
+from .stored import FLOATS, about, kernels_for
 from .targets import Gpu, gpu_named
 
 _HEAD = ("kernel", "launches", "registers", "spilled", "shared", "tensor", "matrix units", "predicted")
 
 
-def report(program: Program, precision: Precision, names: Sequence[str], rows: int) -> str:
+def report(program: Program, precision: Precision, names: Sequence[str], rows: int, numbers: Numbers = FLOATS) -> str:
     """A table per GPU of what the kernels for a batch take of it, and of the time that they take at least.
+
+    Of a network of scalar nodes all kernels, and no time: how many levels are launched is known with the device.
 
     Raises: DanausError as `devices_of`.
     """
     gpus = [gpu_named(name) for name in dict.fromkeys(names)]
+    if program.layouts:
+        return "\n".join(_network(program, precision, gpu, numbers) for gpu in gpus)
     made = plan(program, precision, rows)
     kernels = {launch.kernel.digest: launch.kernel for launch in made.launches}
     code = compiled(list(kernels.values()), gpus)
@@ -40,15 +45,24 @@ def report(program: Program, precision: Precision, names: Sequence[str], rows: i
     return "\n".join(parts)
 
 
-def _row(made: Compiled, launches: int, seconds: float) -> tuple[str, ...]:
+def _network(program: Program, precision: Precision, gpu: Gpu, numbers: Numbers) -> str:
+    kernels = kernels_for(program, precision, numbers, gpu)
+    code = compiled(kernels, [gpu])
+    rows = [_row(code[kernel.digest, gpu.name], None, None) for kernel in kernels]
+    nodes = sum(layout.nodes for layout in program.layouts)
+    what = f"{gpu.name}, float{8 * numbers.size}: a network of {nodes} scalar nodes"
+    return f"{what}, in one launch or one for each level\n" + _laid_out([_HEAD, *rows])
+
+
+def _row(made: Compiled, launches: int | None, seconds: float | None) -> tuple[str, ...]:
     taken = made.resources
     units = ", ".join(f"{count} {kind}" for kind, count in taken.matrix.items()) or "none"
-    numbers = (launches, taken.registers, taken.spilled, taken.shared, taken.tensor)
-    return (about(made.kernel), *map(str, numbers), units, _time(seconds))
+    numbers = ("" if launches is None else launches, taken.registers, taken.spilled, taken.shared, taken.tensor)
+    return (about(made.kernel), *map(str, numbers), units, "" if seconds is None else _time(seconds))
 
 
 def _title(gpu: Gpu, precision: Precision, rows: int, launches: int, seconds: float) -> str:
-    what = f"{gpu.name}, {precision}, {rows} rows: {launches} launches"
+    what = f"{gpu.name}, {precision}, {rows} rows: {launches} launch{'es' if launches > 1 else ''}"
     return f"{what}, predicted at least {_time(seconds)} on {gpu.rates.device}"
 
 

@@ -15,6 +15,7 @@ from .chain import ChainForm
 from .paths import slot_before
 from .plan import Launch, Plan
 from .policy import VECTOR, Precision
+from .sweep import LoopForm
 from .targets import Gpu, Rates
 from .value import Constant, Form, Look, Matrix, Read, leaves
 
@@ -57,17 +58,24 @@ class Work:
 
 def work_of(launch: Launch, rows: int) -> Work:
     """The work of a launch on so many rows of data."""
-    form, constants = launch.form, dict(launch.kernel.constants)
-    if not isinstance(form, ChainForm):
+    constants, form = dict(launch.kernel.constants), launch.form
+    if isinstance(form, Form):
         return _group(form, rows, int(constants.get("ROWS", 1))).times(launch.groups, launch.groups)
-    total = Work(moved=form.stages[-1].width * rows * _NUMBER)
-    for number, (stage, turns) in enumerate(_stages(form)):
+    path = _path(form)
+    written = path.stages[-1].width if isinstance(form, ChainForm) else (form.count + 1) * form.stage.width
+    total = Work(moved=written * rows * _NUMBER)
+    for number, (stage, turns) in enumerate(_stages(path)):
         tall = int(constants.get(f"ROWS_{number}", stage.width))
-        moves = len(form.head) <= number < len(form.head) + len(form.body)
-        again = turns if moves and form.moving[number - len(form.head)] & {0} else 1  # weights of each turn
-        own = _group(stage, rows, tall, alone=number == 0, inside=True)
+        moves = len(path.head) <= number < len(path.head) + len(path.body)
+        again = turns if moves and path.moving[number - len(path.head)] & {0} else 1  # weights of each turn
+        own = _group(stage, rows, tall, alone=number == 0 and bool(path.head), inside=True)
         total = total + own.times(turns, again)
     return total.times(launch.groups, launch.groups)
+
+
+def _path(form: ChainForm | LoopForm) -> ChainForm:
+    """A loop as the path that it is: it keeps what each turn gives as well."""
+    return form if isinstance(form, ChainForm) else ChainForm((), (form.stage,), form.count, (), (form.moving,))
 
 
 def _stages(form: ChainForm) -> Iterator[tuple[Form, int]]:
@@ -125,16 +133,16 @@ def seconds_of(launch: Launch, rows: int, gpu: Gpu, precision: Precision) -> flo
     )
 
 
-def _in_turn(form: Form | ChainForm, waves: int, rates: Rates) -> float:
+def _in_turn(form: Form | ChainForm | LoopForm, waves: int, rates: Rates) -> float:
     """The least time of a path's programs: stages wait for one another, and those not on chip stream their weights.
 
     Programs of one multiprocessor share what it streams; while one waits, another runs.
     """
-    if not isinstance(form, ChainForm):
+    if isinstance(form, Form):
         return 0.0
-    one = all_ = 0.0
-    for stage, turns in _stages(form):
-        streamed = _bytes(stage.matrix) / rates.stream if form.scratch and stage.matrix is not None else 0.0
+    path, one, all_ = _path(form), 0.0, 0.0
+    for stage, turns in _stages(path):
+        streamed = _bytes(stage.matrix) / rates.stream if path.scratch and stage.matrix is not None else 0.0
         one += turns * max(rates.stage, streamed)
         all_ += turns * streamed * waves
     return max(one, all_)

@@ -159,24 +159,33 @@ class Scalar:
         """The answer for codes [columns, batch]; every row is certain."""
         assert not densities
         rows = codes.shape[1]
-        if not rows:
-            return Answer(np.empty(0), np.empty(0, dtype=bool))
+        step = sparse_policy.at_once(self.net.nodes, len(codes), self.size)
+        parts = [np.empty(0)]
+        for start in range(0, rows, step):
+            some = slice(start, min(start + step, rows))
+            own = {c: np.broadcast_to(each, (rows, each.shape[1]))[some] for c, each in (evidence or {}).items()}
+            parts.append(self._stretch(codes[:, some], own))
+        value = np.concatenate(parts)
+        if self.form == "linear":
+            with np.errstate(divide="ignore"):
+                value = np.log(value)
+        return Answer(value, np.zeros(rows, dtype=bool))
+
+    def _stretch(self, codes: Indices | NDArray[np.int32], evidence: Mapping[int, Floats]) -> Floats:
+        """The roots of some rows, [rows]."""
+        rows = codes.shape[1]
         shape = sparse_policy.shape(rows, self.device.drain)
         code = self.code(shape.width, True)
         levels = code.up.levels
         programs = sparse_policy.programs(code.size, rows, self.size, levels, code.up.bounds[-1])
         data = self.device.put(np.ascontiguousarray(codes, dtype=np.int32))
-        given = self.given(evidence or {}, rows)
+        given = self.given(evidence, rows)
         if programs:
-            out = self.whole(code, shape, programs, data, given, rows)
+            out, _ = self.whole(code, shape, programs, data, given, rows)
         else:
             values = self.by_levels(self.code(shape.width, False), shape, data, given, rows)
             out = values[:, self.net.root].reshape(-1)[:rows]
-        value = out.double().cpu().numpy()
-        if self.form == "linear":
-            with np.errstate(divide="ignore"):
-                value = np.log(value)
-        return Answer(value, np.zeros(rows, dtype=bool))
+        return np.asarray(out.double().cpu().numpy())
 
     def given(self, evidence: Mapping[int, Floats], rows: int) -> tuple[Any, ...]:
         """Weights that stand for codes, as kernels read them: nothing where there are none."""
@@ -196,8 +205,10 @@ class Scalar:
         kind = np.float32 if self.size == 4 else np.float64
         return tuple(map(self.device.put, (together.astype(kind), spots, np.array(columns, dtype=np.int32))))
 
-    def whole(self, code: _Code, shape: Shape, programs: int, data: Any, given: tuple[Any, ...], rows: int) -> Any:
-        """The roots [rows], in one launch."""
+    def whole(
+        self, code: _Code, shape: Shape, programs: int, data: Any, given: tuple[Any, ...], rows: int
+    ) -> tuple[Any, Any]:
+        """The roots [rows], in one launch, and the programs' scratches, [programs, nodes or slots, lanes]."""
         turns = -(-rows // shape.lanes)
         values = self.device.empty(programs * code.size * shape.lanes, self.size)
         out = self.device.empty(rows, self.size)
@@ -205,7 +216,7 @@ class Scalar:
         tables = (self.leaves, self.weights, data, *given, values, code.up.ranks, out)
         counts = (rows, code.size, code.root, code.up.levels, turns)
         self.device.launch(kernel, (programs,), (*code.up.arrays, *tables, *counts))
-        return out
+        return out, values.view(programs, code.size, shape.lanes)
 
     def by_levels(self, code: _Code, shape: Shape, data: Any, given: tuple[Any, ...], rows: int) -> Any:
         """The values of all nodes by place, [tiles of the batch, nodes, lanes], a launch for each level."""

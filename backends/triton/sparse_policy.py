@@ -64,6 +64,16 @@ def programs(slots: int, rows: int, size: int, levels: int, tiles: int) -> int:
     return max(1, count)
 
 
+HELD = 1 << 32
+"""Bytes that the values of all nodes may take, where each level is a launch: a small part of a GPU's memory."""
+
+
+def at_once(nodes: int, columns: int, size: int) -> int:
+    """So many rows are taken at once, a multiple of 32: what memory holds, and 32-bit offsets reach."""
+    rows = min(HELD // (size * max(1, nodes)), (2**31 - 2**16) // max(1, columns))
+    return max(32, rows // 32 * 32)
+
+
 def parts(turns: int, nodes: int, steps: int) -> int:
     """Over how many programs the tiles of a step of a walk are spread; 1 where all steps are one launch.
 

@@ -15,10 +15,11 @@ import numpy as np
 from ...ir.circuit import Circuit
 from ...ir.domain import Variable
 from ...ir.query.formula import Formula, LogOf, Share
-from ..operators import divide, integrate, multiply, power
+from ..operators import divide, multiply, power
 from ..operators.logarithm import Logarithms, logarithm
 from ..operators.power import raised_root
 from ..properties import Proved, check
+from .marginals import onto
 from .supports import support
 
 Number = Formula[Circuit]
@@ -139,9 +140,3 @@ def squared_loss(p: Circuit, q: Circuit) -> Number:
 def mutual_information(p: Circuit, x: Sequence[Variable], y: Sequence[Variable]) -> Number:
     """H(X) + H(Y) − H(X, Y)."""
     return entropy(onto(p, x)) + entropy(onto(p, y)) - entropy(onto(p, (*x, *y)))
-
-
-def onto(p: Circuit, variables: Sequence[Variable]) -> Circuit:
-    """The marginal of p on some variables."""
-    kept = set(variables)
-    return integrate(p, [variable for variable in p.variables if variable not in kept])

@@ -16,6 +16,7 @@ from ...ir.domain import FiniteDomain
 from ...ir.query.likelihood import signed_partition
 from ...ir.span import Note
 from ..properties import Proved, check, compatible, explained, refusal
+from .marginals import onto
 from .supports import uncovered
 
 KINDS = (
@@ -82,12 +83,27 @@ def _refusals(query: Query) -> Iterator[Diagnostic]:
         found = _power_refused(query.circuits[0], query.kind, query.numbers[0])
         if found is not None and (query.circuits[0], "deterministic") not in asked:
             yield found
+    if query.kind == "mutual_information":
+        yield from _marginals_refused(query)
     if len(query.circuits) == 2:
         p, q = query.circuits
         result = compatible(p, q)
         if not isinstance(result, Proved):
             message = f'{query.kind} needs "{p.name}" and "{q.name}" to be compatible, which they are not'
             yield Diagnostic("not-compatible", message, notes=explained("compatible", result))
+
+
+def _marginals_refused(query: Query) -> Iterator[Diagnostic]:
+    """The marginals that do not decide, of a circuit that is smooth and decomposable."""
+    p = query.circuits[0]
+    if not all(isinstance(check(p, name)[name], Proved) for name in STRUCTURE):
+        return
+    first, second = query.variables
+    for variables in dict.fromkeys(((*first, *second), first, second)):
+        marginal = onto(p, variables)
+        found = refusal(marginal, query.kind, "deterministic", check(marginal, "deterministic")["deterministic"])
+        if found is not None:
+            yield found
 
 
 def natural(alpha: float) -> bool:

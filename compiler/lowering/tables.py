@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...ir.density import domain_values
+from ...ir.diagnostic import DanausError
 from ...ir.domain import FiniteDomain, Variable
-from ...ir.expression import Constant, Expression, Floats, InputValue, Parameter, parameters_of
+from ...ir.expression import Constant, Expression, Floats, InputValue, Parameter, has_parameters, parameters_of
 from ...ir.family import Categorical, Family
 from ...ir.family import Table as TableFamily
 from ...ir.numbers import Numbers
@@ -98,7 +99,7 @@ def feeds(sources: Sequence[Table]) -> Feeds:
     """How each table comes from parameters."""
     direct: dict[int, Parameter] = {}
     by_node: set[int] = set()
-    fixed: dict[int, Floats] = {}
+    known: list[int] = []
     for number, source in enumerate(sources):
         match source:
             case Weights(Parameter() as parameter, _):
@@ -107,9 +108,11 @@ def feeds(sources: Sequence[Table]) -> Feeds:
                 direct[number] = parameter
                 by_node.add(number)
             case _ if not depends(source):
-                fixed[number] = np.ascontiguousarray(held([source], Store())[0])
+                known.append(number)
             case _:
                 pass
+    values = held([sources[number] for number in known], Store())
+    fixed = {number: np.ascontiguousarray(value) for number, value in zip(known, values, strict=True)}
     return Feeds(direct, frozenset(by_node), fixed)
 
 
@@ -119,6 +122,10 @@ def fed(
     """Every table as an engine takes it, contiguous: by node where `feeds` says so; those that are computed as `held`
     gives them. `of` gives the numbers of a parameter, `store` all of them."""
     found: list[Floats] = []
+    computed = [number for number in range(len(sources)) if number not in feeds.direct and number not in feeds.fixed]
+    # All at once: what several tables are derived from is computed once.
+    values = held([sources[number] for number in computed], store()) if computed else []
+    derived = dict(zip(computed, values, strict=True))
     for number, source in enumerate(sources):
         if number in feeds.direct:
             numbers = of(feeds.direct[number])
@@ -126,7 +133,7 @@ def fed(
         elif number in feeds.fixed:
             found.append(feeds.fixed[number])
         else:
-            found.append(np.ascontiguousarray(held([source], store())[0]))
+            found.append(np.ascontiguousarray(derived[number]))
     return found
 
 
@@ -145,9 +152,9 @@ def depends(source: Table) -> bool:
     """Whether a table's numbers follow from parameters."""
     match source:
         case Weights(expression, _):
-            return bool(parameters_of((expression,)))
+            return has_parameters(expression)
         case Leaf(parameters=parameters):
-            return bool(parameters_of(parameters))
+            return any(map(has_parameters, parameters))
         case Laid(parts):
             return any(map(depends, parts))
 
@@ -174,7 +181,17 @@ def _key(source: Table) -> object:
 def values(sources: Sequence[Table], store: Store, over: Field = LINEAR) -> list[Array]:
     """The entries of every table, in a field (float64 unless named)."""
     numbers = Numbers(store)
-    return [_value(source, numbers, over) for source in sources]
+    return [_in_range(source, numbers, over) for source in sources]
+
+
+def _in_range(source: Table, numbers: Numbers, over: Field) -> Array:
+    """A table's entries; infinite ones where float64 does not hold some."""
+    try:
+        return _value(source, numbers, over)
+    except DanausError as failure:
+        if failure.diagnostics[0].code != "out-of-range":
+            raise
+        return np.full(source.shape, np.inf)
 
 
 def exactly(sources: Sequence[Table], store: Store) -> tuple[list[Array], dict[int, Array]]:

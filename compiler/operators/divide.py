@@ -21,6 +21,12 @@ def divide(p: Circuit, q: Circuit, *, limit: int | None = None) -> Circuit:
 
     Needs compatible(p, q), q deterministic, and p zero wherever q is.
 
+    >>> import danaus as dn
+    >>> p = dn.parse("var x : cat(3); circuit p { return table(x, [[0, 1, 4]]) }").circuits["p"]
+    >>> q = dn.parse("var x : cat(3); circuit q { return table(x, [[0, 3, 2]]) }").circuits["q"]
+    >>> dn.evaluate(dn.divide(p, q), [[0], [1], [2]]).round(4).tolist()
+    [0.0, 0.3333, 2.0]
+
     Raises: Refused with a witness, such as an assignment where p is not zero and q is; DanausError `two-domains`,
     `two-values`, `too-large`.
     """

@@ -64,6 +64,6 @@ def divided(circuit: Circuit) -> Block:
     size = Fraction(1)
     for variable in circuit.free:
         size *= variable.size or 1
-    whole = total_of(circuit.blocks)
+    whole = total_of(circuit)
     number = divide(constant(Value.of([[1 / size]])), whole)
     return weighted([folded(circuit.root, circuit.support)], Dense(number), circuit.root.span)

@@ -59,6 +59,11 @@ def logarithm(p: Circuit) -> Circuit:
     Smooth and decomposable, about twice the size of p times the fan-in of its products, at most 64. The scopes of its
     products are those of p's, but for groups of factors where a product has more.
 
+    >>> import danaus as dn
+    >>> p = dn.parse("var x : cat(3); circuit p { return table(x, [[0, 1, 4]]) }").circuits["p"]
+    >>> dn.evaluate(dn.log(p), [[0], [1], [2]]).round(4).tolist()
+    [0.0, 0.0, 1.3863]
+
     Raises: Refused with a witness; DanausError `too-large`.
     """
     needs(p, "log", "smooth", "decomposable", "deterministic", "nonnegative")

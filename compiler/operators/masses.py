@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ...ir.block import Block, Form, Hadamard, Indexed, Input, Pairs, Product, Sum
+from ...ir.circuit import Circuit
 from ...ir.density import domain_values
 from ...ir.domain import Variable
 from ...ir.expression import (
@@ -184,11 +185,13 @@ def sums_to_one(expression: Expression, store: Store) -> bool:
     return bool((np.abs(value.floats.sum(axis=-1) - 1) <= _ROUNDING * value.shape[-1]).all())
 
 
-def total_of(blocks: Sequence[Block]) -> Expression:
-    """The mass of the last of blocks, children first, of a smooth, decomposable circuit: [1, 1]."""
+def total_of(circuit: Circuit) -> Expression:
+    """The mass of a smooth, decomposable circuit without its free variables: [1, 1]."""
     known: dict[Block, Expression] = {}
-    for block in blocks:
+    for block in circuit.blocks:
         match block:
+            case Input(width=width) if not circuit.live[block].any():  # it may have no integral
+                known[block] = ones(width)
             case Input(family, variable, parameters, width):
                 known[block] = reshape(input_value(family, variable, parameters, width), (width,))
             case Product(children, form, width):
@@ -197,4 +200,4 @@ def total_of(blocks: Sequence[Block]) -> Expression:
                 known[block] = ones(width) if mass is None else mass
             case Sum(children, linear):
                 known[block] = map_mass(linear, join([known[child] for child in children]))
-    return reshape(known[blocks[-1]], (1, 1))
+    return reshape(known[circuit.root], (1, 1))

@@ -27,6 +27,11 @@ def power(p: Circuit, exponent: float | Fraction, *, limit: int | None = None) -
     of the same size. Any other a needs p smooth, decomposable, deterministic and nonnegative; the power 0 is the
     support. A float is the rational that it is.
 
+    >>> import danaus as dn
+    >>> p = dn.parse("var x : cat(3); circuit p { return table(x, [[0, 1, 4]]) }").circuits["p"]
+    >>> dn.evaluate(dn.power(p, 0.5), [[0], [1], [2]]).tolist()
+    [0.0, 1.0, 2.0]
+
     Raises: Refused with a witness; DanausError `too-large`, `wrong-number`.
     """
     require_circuits("power", p)
@@ -52,6 +57,11 @@ def reciprocal(p: Circuit) -> Circuit:
     """1/p where p is not 0, and 0 elsewhere: every weight and input inverted.
 
     Needs p smooth, decomposable and deterministic; of the same size.
+
+    >>> import danaus as dn
+    >>> p = dn.parse("var x : cat(3); circuit p { return table(x, [[0, 1, 4]]) }").circuits["p"]
+    >>> dn.evaluate(dn.reciprocal(p), [[0], [1], [2]]).tolist()
+    [0.0, 1.0, 0.25]
 
     Raises: Refused with a witness; DanausError `too-large`.
     """

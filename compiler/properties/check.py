@@ -15,8 +15,8 @@ from .result import Judge, Result
 from .smooth import smooth
 from .structured import structured
 
-# The properties of one circuit, None where a later version brings one; those of two circuits stand beside.
-PROPERTIES: Mapping[str, Judge | None] = {
+# The properties of one circuit; those of two circuits stand beside.
+PROPERTIES: Mapping[str, Judge] = {
     "smooth": smooth,
     "decomposable": decomposable,
     "structured": structured,
@@ -44,6 +44,4 @@ def _result(name: str, circuit: Circuit, budget: Budget | None) -> Result:
         raise error("unknown-property", f'there is no property "{name}"', hint=hint)
     if name == "deterministic":
         return deterministic(circuit, budget)
-    judge = PROPERTIES[name]
-    assert judge is not None
-    return judge(circuit)
+    return PROPERTIES[name](circuit)

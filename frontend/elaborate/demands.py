@@ -55,30 +55,6 @@ QUERIES: dict[str, tuple[int, str]] = {
     "squared_loss": (2, ""),
     "mutual_information": (1, "ll"),
 }
-AVAILABLE_QUERIES = (
-    "likelihood",
-    "marginal",
-    "partition",
-    "hamming",
-    "conditional",
-    "moment",
-    "map",
-    "marginal_map",
-    "sample",
-    "flows",
-    "decode",
-    "posterior",
-    "count",
-    "expectation",
-    "entropy",
-    "cross_entropy",
-    "kl",
-    "renyi",
-    "alpha_divergence",
-    "itakura_saito",
-    "cauchy_schwarz",
-    "squared_loss",
-)
 
 
 def predicate(expression: Expression, context: Context) -> Predicate:
@@ -133,7 +109,7 @@ def _operand(expression: Expression, context: Context) -> Circuit | Failed:
 def query(name: str, expression: Expression, context: Context) -> Query:
     """The query of a statement.
 
-    Raises: DanausError `unknown-query`, `not-yet`, `wrong-arguments`, `unknown-variable`.
+    Raises: DanausError `unknown-query`, `wrong-arguments`, `unknown-variable`.
     """
     if not isinstance(expression, Call):
         raise error("wrong-query", f"{describe(expression)} is not a query", expression.span, "write likelihood(p)")
@@ -141,8 +117,6 @@ def query(name: str, expression: Expression, context: Context) -> Query:
     if kind not in QUERIES:
         hint = nearest(kind, QUERIES) or f"queries are {', '.join(QUERIES)}"
         raise error("unknown-query", f'there is no query "{kind}"', place, hint=hint)
-    if kind not in AVAILABLE_QUERIES:
-        raise error("not-yet", f"the query {kind} is not available yet", place)
     count, rest = QUERIES[kind]
     given = arguments(expression, count + len(rest), count + len(rest)).positional
     circuits = tuple(circuit(item, context, name) for item in given[:count])

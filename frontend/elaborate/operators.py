@@ -20,11 +20,9 @@ Operands = Callable[[Sequence[Expression]], list[Circuit]]
 def operator_circuit(call: Call, context: Context, name: str, operands: Operands) -> Circuit:
     """The circuit that an operator makes of operands, which the caller elaborates.
 
-    Raises: DanausError `not-yet`, `wrong-arguments`, `wrong-shape`; Refused where a need is not proved.
+    Raises: DanausError `wrong-arguments`, `wrong-shape`; Refused where a need is not proved.
     """
     operator = call.name.text
-    if operator not in context.operators:
-        raise error("not-yet", f"the operator {operator} is not available yet", call.name.span)
     run = context.operators[operator]
 
     def given_circuits(expressions: Sequence[Expression]) -> list[Circuit]:

@@ -80,19 +80,10 @@ _HOMES = {
 
 _FACES = (".api", ".information", ".frontend.dsl")
 
-# What the language and the interface have, and a later version brings.
-_LATER = frozenset(
-    [
-        "mutual_information",
-    ]
-)
-
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(f".{_HOMES[name]}", __name__), name)
-    if name in _LATER:
-        return import_module(".api", __name__).later(name)
     if not name.startswith("_"):
         for home in _FACES:
             module = import_module(home, __name__)

@@ -5,10 +5,10 @@ Queries here are the reference evaluator's answers, in float64 unless a semiring
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import NoneType
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -455,17 +455,6 @@ def hamming(circuit: Circuit, *, method: str = "polynomial") -> Floats:
 
 def _shaped(x: ArrayLike, found: Floats) -> Any:
     return found if np.ndim(x) == 2 else found[0]
-
-
-def later(name: str) -> Callable[..., NoReturn]:
-    """A function that a later version brings: it says so."""
-
-    def refuse(*_: object, **__: object) -> NoReturn:
-        raise error("not-yet", f"danaus.{name} is not available yet", caller())
-
-    refuse.__name__ = refuse.__qualname__ = name
-    refuse.__doc__ = f"`{name}` is not available yet: raises DanausError `not-yet`."
-    return refuse
 
 
 __all__ = [

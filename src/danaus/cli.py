@@ -45,7 +45,7 @@ def danaus() -> None:
 @click.argument("files", nargs=-1, required=True, type=_FILE, metavar="FILE…")
 @click.option("--require", default="", metavar="PROPERTY,…", help="Demand these properties of every circuit.")
 @click.option("--format", "form", type=click.Choice(_FORMATS), default="text", show_default=True)
-@click.option("--verify", is_flag=True, help="Test each product that the files make by identity testing.")
+@click.option("--verify", is_flag=True, help="Test the law of each operator that the files use.")
 @click.option("-o", "--output", type=_FILE, metavar="FILE", help="Write the report to a file.")
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes at most; as many as cores unless set.")
 @click.option("--baseline", type=_FILE, metavar="FILE", help="Pass over the failures that are recorded in it.")

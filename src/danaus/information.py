@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .arguments import wants, wants_circuit
 from .compiler.information import information, require_information
+from .compiler.operators.operands import variables_of
 from .frontend.spec import Query
 from .ir.circuit import Circuit
 from .ir.domain import Variable
@@ -174,6 +177,29 @@ def squared_loss(p: Circuit, q: Circuit) -> float:
     return _asked("squared_loss", p, q)
 
 
+def mutual_information(p: Circuit, first: Iterable[Variable | str], second: Iterable[Variable | str]) -> float:
+    """The mutual information H(X) + H(Y) − H(X, Y) of two lists of variables under P = p/Z, in nats.
+
+    Needs p nonnegative, the marginals on each list and on both together deterministic, and the lists disjoint.
+
+    >>> from danaus import parse
+    >>> p = parse('''
+    ...     var x : bool
+    ...     var y : bool
+    ...     var z : bool
+    ...     circuit p {
+    ...       return sum(concat([x = 0] * [y = 0], [x = 1] * [y = 1]), [[0.5, 0.5]]) * bernoulli(z, [0.3])
+    ...     }''').circuit
+    >>> round(mutual_information(p, ["x"], ["y", "z"]), 12)  # log 2
+    0.69314718056
+
+    Raises: Refused with a witness; DanausError `unknown-variable`, `wrong-arguments`, `zero-mass`.
+    """
+    wants_circuit(p)
+    wants(Iterable, "a list of variables", first, second)
+    return _asked("mutual_information", p, variables=(variables_of(p, first), variables_of(p, second)))
+
+
 def _asked(
     kind: str, *circuits: Circuit, variables: tuple[tuple[Variable, ...], ...] = (), numbers: tuple[float, ...] = ()
 ) -> float:
@@ -193,6 +219,7 @@ __all__ = [
     "expectation",
     "itakura_saito",
     "kl",
+    "mutual_information",
     "renyi",
     "squared_loss",
 ]

@@ -1,4 +1,4 @@
-"""Queries of information theory in specs, on the command line, compiled, and in bundles: as the functions answer them."""
+"""Composed queries of a compiled spec: answers for the parameters that there are now, and their places in bundles."""
 
 from __future__ import annotations
 

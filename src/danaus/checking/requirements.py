@@ -14,7 +14,7 @@ from .configuration import Configuration
 def validate(required: Iterable[str], settings: Sequence[Configuration]) -> None:
     """Checks the properties of the command line and of the configurations.
 
-    Raises: DanausError `unknown-property`, or `not-yet` for one that a later version brings.
+    Raises: DanausError `unknown-property`.
     """
     mistakes = [found for name in required if (found := _mistake(name, None)) is not None]
     seen: set[int] = set()
@@ -35,6 +35,4 @@ def _mistake(name: str, span: Span | None) -> Diagnostic | None:
     if name not in PROPERTIES:
         hint = nearest_name(name, PROPERTIES) or f"properties are {', '.join(PROPERTIES)}"
         return Diagnostic("unknown-property", f'{key}there is no property "{name}"', span, hint)
-    if not PROPERTIES[name]:
-        return Diagnostic("not-yet", f"{key}the property {name} is not available yet", span)
     return None

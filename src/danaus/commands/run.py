@@ -14,7 +14,7 @@ import click
 from ..compiler.needs import require
 from ..compiler.operators import smooth
 from ..compiler.queries import OPTIONAL_DATA, WITH_DATA, Answer, answer, given
-from ..frontend.elaborate.demands import AVAILABLE_QUERIES, QUERIES
+from ..frontend.elaborate.demands import QUERIES
 from ..frontend.spec import Query, Spec
 from ..ir.data import Data, read_data, write_columns
 from ..ir.data.container import write_bytes
@@ -29,7 +29,8 @@ _ASSIGNMENT = re.compile(r'(?P<name>"[^"]+"|[^"=]*[^"=\s])\s*=\s*(?P<value>"[^"]
 def run(file: Path, query: str, **options: Any) -> int:
     """Answers a query of a file."""
     if options["device"] != "cpu":
-        raise error("not-yet", f"the device {options['device']} is not available yet", hint="cpu is")
+        hint = "compile it with --target, and run the bundle on the device"
+        raise error("not-yet", "queries of a file are answered on the CPU", hint=hint)
     spec = read_spec(file, options)
     asked = find(spec, query)
     if options["smooth"]:
@@ -64,20 +65,18 @@ def _required(query: Query, fixed: str) -> Query:
 def find(spec: Spec, name: str) -> Query:
     """The query of a name, of `circuit.kind`, or of a bare kind where the file holds one circuit.
 
-    Raises: DanausError `unknown-query`, `not-yet`, `ambiguous`.
+    Raises: DanausError `unknown-query`, `ambiguous`.
     """
     if name in spec.queries:
         return spec.queries[name]
     circuit, _, kind = name.rpartition(".")
     if kind in QUERIES and (not circuit or circuit in spec.circuits):
-        if kind not in AVAILABLE_QUERIES:
-            raise error("not-yet", f"the query {kind} is not available yet")
         chosen = spec.circuits[circuit] if circuit else spec.circuit
         wanted, rest = QUERIES[kind]
         if wanted > 1 or rest:
             raise error("wrong-arguments", f"{kind} takes more than a circuit", hint="declare it with `query NAME = …`")
         return Query(name, kind, (chosen,))
-    known = [*spec.queries, *(f"{found}.{sort}" for found in spec.circuits for sort in AVAILABLE_QUERIES)]
+    known = [*spec.queries, *(f"{found}.{sort}" for found in spec.circuits for sort in QUERIES)]
     hint = nearest(name, known) or f"its queries are {', '.join(spec.queries) or 'none'}"
     raise error("unknown-query", f'{spec.name} has no query "{name}"', hint=hint)
 

@@ -19,6 +19,7 @@ import danaus as dn
 from danaus.backends.triton import driver as drivers
 from danaus.backends.triton import load, stored
 from danaus.backends.triton.driver import Driver
+from danaus.backends.triton.kernel import Kernel
 from danaus.backends.triton.module import function
 from danaus.backends.triton.plan import plan
 from danaus.backends.triton.targets import gpu_named
@@ -155,6 +156,55 @@ def test_an_engine_of_a_bundle_launches_its_kernels(
     assert driver.launched == len(plan(bundle.program, "bf16x3", 5).launches)
 
 
+EITHER = "nnf 7 6 2\nL 1\nL -2\nA 2 0 1\nL -1\nL 2\nA 2 3 4\nO 1 2 2 5\n"
+
+
+def test_a_network_of_scalar_nodes_runs_from_its_bundle(
+    danaus: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "LANES", (4, 32))
+    Path("n.nnf").write_text(EITHER)
+    circuit = dn.load("n.nnf").circuit
+    assert program_of(circuit).layouts
+    bundle = bundle_of(circuit, targets=["cuda:sm_90"])
+    (code,) = bundle.devices
+    assert [kernel.name for kernel in code.kernels] == ["network", "level"] * 2 and code.precision == "float32"
+    assert not any(kernel.resources["spilled"] for kernel in code.kernels)
+    launched: list[str] = []
+
+    class Entry:
+        def __init__(self, kernel: Kernel, stream: Any) -> None:
+            self.kernel = kernel
+
+        def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., None]:
+            def launch(*given: Any) -> None:
+                launched.append(self.kernel.name)
+                function(self.kernel)[grid](*given, **dict(self.kernel.constants))
+
+            return launch
+
+    @dataclass
+    class Held:
+        gpu: Any
+
+        def load(self, binary: bytes, form: Any, arguments: Any) -> Kernel:
+            (found,) = (each for each in code.kernels if each.binary == binary)
+            assert tuple((each.name, each.type, each.aligned) for each in arguments) == found.arguments
+            given = (found.name, found.source, arguments, found.constants, found.warps, found.stages)
+            return Kernel(*given, found.cooperative)
+
+    monkeypatch.setattr(load, "Entry", Entry)
+    driver: Any = Held(gpu_named("cuda:sm_90"))
+    model = Bundled(bundle, load.engine_of(bundle, "cuda", driver), lambda: "bundle")
+    x = np.array([[0, 0], [1, 0], [np.nan, 1], [np.nan] * 2])
+    np.testing.assert_allclose(model.marginal(x).exp().numpy(), [0, 1, 1, 2], rtol=1e-6)
+    assert launched == ["network"]
+    status, out, _ = danaus("compile", "n.nnf", "--report", "--target", "cuda:sm_90", "--dtype", "float64")
+    assert status == 0 and "float64: a network of" in out and "network[WIDTH=" in out and "level[WIDTH=" in out
+    status, out, _ = danaus("compile", "n.nnf", "--emit", "kernels", "--target", "cuda:sm_90")
+    assert status == 0 and out.count("@triton.jit") == 4
+
+
 @dataclass
 class Library:
     """A driver's library that writes down what is launched."""
@@ -234,7 +284,7 @@ def test_the_command_prints_kernels_and_what_they_take(danaus: Callable[..., Any
         assert kernel.source.rstrip() in out
     status, out, _ = danaus("compile", "p.circuit", "--report", "--batch", "700", "--target", "cuda:sm_90")
     launches = len(plan(program_of(dn.parse(SPEC).circuits["p"]), "bf16x3", 700).launches)
-    assert status == 0 and f"cuda:sm_90, bf16x3, 700 rows: {launches} launches, predicted at least" in out
+    assert status == 0 and f"cuda:sm_90, bf16x3, 700 rows: {launches} launch" in out and "predicted at least" in out
     assert "registers" in out and "on H200" in out and re.search(r"\d+ (wgmma|mma\.sync)", out)
     for wrong, code in (
         (["--report"], "wrong-option"),

@@ -9,7 +9,6 @@ import pytest
 
 from danaus.backends.triton import ahead, sparse_policy
 from danaus.backends.triton import network as forward
-from danaus.backends.triton.network_descent import descend
 from danaus.backends.triton.network_reverse import derive
 from danaus.backends.triton.steps_kernels import descend as walk
 from danaus.backends.triton.targets import gpu_named
@@ -28,9 +27,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_nothing_spills() -> None:
     """At the tiles of the policy, for a batch that fills them."""
     kernels = [
-        forward.whole(SINGLE, sparse_policy.shape(32)),
         derive(SINGLE, sparse_policy.reverse_shape(32, "linear"), True, True),
-        descend(LOG, sparse_policy.walk_shape(32, True), True, False),
         walk(True, False, sparse_policy.walk_shape(32, False)),
     ]
     for made in ahead.compiled(kernels, [gpu_named("cuda:sm_90")]).values():

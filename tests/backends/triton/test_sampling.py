@@ -148,7 +148,7 @@ def _codes(circuit: Circuit, values: np.ndarray, observed: np.ndarray) -> np.nda
     return np.where(observed, values - first, sizes).astype(np.int32).T
 
 
-@pytest.mark.parametrize("form", ["linear", "log"])
+@pytest.mark.parametrize(("way", "form"), [("one launch", "linear"), ("levels", "log")], indirect=["way"])
 def test_samples_are_the_evaluators(way: str, form: Form) -> None:
     """The same rows, to the last, for equal float64 tables: nothing is near enough to a boundary."""
     circuit = _tree(0)
@@ -159,7 +159,7 @@ def test_samples_are_the_evaluators(way: str, form: Form) -> None:
     assert (found.codes == _codes(circuit, want, np.ones(want.shape, bool))).all()
 
 
-@pytest.mark.parametrize("form", ["linear", "log"])
+@pytest.mark.parametrize(("way", "form"), [("one launch", "linear"), ("levels", "log")], indirect=["way"])
 def test_samples_given_are_the_evaluators(way: str, form: Form) -> None:
     """Rows with some of their variables observed; impossible ones are told."""
     circuit = _tree(3)
@@ -204,6 +204,7 @@ def test_stretches_draw_the_same(way: str, monkeypatch: pytest.MonkeyPatch) -> N
     assert (whole.codes == parts.codes).all()
 
 
+@pytest.mark.parametrize("way", ["one launch"], indirect=True)
 def test_float32_draws_differ_only_where_a_boundary_moves(way: str) -> None:
     """Of 200 rows none here: float32 moves boundaries by 1e-7."""
     circuit = _tree(6, zeros=False)
@@ -213,6 +214,7 @@ def test_float32_draws_differ_only_where_a_boundary_moves(way: str) -> None:
     assert differ.sum() == 0
 
 
+@pytest.mark.parametrize("way", ["one launch"], indirect=True)
 def test_frequencies(way: str) -> None:
     """A thousand samples have the frequencies that enumeration gives: the largest deviation is what chance allows."""
     circuit = _tree(8, variables=2)
@@ -264,6 +266,7 @@ def _largest_paths(tabled: Tabled, cells: np.ndarray) -> np.ndarray:
     return value
 
 
+@pytest.mark.parametrize("way", ["one launch"], indirect=True)
 def test_one_draw_of_many_sums_integers(way: str) -> None:
     """A sum of twelve members over leaves of ten values, more than a tile has lanes."""
     random = np.random.default_rng(2)

@@ -28,7 +28,9 @@ var z : bool
 circuit p { return [x = 1] * sum(bernoulli(y, [0.5]) * bernoulli(z, [0.1]), [[1]]) }
 circuit q { return [z = 1] * sum(bernoulli(x, [0.5]) * bernoulli(y, [0.1]), [[1]]) }
 circuit both {
-  return sum(concat([x = 0] * sum([y = 0] * bernoulli(z, [0.1]), [[1]]), [z = 1] * sum([x = 1] * [y = 1], [[1]])), [[1, 2]])
+  one = [x = 0] * sum([y = 0] * bernoulli(z, [0.1]), [[1]])
+  other = [z = 1] * sum([x = 1] * [y = 1], [[1]])
+  return sum(concat(one, other), [[1, 2]])
 }
 """
 TWO = ("cross_entropy", "kl", "itakura_saito", "cauchy_schwarz", "squared_loss", "expectation")

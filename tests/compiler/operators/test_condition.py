@@ -92,6 +92,21 @@ def test_masses_far_below_float64_count() -> None:
     assert abs(dn.partition(middle)) < 1e-9
 
 
+def test_signed_masses_beyond_float64() -> None:
+    names = "\n".join(f"var x{i} : bool" for i in range(400))
+    factors = " * ".join(f"table(x{i}, [[0.01, -0.02]])" for i in range(400))
+    p = dn.parse(f"{names}\ncircuit p {{ return {factors} }}").circuit
+    found = condition(p, {f"x{i}": 1 for i in range(398)})
+    assert np.allclose(dn.evaluate(found, [[0, 1], [1, 1]], semiring="signed-log")[:, 1], [-1, 1])
+    logs = dn.evaluate(found, [[0, 1], [1, 1]], semiring="signed-log")[:, 0]
+    assert np.allclose(logs, np.log([2, 4]), atol=1e-9)
+    with pytest.raises(DanausError) as caught:
+        dn.evaluate(found, [[0, 1]])
+    assert caught.value.diagnostics[0].code == "out-of-range"
+    with pytest.warns(dn.DanausWarning):
+        assert np.allclose(dn.compile(found).log_likelihood([[1, 1], [0, 1]]), [np.log(4), np.nan], equal_nan=True)
+
+
 def test_reals_and_counts_take_densities() -> None:
     spec = dn.parse(
         "var y : real; var n : count; var z : bool\n"

@@ -29,7 +29,7 @@ from danaus.ir.store import Store
 from deterministic_circuits import deciding_circuit, table, telling
 from small_circuits import deterministic_circuit
 
-CASES = [*telling(deciding_circuit, 14, 100), *telling(deterministic_circuit, 8, 100)]
+CASES = [(deterministic_circuit, 0), *telling(deciding_circuit, 14, 100), *telling(deterministic_circuit, 8, 100)]
 
 
 def at(circuit: Circuit, rows: np.ndarray, semiring: Semiring = LINEAR) -> Array:
@@ -88,6 +88,19 @@ def test_weights_of_one_and_of_zero_and_rows_of_nothing() -> None:
         wanted = np.log(np.where(values == 0, 1, values))
         assert np.allclose(at(made, rows[:, : len(made.variables)]), wanted, atol=1e-15)
         assert {result.status for result in check(made, "smooth", "decomposable").values()} == {"proved"}
+
+
+def test_logarithms_of_weights_alone_keep_the_scopes_of_rows_of_ones() -> None:
+    x = Variable("x", Cat(3))
+    decided = concat([input_block(Indicator(code), x) for code in range(3)])
+    sums = weighted([decided], Dense(constant([[1.0, 1.0, 0.0], [0.5, 0.0, 0.25]])))
+    y = Variable("y", Bool())
+    both = hadamard([sums, concat([input_block(Indicator(code), y) for code in range(2)])])
+    p = Circuit(weighted([both], Dense(constant([[1.0, 1.0]]))), Store())
+    made = log(p)
+    assert {result.status for result in check(made, "smooth", "decomposable").values()} == {"proved"}
+    rows, values = table(p)
+    assert np.allclose(at(made, rows), logs_of(values), rtol=1e-15)
 
 
 def decided_root(block: Block) -> Block:

@@ -24,7 +24,8 @@ from danaus.ir.family import Categorical, Table
 from danaus.ir.linear import BlockDiagonal, Compose, Dense, Diagonal, Kronecker, LinearMap, compose, monarch, selection
 from danaus.ir.linear import sparse as sparse_map
 from danaus.ir.numbers import Numbers
-from danaus.ir.semirings import EXACT
+from danaus.ir.pullback import pullback
+from danaus.ir.semirings import EXACT, LINEAR
 from danaus.ir.store import Store
 from naive import domain, value
 from small_circuits import random_circuit
@@ -152,6 +153,32 @@ def test_other_parameters_stay_normalised() -> None:
     assert again.parameters == (table, weights) or set(again.parameters) == {weights, table}
     worth = by_enumeration(Circuit(root, again.store, "q"))
     assert exactly(again, again.variables) == [each / sum(worth) for each in worth]
+
+
+def test_derivatives_reach_the_parameters() -> None:
+    weights, table = Parameter("w", (2, 3), "real"), Parameter("t", (3, 3), "real")
+    thin = Parameter("s", (3,), "real")
+    leaf = hadamard([input_block(Table(), x, [table]), input_block(Table(), y, [constant(sixteenths(1, 3, 2) + 1)])])
+    sums = weighted([leaf], sparse_map([0, 1, 1], [0, 1, 2], thin, 2, 3))
+    root = weighted([weighted([leaf], Dense(weights)), sums], Dense(constant([[0.25, 1.5, 1, 2]])))
+    values = {weights: sixteenths(2, 2, 3) + 0.5, table: sixteenths(3, 3, 3) + 0.5, thin: sixteenths(4, 3) + 0.5}
+    found = normalize(Circuit(root, Store({each: Value.of(at) for each, at in values.items()}), "p"))
+
+    def worth(store: Store) -> float:
+        numbers = Numbers(store)
+        return sum(float((numbers.of(each, LINEAR) ** 2).sum()) for each in found.expressions)
+
+    numbers = Numbers(found.store)
+    slopes = pullback(((each, 2 * numbers.of(each, LINEAR)) for each in found.expressions), numbers)
+    assert set(slopes) == set(values)
+    for parameter, at in values.items():
+        for place in np.ndindex(*at.shape):
+            ends = []
+            for step in (1e-5, -1e-5):
+                moved = at.copy()
+                moved[place] += step
+                ends.append(worth(found.store.updated({parameter: Value.of(moved)})))
+            assert math.isclose(slopes[parameter][place], (ends[0] - ends[1]) / 2e-5, rel_tol=1e-6, abs_tol=1e-6)
 
 
 def test_distributions_keep_their_parameters() -> None:

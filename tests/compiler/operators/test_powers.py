@@ -11,6 +11,7 @@ import pytest
 from danaus.compiler.compile import compile as compile_circuit
 from danaus.compiler.driver import parse
 from danaus.compiler.operators import integrate, log, multiply, power, reciprocal, restrict
+from danaus.compiler.operators.logarithm import Logarithms
 from danaus.compiler.properties import check
 from danaus.frontend.write import circuit_text
 from danaus.ir.block import Block, concat, hadamard, input_block, weighted
@@ -18,7 +19,8 @@ from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import DanausError, Refused
 from danaus.ir.domain import Bool, Cat, Count, Real, Variable
 from danaus.ir.evaluate import Evidence, evaluate
-from danaus.ir.expression import Parameter, Value, constant
+from danaus.ir.expression import Parameter, Value, constant, raised
+from danaus.ir.expression import log as log_of
 from danaus.ir.family import Gaussian, Indicator, InputProduct, Poisson, Table
 from danaus.ir.linear import Compose, Dense, Selection, compose, monarch
 from danaus.ir.numbers import Numbers
@@ -102,6 +104,41 @@ def test_composed_maps_whose_entries_are_sums_are_taken_whole() -> None:
     assert [Fraction(each) for each in at(reciprocal(p), rows, EXACT)] == [Fraction(1, 7), Fraction(1, 4), 0]
 
 
+def test_what_cancels_in_a_composed_map_is_off_the_support_though_floats_do_not_cancel() -> None:
+    x, tenth = Variable("x", Bool()), Fraction(1, 10)
+    decided = concat([input_block(Indicator(code), x) for code in range(2)])
+    first, second = Dense(constant([[tenth, 3 * tenth]])), Dense(constant([[3, 1], [-1, 1]]))
+    p = Circuit(weighted([decided], compose([first, second])), Store())
+    rows = np.array([[0.0], [1.0]])
+    assert at(p, rows)[0] != 0.0  # which rounding has left
+    assert np.allclose(at(reciprocal(p), rows), [0.0, 2.5], rtol=1e-15)
+
+
+@pytest.mark.parametrize("exponent", [Fraction(k, 2) for k in (-4, -3, -2, -1, 0, 1, 2, 3, 4, 5)])
+def test_powers_of_numbers_of_any_sign_in_all_fields(exponent: Fraction) -> None:
+    numbers = [-3.0, -0.5, 0.0, 0.25, 2.0]
+    odd = exponent.denominator == 1 and exponent.numerator % 2 == 1
+    wanted = [(math.copysign(1, x) if odd else 1) * abs(x) ** float(exponent) if x else 0.0 for x in numbers]
+    expression = raised(constant(numbers), exponent)
+    own = Numbers(Store())
+    assert np.allclose(own.of(expression, LINEAR), wanted, rtol=1e-15)
+    logs = own.of(expression, SIGNED_LOG)
+    assert np.allclose(logs[:, 1] * np.exp(logs[:, 0]), wanted, rtol=1e-15)
+    bounds = own.of(expression, INTERVAL)
+    assert np.all(bounds[:, 0] <= wanted) and np.all(wanted <= bounds[:, 1])
+    if exponent.denominator == 1:
+        assert own.of(expression, EXACT).tolist() == [Fraction(x) ** int(exponent) if x else 0 for x in numbers]
+    across = np.array([[-1.0, 2.0], [0.0, 0.5]])
+    if exponent > 0:
+        low, high = INTERVAL.power(across, exponent).T
+        assert np.all(low <= [-1.0 if odd else 0.0, 0.0]) and np.all(low > -1.01)
+        assert np.all(high >= [2.0 ** float(exponent), 0.5 ** float(exponent)])
+        assert odd or low[0] == 0.0 or low[0] > -1e-15
+    else:
+        with pytest.raises(DanausError, match="interval that holds zero"):
+            INTERVAL.power(across, exponent)
+
+
 def test_monarch_maps_stay_factored() -> None:
     x = Variable("x", Cat(4))
     decided = concat([input_block(Indicator(code), x) for code in range(4)])
@@ -156,6 +193,29 @@ def test_inputs_on_real_and_count() -> None:
         assert np.allclose(at(again, rows), exponent * finite, rtol=1e-11, atol=1e-13)
 
 
+def test_products_of_inputs_of_several_functions() -> None:
+    spec = parse(
+        "var x : bool\nvar u : real\nvar k : count\n"
+        "circuit p { return sum(concat([x = 0], [x = 1]) * gaussian(u, [0, 1], [1, 2]) * poisson(k, [2, 3]), "
+        "[[3, 0.5]]) }\n"
+        "circuit q { return sum(concat([x = 0], [x = 1]) * gaussian(u, [-1, 2], [0.5, 1]) * concat([k = 2], [k = 4]), "
+        "[[2, 4]]) }\ncircuit pq = multiply(p, q)\ncircuit pp = multiply(p, p)"
+    )
+    random = np.random.default_rng(7)
+    rows = np.stack([random.integers(0, 2, 50), random.normal(0, 2, 50), random.integers(1, 5, 50)], axis=1)
+    for name in ("pq", "pp"):
+        p = spec.circuits[name]
+        logs = log_likelihood(p, rows)
+        none = np.isneginf(logs)
+        finite = np.where(none, 0.0, logs)
+        for exponent in (0, -1, 0.5):
+            assert np.allclose(at(power(p, exponent), rows), np.where(none, 0, np.exp(exponent * finite)), rtol=1e-11)
+        assert np.allclose(at(log(p), rows), finite, rtol=1e-11)
+        twice = Circuit(Logarithms(p, Fraction(1)).root(), p.store)
+        assert np.allclose(at(twice, rows), np.where(none, 0, np.exp(finite)) * finite, rtol=1e-11)
+    assert np.isneginf(log_likelihood(spec.circuits["pq"], rows)).any()
+
+
 def quadrature(circuit: Circuit) -> float:
     grid = np.linspace(-60, 60, 240001)
     return float(np.trapezoid(at(circuit, grid[:, None]), grid))
@@ -178,7 +238,9 @@ def test_quotients_of_gaussians_have_integrals_while_the_precision_is_positive()
     )
     p, q, r = (spec.circuits[name] for name in "pqr")
     quotient = multiply(p, reciprocal(q))
-    for circuit in (quotient, multiply(quotient, r), multiply(multiply(quotient, reciprocal(r)), log(r))):
+    half = multiply(p, power(reciprocal(q), 0.5))
+    beside = multiply(multiply(quotient, reciprocal(r)), log(r))
+    for circuit in (quotient, half, multiply(quotient, r), beside):
         assert float(at(integrate(circuit), NOTHING)[0]) == pytest.approx(quadrature(circuit), rel=1e-9)
     assert at(multiply(q, reciprocal(p)), np.array([[2.0]]))[0] == pytest.approx(
         at(q, np.array([[2.0]]))[0] / at(p, np.array([[2.0]]))[0], rel=1e-13
@@ -204,6 +266,13 @@ def test_integrals_of_products_of_several_widths_are_pair_by_pair() -> None:
     grid = np.linspace(-30, 30, 60001)
     values = numbers.inputs(family, u, tuple(constant(part) for part in parts), grid, LINEAR)
     assert np.allclose(found, np.trapezoid(values * grid**2, grid, axis=1), rtol=1e-9)
+
+    logs = InputProduct((Gaussian(), log(Circuit(gaussians(1, 1.0)[0], Store())).root.family), (2, 3))  # type: ignore
+    parts = [part for width in (2, 3) for part in gaussians(width, 0.5)[1]]
+    for order in (0, 1, 2):
+        found = numbers.moments(logs, u, tuple(constant(part) for part in parts), order, LINEAR)
+        values = numbers.inputs(logs, u, tuple(constant(part) for part in parts), grid, LINEAR)
+        assert np.allclose(found, np.trapezoid(values * grid**order, grid, axis=1), rtol=1e-9)
 
     rates = [random.uniform(0.5, 4, width) for width in (2, 3, 2)]
     counts = InputProduct((Poisson(), inverse(Poisson(), k), Poisson()), (2, 3, 2))
@@ -263,9 +332,6 @@ def test_derivatives_go_through_powers_and_logarithms() -> None:
     x = Variable("x", Cat(3))
     root = weighted([hadamard([input_block(Table(), x, [constant([[1.0, 1.0, 1.0]])])])], Dense(constant([[1.0]])))
     assert root.width == 1
-    from danaus.ir.expression import log as log_of
-    from danaus.ir.expression import raised
-
     for expression, slopes in (
         (raised(w, Fraction(-3, 2)), [-1.5 * 2**-2.5, -1.5 * 0.5**-2.5, 0.0]),
         (raised(w, 3), [12.0, 0.75, 0.0]),

@@ -43,8 +43,8 @@ _RULES = {
     "import-cycle": ("Files import each other", "Move what both need to a third file."),
     "too-large": ("Something is larger than its limit", "The message gives the limit."),
     "crashed": ("The check of a file ended its process", "Check the file alone; memory may have run out."),
-    "wrong-product": ("A product is not that of its factors", "A mistake of Danaus, that `--verify` found: report it."),
-    "unverified": ("A product could not be verified", "The message says why; nothing is known to be wrong."),
+    "broken-law": ("An operator made what it does not say", "A mistake of Danaus, that `--verify` found: report it."),
+    "unverified": ("The law of an operator could not be tested", "The message says why; nothing is known to be wrong."),
     "not-yet": ("A later version brings this", "It is part of the language, and is not available in this version."),
     "not-smooth": ("An operator or query needs a smooth circuit", "`smooth(p)` is the same function, smooth."),
     "not-decomposable": (
