@@ -17,7 +17,7 @@ from ...ir.expression import Floats
 from ...ir.linear import Indices
 from ...ir.program.ones import ones
 from ...ir.program.tabled import Tabled
-from . import sparse_policy, steps_kernels
+from . import sparse_policy, steps_descent, steps_kernels
 from .network import Form, Shape
 from .network_queries import HELD, Walked, joined, signed
 from .scalar import Device
@@ -155,7 +155,7 @@ class StepsWalker:
         start[:rows] = np.where(possible, 0, -1)
         states[:, self.steps.root] = torch.from_numpy(start.reshape(turns, shape.lanes)).to(device.name)
         data = device.put(codes)
-        kernel = steps_kernels.descend(sampled, single, shape)
+        kernel = steps_descent.descend(sampled, single, shape)
         keys = (signed(seed & 0xFFFFFFFF), signed(seed >> 32))
         before = (*self.put, self._tables(form), data, values.reshape(-1), states.view(-1), first, *keys)
         self._launched(kernel, turns, before, rows, True)

@@ -10,7 +10,7 @@ import pytest
 from danaus.backends.triton import ahead, sparse_policy
 from danaus.backends.triton import network as forward
 from danaus.backends.triton.network_reverse import derive
-from danaus.backends.triton.steps_kernels import descend as walk
+from danaus.backends.triton.steps_descent import descend as walk
 from danaus.backends.triton.targets import gpu_named
 
 pytest.importorskip("triton")
