@@ -34,7 +34,7 @@ from danaus.ir.circuit import Circuit
 RUNS = 3
 STAGES: dict[str, list[tuple[Any, str]]] = {
     "lower": [(line, "lower")],
-    "passes": [(line, "_folded")],
+    "passes": [(line, "optimised")],
     "code": [(Vector, "__post_init__"), (Scalar, "_made")],
     "tables": [(line, "held")],
     "packing": [(Vector, "load"), (Vector, "refill"), (Scalar, "refill")],

@@ -25,9 +25,9 @@ from nnf import VARIABLES, flat
 
 import danaus as dn
 from danaus.backends.cpu.limits import limits
-from danaus.compiler.compile import program_of
 from danaus.compiler.lowering.lower import lower
 from danaus.compiler.lowering.tables import values
+from danaus.compiler.pipeline import program_of
 from danaus.ir.circuit import Circuit
 from danaus.ir.program.operation import AllPairs, Contract, Fill, Gather, Join, Load, Multiply, Scale
 from danaus.ir.program.work import operations_per_row

@@ -9,7 +9,7 @@ import pytest
 
 import danaus as dn
 from danaus.cli import main
-from danaus.compiler.compile import program_of
+from danaus.compiler.pipeline import program_of
 from danaus.ir.program.work import operations_per_row
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"

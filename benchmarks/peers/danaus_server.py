@@ -17,7 +17,7 @@ import torch
 from serve import Served, memory, serve
 
 import danaus as dn
-from danaus.compiler.compile import program_of
+from danaus.compiler.pipeline import program_of
 from danaus.ir.block import Block, hadamard, input_block, pairs, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.expression import Parameter, Value

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, overload
 from .arguments import wants
 from .backends.triton.policy import PRECISIONS, Precision
 from .compiler.compile import compile as compile_circuit
-from .compiler.compile import compile_spec
+from .compiler.compile_spec import compile_spec
 from .frontend.spec import Spec
 from .ir.circuit import Circuit
 from .ir.diagnostic import error

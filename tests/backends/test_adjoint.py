@@ -12,7 +12,7 @@ import torch
 import danaus as dn
 from danaus.backends.cpu import adjoint_vector, packed
 from danaus.backends.cpu.adjoint_vector import AdjointVector
-from danaus.compiler.compile import Type
+from danaus.compiler.able import Type
 from danaus.compiler.lowering.lower import lower
 from danaus.compiler.programs.split import split
 from danaus.ir.circuit import Circuit

@@ -15,7 +15,7 @@ from danaus.backends.cpu import adjoint_scalar
 from danaus.backends.cpu.adjoint_scalar import AdjointScalar
 from danaus.backends.cpu.adjoint_vector import Derived
 from danaus.backends.cpu.network import Numeric
-from danaus.compiler.compile import Type
+from danaus.compiler.able import Type
 from danaus.compiler.lowering.lower import lower
 from danaus.compiler.lowering.tables import depending, held
 from danaus.compiler.rewrite import rewritten

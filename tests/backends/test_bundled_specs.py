@@ -13,7 +13,7 @@ import torch
 from safetensors.numpy import load_file
 
 import danaus as dn
-from danaus.compiler.compile import bundle_of
+from danaus.compiler.bundling import bundle_of
 from danaus.runtime import bundle as bundles
 from danaus.runtime.asked import Asked
 from danaus.runtime.collection import Collection, Loaded

@@ -17,7 +17,7 @@ import torch
 import danaus as dn
 from danaus.backends.cpu import load as loading
 from danaus.backends.cpu.machine import NAMED
-from danaus.compiler.compile import bundle_of
+from danaus.compiler.bundling import bundle_of
 from danaus.ir.circuit import Circuit
 from danaus.runtime import bundle as bundles
 from hard_chains import HARD, chain

@@ -10,7 +10,7 @@ import pytest
 
 import danaus as dn
 from compiled_parity import compare, within
-from danaus.compiler.compile import program_of
+from danaus.compiler.pipeline import program_of
 from danaus.frontend.dsl.maps import MapLike
 from hard_chains import HARD, ORDINARY, OTHERS, chain
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import danaus as dn
-from danaus.compiler.compile import Type
+from danaus.compiler.able import Type
 from danaus.ir.circuit import Circuit
 from danaus.ir.expression import Value
 from small_circuits import evidence, random_circuit

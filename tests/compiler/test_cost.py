@@ -13,7 +13,7 @@ import pytest
 
 import danaus as dn
 from danaus.cli import main
-from danaus.compiler.compile import program_of
+from danaus.compiler.pipeline import program_of
 from danaus.ir.circuit import Circuit
 from danaus.ir.program.execute import execute
 from danaus.ir.program.operation import (

@@ -16,7 +16,8 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiler.compile import compile, program_of
+from ..compiler.compile import compile
+from ..compiler.pipeline import program_of
 from ..frontend.spec import Spec
 from ..ir.circuit import Circuit
 from ..ir.data import read_data

@@ -9,10 +9,13 @@ from typing import Any
 import click
 
 from ..backends.triton.targets import is_gpu
-from ..compiler.compile import Type, bundle_of_spec, kernels_of, program_of, report_of
+from ..compiler.able import Type
+from ..compiler.bundling import kernels_of, report_of
+from ..compiler.compile_spec import bundle_of_spec
 from ..compiler.driver import syntax
 from ..compiler.judge import judge
 from ..compiler.needs import require
+from ..compiler.pipeline import program_of
 from ..frontend.print_syntax import print_syntax
 from ..frontend.spec import Spec
 from ..ir.circuit import Circuit

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..compiler.compile import program_of
+from ..compiler.pipeline import program_of
 from ..ir.circuit import Circuit
 from ..ir.diagnostic import error
 

@@ -24,7 +24,8 @@ from danaus.backends.triton.module import function
 from danaus.backends.triton.plan import plan
 from danaus.backends.triton.targets import gpu_named
 from danaus.cli import main
-from danaus.compiler.compile import bundle_of, program_of
+from danaus.compiler.bundling import bundle_of
+from danaus.compiler.pipeline import program_of
 from danaus.ir.circuit import Circuit
 from danaus.runtime.bundle import Bundle, files_of, save_bundle
 from danaus.runtime.bundled import Bundled

@@ -15,7 +15,7 @@ from danaus.backends.triton.expected import has_loop, kind_of
 from danaus.backends.triton.plan import Launch, Plan, plan
 from danaus.backends.triton.policy import batch_class
 from danaus.backends.triton.targets import GPUS
-from danaus.compiler.compile import program_of
+from danaus.compiler.pipeline import program_of
 
 pytest.importorskip("triton")
 

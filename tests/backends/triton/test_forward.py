@@ -15,7 +15,7 @@ import torch
 import danaus as dn
 from danaus.backends.triton import engine, policy
 from danaus.backends.triton.plan import plan
-from danaus.compiler.compile import program_of
+from danaus.compiler.pipeline import program_of
 from danaus.ir.circuit import Circuit
 from small_circuits import evidence, random_circuit
 
@@ -254,7 +254,7 @@ def test_one_program_one_text() -> None:
 import danaus as dn
 from danaus.backends.triton import policy
 from danaus.backends.triton.plan import plan
-from danaus.compiler.compile import program_of
+from danaus.compiler.pipeline import program_of
 p = plan(program_of(dn.hmm(dn.Cat("x", 3, shape=9), states=24, transition=dn.monarch(4, 6))), "bf16x3", 600)
 print([(launch.kernel.digest, launch.first, launch.programs) for launch in p.launches], p.places.tolist())
 """

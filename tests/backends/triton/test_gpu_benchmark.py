@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from danaus.backends.triton.plan import plan
-from danaus.compiler.compile import program_of
+from danaus.compiler.pipeline import program_of
 
 BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
 

@@ -13,7 +13,7 @@ from danaus.backends.triton import policy
 from danaus.backends.triton.adjoint import Derived, FusedReverse
 from danaus.backends.triton.plan import drawn
 from danaus.backends.triton.reverse import course
-from danaus.compiler.compile import program_of
+from danaus.compiler.pipeline import program_of
 from danaus.ir.circuit import Circuit
 from danaus.runtime.backward import Flows, flows
 from danaus.runtime.compiled import codes_of, with_first_values

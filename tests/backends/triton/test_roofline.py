@@ -10,7 +10,7 @@ from danaus.backends.triton.plan import Launch, plan
 from danaus.backends.triton.policy import batch_class
 from danaus.backends.triton.roofline import predicted, rate, seconds_of, work_of
 from danaus.backends.triton.targets import GPUS, gpu_named
-from danaus.compiler.compile import program_of
+from danaus.compiler.pipeline import program_of
 from danaus.ir.program.program import Program
 
 pytest.importorskip("sympy")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import danaus as dn
-from danaus.compiler.compile import program_of
+from danaus.compiler.pipeline import program_of
 from danaus.ir.diagnostic import DanausError
 from danaus.ir.program import serial
 from danaus.ir.program.operation import Contract, Gather, Load, Multiply, Network, Repeat

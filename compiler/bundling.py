@@ -1,0 +1,199 @@
+"""What is saved of a circuit: its Program, numbers, and code for targets by name; and that code as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..backends.triton.policy import DEFAULT
+from ..backends.triton.targets import gpu_named, is_gpu
+from ..frontend.spec import Query
+from ..ir.circuit import Circuit
+from ..ir.diagnostic import DanausError, error
+from ..ir.expression import Floats
+from ..ir.numbers import Numbers
+from ..ir.program.program import Program
+from ..ir.query.exactness import one_path
+from .folding import tables_of
+from .lowering.lower import Lowered, lower
+from .lowering.tables import exactly
+from .needs import require
+from .programs.derived import OutOfRange
+from .programs.repeat import repeat
+from .programs.reuse import reuse
+from .properties import check
+
+if TYPE_CHECKING:
+    from ..backends.triton.network import Numbers as Kinds
+    from ..runtime.bundle import Bundle, Walks
+    from ..runtime.device_code import DeviceCode
+from .able import Type, form_of, packages, runs_compiled
+from .pipeline import optimised, passed, plainly_passed, program_of
+
+
+def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu") -> str:
+    """The LLVM IR of a circuit's likelihood for a target by name; of a network, for its narrowest tiles.
+
+    For a GPU the Triton kernels that its batches may launch.
+
+    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`, `not-on-device`.
+    """
+    if is_gpu(target):
+        from ..backends.triton.stored import kernels_for
+        from ..backends.triton.stored import text_of as text_of_kernels
+
+        gpu = gpu_named(target)
+        program = _of_gpus(circuit, dtype, [target])
+        return text_of_kernels(kernels_for(program, DEFAULT, _of_network(circuit, program, dtype), gpu))
+    with packages():
+        from ..backends.cpu.engine import text_of
+        from ..backends.cpu.machine import named
+        from ..runtime.bundle import not_compiled
+    if not runs_compiled(circuit):
+        raise not_compiled(circuit.name)
+    program = program_of(circuit)
+    return text_of(program, *form_of(circuit, program, dtype), named(target))
+
+
+def report_of(circuit: Circuit, dtype: Type, targets: Sequence[str], rows: int) -> str:
+    """What a circuit's kernels take of GPUs by name, and the time that they take at least for a batch, as tables.
+
+    Raises: DanausError `missing-package`, `unknown-target`, `not-in-bundle`, `not-on-device`, and as compiling them.
+    """
+    from ..backends.triton.report import report
+
+    program = _of_gpus(circuit, dtype, targets)
+    return report(program, DEFAULT, targets, rows, _of_network(circuit, program, dtype))
+
+
+def _of_network(circuit: Circuit, program: Program, dtype: Type) -> Kinds:
+    """The numbers of a network of scalar nodes on a GPU."""
+    from ..backends.triton.network import Numbers as Kinds
+
+    size, form = form_of(circuit, program, dtype)
+    return Kinds(form, size)
+
+
+def _of_gpus(circuit: Circuit, dtype: Type, targets: Sequence[str]) -> Program:
+    """The Program of a circuit that kernels for GPUs are made from.
+
+    Raises: DanausError `unknown-type` where it is to be float64, `not-in-bundle`, `missing-package`.
+    """
+    with packages():
+        from ..runtime.bundle import not_compiled
+    if not runs_compiled(circuit):
+        raise not_compiled(circuit.name)
+    program = program_of(circuit)
+    if dtype == "float64" and not program.layouts:
+        message = f'the kernels of "{circuit.name}" for {targets[0]} compute in float32'
+        raise error("unknown-type", message, hint="leave out --dtype, or its target")
+    return program
+
+
+def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] = ("cpu",)) -> Bundle:
+    """What is saved of a circuit: its Program, the numbers of its present parameters, and code for targets by name.
+
+    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`, `not-on-device`, and as
+    compiling kernels for GPUs.
+    """
+    with packages():
+        from ..backends.cpu.load import codes_of, compiler
+        from ..runtime.bundle import Bundle, not_compiled
+    if not runs_compiled(circuit):
+        raise not_compiled(circuit.name)
+    lowered = lower(circuit)
+    folded = optimised(lowered.program)
+    program = folded.program
+    size, form = form_of(circuit, program, dtype)
+    numbers = Numbers(circuit.store)
+    tables, exact = exactly(lowered.tables, circuit.store)
+    walks = None if exact else _walks(circuit, lowered, tables)
+    try:
+        if exact:
+            raise OutOfRange
+        tables = tables_of(folded, tables, size)
+    except OutOfRange:
+        program = plainly_passed(lowered.program)
+    return Bundle(
+        circuit.name,
+        _answered(circuit, lowered, walks is not None),
+        circuit.variables,
+        lowered.variables,
+        tuple(circuit.variables.index(variable) for variable in circuit.free),
+        dtype,
+        size,
+        form,
+        program,
+        tuple(tables),
+        exact,
+        lowered.densities,
+        tuple(tuple(numbers.floats(block.parameters)) for block in lowered.densities),
+        compiler(),
+        codes_of(program, size, form, [target for target in targets if not is_gpu(target)]),
+        walks,
+        devices=_devices(circuit, dtype, program, targets),
+    )
+
+
+def term_of(circuit: Circuit) -> Bundle:
+    """A circuit without variables as its Program and its numbers, for whoever runs it once: no code is made of it."""
+    with packages():
+        from ..backends.cpu.load import compiler
+        from ..runtime.bundle import Bundle
+    lowered = lower(circuit)
+    program = passed(reuse, lowered.program)
+    tables, exact = exactly(lowered.tables, circuit.store)
+    kept = (circuit.name, (), (), lowered.variables, (), "float64", 8, "log", program, tuple(tables), exact)
+    return Bundle(*kept, (), (), compiler(), ())
+
+
+def _devices(circuit: Circuit, dtype: Type, program: Program, targets: Sequence[str]) -> tuple[DeviceCode, ...]:
+    """Kernels for those targets that are GPUs."""
+    gpus = [target for target in targets if is_gpu(target)]
+    if not gpus:
+        return ()
+    _of_gpus(circuit, dtype, gpus)
+    from ..backends.triton.stored import devices_of
+
+    return devices_of(program, DEFAULT, gpus, _of_network(circuit, program, dtype))
+
+
+def _answered(circuit: Circuit, lowered: Lowered, walks: bool) -> tuple[str, ...]:
+    """The queries of a bundle: a likelihood always, what sums something out where it is proved to do so.
+
+    Those that walk back from the root need numbers that are not negative and are within float64.
+    """
+    from ..runtime.queries.latents import latents_of
+
+    found = ["likelihood"]
+    if _is_met("marginal", circuit):
+        found += ["marginal", "partition"]
+        if walks:
+            found += ["conditional", "moment"]
+            found += [kind for kind in ("map", "sample", "hamming") if _is_met(kind, circuit)]
+            if latents_of(lowered.program, len(circuit.variables)) is not None:
+                found += ["decode", "posterior"]
+    return tuple(found)
+
+
+def _is_met(kind: str, circuit: Circuit) -> bool:
+    """Whether what a query needs of a circuit is proved."""
+    try:
+        require(Query(kind, kind, (circuit,)))
+    except DanausError:
+        return False
+    return True
+
+
+def _walks(circuit: Circuit, lowered: Lowered, tables: Sequence[Floats]) -> Walks | None:
+    """What walks back from a bundle's root take of the circuit; None where its numbers are not for them."""
+    from ..runtime.bundle import Walks
+
+    if any(bool((table < 0).any()) or not np.isfinite(table).all() for table in tables):
+        return None
+    program = passed(repeat, passed(reuse, lowered.program))
+    deterministic = check(circuit, "deterministic")["deterministic"].status == "proved"
+    single = one_path(circuit)[0].root is circuit.root
+    return Walks(program, tuple(tables), lowered.sites, circuit.nodes, deterministic, single)

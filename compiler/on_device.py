@@ -1,0 +1,137 @@
+"""A circuit compiled for a GPU: fused kernels for a Program of vectors, others for a network of scalar nodes."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..ir.circuit import Circuit
+from ..ir.program.program import Program
+from ..ir.program.tabled import Tabled
+from .folding import Folding
+from .lowering.counting import counts
+from .lowering.lower import Lowered, lower
+from .lowering.tables import depending, depends, fed, feeds, held, parameter_derivatives, values
+
+if TYPE_CHECKING:
+    from ..backends.cpu.network import Numeric
+    from ..backends.triton.policy import Precision
+    from ..backends.triton.scalar import Device
+    from ..runtime.executable import Executable
+from .able import Proofs, links_of, numeric_of, packages, runs_compiled
+from .bundling import bundle_of
+from .pipeline import optimised, plainly_passed
+
+
+def on_device(circuit: Circuit, device: str, precision: Precision | None) -> Executable:
+    """A circuit compiled for a GPU; its numbers are float32."""
+    with packages("triton"):
+        from ..backends.triton.adjoint import FusedReverse
+        from ..backends.triton.device import chosen, device_of
+        from ..backends.triton.engine import Fused
+        from ..backends.triton.scalar import Device
+        from ..backends.triton.steps import steps
+        from ..backends.triton.steps_walker import StepsWalker
+        from ..runtime.compiled import Compiled
+        from ..runtime.executable import Executable
+    place = device_of(device)
+    if not runs_compiled(circuit):
+        return Executable(circuit, None, Proofs())
+    lowered = lower(circuit)
+    folded = optimised(lowered.program)
+    if folded.program.layouts:
+        return _network_on_device(circuit, lowered, folded.program, Device(place))
+    feeding = feeds(lowered.tables)
+    by_node = frozenset(i for i, number in enumerate(folded.wanted) if number in feeding.by_node)
+    mode = chosen(precision)
+    fast = Fused(folded.program, place, mode, by_node)
+
+    @cache
+    def plain() -> Fused:
+        return Fused(plainly_passed(lowered.program), place, mode, feeding.by_node)
+
+    walkers: list[StepsWalker] = []
+    records = cache(lambda: steps(lowered.program, lowered.sites))
+
+    def walker(tabled: Tabled) -> StepsWalker | None:
+        found = records()
+        if found is None:
+            return None
+        if not walkers:
+            walkers.append(StepsWalker(found, Device(place), tabled))
+        return walkers[0].over(tabled)
+
+    @cache
+    def reverse() -> FusedReverse:
+        wanted = frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
+        return FusedReverse(lowered.program, place, mode, wanted, feeding.by_node)
+
+    folding = Folding(folded, fast, plain, 4, feeding.by_node)
+    compiled = Compiled(
+        lambda circuit: folding,
+        folded.program,
+        lowered.variables,
+        lowered.densities,
+        lambda store: held(lowered.tables, store),
+        lambda of, store: fed(lowered.tables, feeding, of, store),
+        len(feeding.direct) + len(feeding.fixed) == len(lowered.tables),
+        lambda store, numbers: held([lowered.tables[number] for number in numbers], store),
+        lambda circuit, targets: bundle_of(circuit, "float32", targets),
+        lowered.program,
+        lambda store: [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)],
+        lambda circuit: reverse(),
+        lambda store, given: parameter_derivatives(lowered.tables, feeding, store, given),
+        lambda store, given, missing: counts(lowered.tables, store, given, missing),
+        lowered.sites,
+        links_of,
+        walker,
+    )
+    return Executable(circuit, compiled, Proofs())
+
+
+def _network_on_device(circuit: Circuit, lowered: Lowered, program: Program, device: Device) -> Executable:
+    """A network of scalar nodes compiled for a GPU: in float32, or in float64 where its numbers ask for that."""
+    from ..backends.triton.adjoint_scalar import AdjointScalar
+    from ..backends.triton.scalar import Scalar
+    from ..backends.triton.walker import NetworkWalker
+    from ..runtime.compiled import Compiled
+    from ..runtime.executable import Executable
+
+    walkers: list[NetworkWalker] = []
+
+    @cache
+    def engine(size: int, numeric: Numeric) -> Scalar:
+        return Scalar(program, size, numeric, device)
+
+    @cache
+    def reverse(size: int, numeric: Numeric) -> AdjointScalar:
+        leaves, weights = map(depending, lowered.tables)
+        return AdjointScalar(lowered.program, 8 if numeric == "log" else size, numeric, (leaves, weights), device)
+
+    def walker(tabled: Tabled) -> NetworkWalker:
+        if not walkers:
+            walkers.append(NetworkWalker(lowered.sites, device, tabled))
+        return walkers[0].over(tabled)
+
+    compiled = Compiled(
+        lambda circuit: engine(*numeric_of(circuit, 4)),
+        program,
+        lowered.variables,
+        lowered.densities,
+        lambda store: held(lowered.tables, store),
+        None,
+        False,
+        lambda store, numbers: held([lowered.tables[number] for number in numbers], store),
+        lambda circuit, targets: bundle_of(circuit, "float32", targets),
+        lowered.program,
+        lambda store: [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)],
+        lambda circuit: reverse(*numeric_of(circuit, 4)),
+        lambda store, given: parameter_derivatives(lowered.tables, feeds(lowered.tables), store, given),
+        lambda store, given, missing: counts(lowered.tables, store, given, missing),
+        lowered.sites,
+        links_of,
+        walker,
+    )
+    return Executable(circuit, compiled, Proofs())
