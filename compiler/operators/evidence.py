@@ -16,18 +16,18 @@ from ...ir.expression import Value, constant, input_value
 from ...ir.family import One
 from ...ir.linear import Dense
 from ..rewrite import rewritten
-from .operands import Name, items_of, needs_exact, variable_of
+from .operands import Name, items_of, needs_sums, variable_of
 
 
 def evidence(p: Circuit, weights: Mapping[Name, Any]) -> Circuit:
     """Σ over the values v of x of w_v · p(·, x = v), for weights w [n] in domain order: of the other variables.
 
     Each input on x becomes its weighted sum, as an expression: nothing is computed. Needs p smooth and decomposable,
-    or its marginalisation program proved exact. Linear in the blocks.
+    or made by `import_marginaliser`. Linear in the blocks.
 
     Raises: Refused with a witness; DanausError `unknown-variable`, `wrong-domain`, `wrong-shape`, `wrong-number`.
     """
-    needs_exact(p, "evidence", "virtual")
+    needs_sums(p, "evidence")
     given: dict[Variable, Value] = {}
     for name, numbers in items_of("evidence", weights, "weights by variable"):
         variable = variable_of(p, name)

@@ -14,7 +14,7 @@ from ...ir.products import require_integral
 from ..properties.normalized import diverges
 from ..rewrite import rewritten
 from .folded import folded
-from .operands import Name, needs_exact, variables_of
+from .operands import Name, needs_sums, variables_of
 from .scale import times
 
 
@@ -22,13 +22,13 @@ def integrate(p: Circuit, variables: Name | Iterable[Name] | None = None) -> Cir
     """Σ or ∫ of p over the named variables, or over all of them: a circuit of the other variables.
 
     Each input on those variables becomes the number that it sums to, as an expression: nothing is computed. What is
-    fixed then, and is not learnable, is folded into the weights. Needs p smooth and decomposable, or its
-    marginalisation program proved exact. Linear in the blocks.
+    fixed then, and is not learnable, is folded into the weights. Needs p smooth and decomposable, or made
+    by `import_marginaliser`. Linear in the blocks.
 
     Raises: Refused with a witness; DanausError `unknown-variable`, `diverges` for the constant 1 on real or count,
     or `no-closed-integral` with the factors of a product of inputs that has none.
     """
-    needs_exact(p, "integrate", "total" if variables is None else "subset")
+    needs_sums(p, "integrate")
     over = set(p.variables if variables is None else variables_of(p, variables))
     if variables is None:  # those under zero weights too, so that none is left
         over |= {block.variable for block in p.blocks if isinstance(block, Input)}

@@ -11,7 +11,7 @@ from ...ir.diagnostic import Refused, error
 from ...ir.domain import Cat, Real, Variable
 from ...ir.family import require_value
 from ...ir.span import caller
-from ..properties import Program, Proved, check, exact, refusal
+from ..properties import check, made_exact, refusal
 
 Name = Variable | str
 
@@ -76,13 +76,11 @@ def value_of(variable: Variable, given: float | str) -> float:
     return value
 
 
-def needs_exact(circuit: Circuit, who: str, program: Program) -> None:
-    """Raises `Refused` with a witness unless the circuit is smooth and decomposable, or proved exact for a program."""
-    try:
+def needs_sums(circuit: Circuit, who: str) -> None:
+    """Raises `Refused` with a witness unless the circuit is smooth and decomposable, or an imported marginaliser."""
+    require_circuits(who, circuit)
+    if not made_exact(circuit):
         needs(circuit, who, "smooth", "decomposable")
-    except Refused:
-        if not isinstance(exact(circuit, program), Proved):
-            raise
 
 
 def needs(circuit: Circuit, who: str, *names: str) -> None:

@@ -3,7 +3,7 @@
 from .check import PROPERTIES, check
 from .compatible import compatible, require_domains
 from .deterministic import Budget, deterministic, marginally_deterministic
-from .marginalisation import PROGRAMS, Program, exact, marginalisation
+from .marginalisation import PROGRAMS, Program, exact, made_exact, marginalisation
 from .matching import Matching
 from .omni_compatible import omni_compatible
 from .result import Proved, Refuted, Result, Unknown, explained, refusal
@@ -51,6 +51,7 @@ __all__ = [
     "deterministic",
     "exact",
     "explained",
+    "made_exact",
     "marginalisation",
     "marginally_deterministic",
     "omni_compatible",

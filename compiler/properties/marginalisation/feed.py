@@ -16,7 +16,7 @@ from ....ir.apply import apply
 from ....ir.block import Block, Input, Product, Sum, children
 from ....ir.circuit import Circuit
 from ....ir.density import domain_values
-from ....ir.diagnostic import DanausError
+from ....ir.diagnostic import DanausError, error
 from ....ir.domain import FiniteDomain, Variable
 from ....ir.evaluate import multiply
 from ....ir.numbers import Numbers
@@ -91,6 +91,8 @@ class Feed:
             except DanausError:
                 if not isinstance(self.semiring, Modular):
                     raise
+        elif not isinstance(self.semiring, Modular):
+            raise error("infinite-domain", f'the values of "{variable.name}" ({variable.domain}) are no finite table')
         assert isinstance(self.semiring, Modular)
         self.symbolic = True
         place = self.circuit.blocks.index(block)

@@ -12,7 +12,7 @@ from functools import cached_property
 from math import prod
 from random import Random
 from typing import Literal
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 
@@ -43,6 +43,7 @@ _SEED = 0
 _POINTS = 24
 
 _known: WeakKeyDictionary[Circuit, dict[Program, Result]] = WeakKeyDictionary()
+_made: WeakSet[Circuit] = WeakSet()
 _partly: WeakKeyDictionary[Circuit, dict[Program, Result]] = WeakKeyDictionary()
 
 
@@ -97,6 +98,12 @@ def _one(circuit: Circuit, program: Program) -> Result:
 def taken_as_exact(circuit: Circuit, because: str) -> None:
     """Remembers that a circuit is exact for all programs, as whoever made it has proved."""
     _known[circuit] = {program: Proved(because=because) for program in PROGRAMS}
+    _made.add(circuit)
+
+
+def made_exact(circuit: Circuit) -> bool:
+    """Whether whoever made a circuit has proved it exact for all programs."""
+    return circuit in _made
 
 
 def _marginalisation(circuit: Circuit) -> dict[Program, Result]:

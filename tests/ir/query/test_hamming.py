@@ -137,8 +137,7 @@ def test_queries_of_a_circuit_that_is_right_in_total_only() -> None:
     circuit = dn.Circuit(dn.sum(terms, [[1, 1, -1]]))
     table = dn.evaluate(circuit, rows(2)).tolist()
     assert np.exp(dn.partition(circuit)) == pytest.approx(sum(table))
-    assert dn.evaluate(dn.integrate(circuit)) == pytest.approx(sum(table))
-    for refused in (lambda: dn.marginal(circuit, [[0, 0]], [[True, False]]), lambda: dn.integrate(circuit, ["x"])):
+    for refused in (lambda: dn.marginal(circuit, [[0, 0]], [[True, False]]), lambda: dn.integrate(circuit)):
         with pytest.raises(dn.DanausError, match="smooth"):
             refused()
 
