@@ -163,6 +163,37 @@ def test_ahead_is_taken_and_given_up() -> None:
         np.testing.assert_allclose(tensor.grad, before * (2 + 1 / 7) / (1 + 1 / 7), rtol=1e-5)
 
 
+def test_what_was_taken_ahead_is_given_once() -> None:
+    """The gradients of a first backward are the arrays themselves: a second one may not find what was added to them."""
+    model = dn.compile(dn.hmm(dn.Cat("x", 4, shape=5), states=3), dtype="float64").requires_grad_()
+    x = np.zeros((7, 5), dtype=np.int64)
+    torch.autograd.backward(model.log_likelihood(x).sum())
+    once = [tensor.grad.clone() for tensor in model.parameters() if tensor.grad is not None]
+    model.zero_grad()
+    log = model.log_likelihood(x)  # takes derivatives ahead
+    for _ in range(4):
+        torch.autograd.backward(log.sum(), retain_graph=True)
+    for tensor, before in zip(model.parameters(), once, strict=True):
+        assert tensor.grad is not None
+        np.testing.assert_allclose(tensor.grad, 4 * before, rtol=1e-12)
+
+
+def test_derivatives_are_of_the_parameters_of_the_call() -> None:
+    """`functional_call` gives a call other parameters, which the backward finds after the module has its own again."""
+    circuit = dn.hmm(dn.Cat("x", 4, shape=5), states=3)
+    x = np.random.default_rng(0).integers(0, 4, size=(6, 5))
+    model, other = dn.compile(circuit, dtype="float64"), dn.compile(circuit, dtype="float64")
+    torch.manual_seed(0)
+    values = {name: torch.rand(each.shape, dtype=torch.float64).softmax(-1) for name, each in model.tensors().items()}
+    given = {name: value.clone().requires_grad_() for name, value in values.items()}
+    torch.autograd.backward(torch.func.functional_call(model, given, (x,)).sum())
+    other.assign(values)
+    torch.autograd.backward(other.requires_grad_().log_likelihood(x).sum())
+    for name, tensor in other.tensors().items():
+        assert given[name].grad is not None and tensor.grad is not None
+        np.testing.assert_allclose(given[name].grad, tensor.grad, rtol=1e-10, err_msg=name)
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_random_circuits_start_where_they_were(seed: int) -> None:
     circuit = random_circuit(seed)

@@ -89,7 +89,11 @@ def test_as_queries_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert best[0] == ["x[0]", "x[1]", "x[2]", "log_probability", "exact"]
     states = dn.decode(dn.load(spec).circuits["h"], [[0, 1, 0]]).values[0]
     assert best[1][:3] == [str(int(state)) for state in states]
-    assert answer("states")[0] == [f"x[{i}]={k}" for i in range(3) for k in range(3)]
+    shown = answer("states")
+    assert shown[0] == [f"x[{i}]={k}" for i in range(3) for k in range(3)]
+    np.testing.assert_allclose(
+        np.array(shown[1], dtype=float), dn.posterior(dn.load(spec).circuits["h"], [[0, 1, 0]]).ravel(), atol=1e-12
+    )
     counts = answer("counts")
     assert counts[0] == ["parameter", "entry", "flow"]
     assert sum(float(flow) for name, _, flow in counts[1:] if name == "h.initial") == pytest.approx(2)
