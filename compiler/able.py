@@ -30,19 +30,27 @@ Type = Literal["float32", "float64"]
 
 
 def runs_compiled(circuit: Circuit) -> bool:
-    """Whether the engines hold all of it: signed inputs and scalar nodes on infinite domains are the evaluator's."""
+    """Whether the engines hold all of it: signed inputs are the evaluator's.
+
+    The engines take the logarithms of densities, which have no signs.
+    """
+    return not any(is_signed(block.family) for block in circuit.blocks if isinstance(block, Input))
+
+
+def runs_on_device(circuit: Circuit) -> bool:
+    """Whether engines on devices hold all of it: scalar nodes on infinite domains are not theirs either."""
     from .lowering.network import is_scalar
 
     inputs = [block for block in circuit.blocks if isinstance(block, Input)]
     infinite = any(not isinstance(block.variable.domain, FiniteDomain) for block in inputs)
-    # The engines take the logarithms of densities, which have no signs.
-    if any(is_signed(block.family) for block in inputs):
-        return False
-    return not (infinite and any(is_scalar(block) for block in circuit.blocks))
+    return runs_compiled(circuit) and not (infinite and any(is_scalar(block) for block in circuit.blocks))
 
 
 def numeric_of(circuit: Circuit, size: int) -> tuple[int, Numeric]:
     """The cheapest numbers that hold a network: plain ones where its range shows so, else logarithms."""
+    inputs = (block for block in circuit.blocks if isinstance(block, Input))
+    if any(not isinstance(block.variable.domain, FiniteDomain) for block in inputs):
+        return size, "log"  # nothing bounds a density
     found = bounds(circuit)
     if size == 4 and found.within(np.float32):
         return 4, "linear"

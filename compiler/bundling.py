@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..backends.triton.network import Numbers as Kinds
     from ..runtime.bundle import Bundle, Walks
     from ..runtime.device_code import DeviceCode
-from .able import Type, form_of, packages, runs_compiled
+from .able import Type, form_of, packages, runs_compiled, runs_on_device
 from .pipeline import optimised, passed, plainly_passed, program_of
 
 
@@ -83,7 +83,7 @@ def _of_gpus(circuit: Circuit, dtype: Type, targets: Sequence[str]) -> Program:
     """
     with packages():
         from ..runtime.bundle import not_compiled
-    if not runs_compiled(circuit):
+    if not runs_on_device(circuit):
         raise not_compiled(circuit.name)
     program = program_of(circuit)
     if dtype == "float64" and not program.layouts:

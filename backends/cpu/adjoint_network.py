@@ -13,7 +13,7 @@ from collections.abc import Callable
 from .adjoint_stream import fields
 from .builder import Function
 from .mathematics import exp
-from .network import KINDS, Numeric
+from .network import KINDS, SOFT, Numeric
 from .pulls import sum_into
 from .vectors import Vectors
 
@@ -30,11 +30,15 @@ UNROLLED = 4
 """Rows of data that a leaf adds to its table at once."""
 
 
-def kernel(vectors: Vectors, numeric: Numeric, by_levels: bool, leaves: bool, weights: bool) -> Function:
+def kernel(
+    vectors: Vectors, numeric: Numeric, by_levels: bool, leaves: bool, weights: bool, soft: bool = False
+) -> Function:
     """The function `back`: from the roots of a tile to sums for tables, those that are wanted.
 
-    %out gets 0 for each row, and NaN where a number is beyond all.
+    %out gets 0 for each row, and NaN where a number is beyond all. `soft` says that there are leaves on infinite
+    domains: what these get is written over their rows of the tile.
     """
+    names = SOFT if soft else KINDS
     f = Function("back", ARGUMENTS, vectors)
     sizes, place = fields(numeric, by_levels), 0 if by_levels else 1
     codes = f.at("%codes", f.op("mul i64 %tile, %row"), 1)
@@ -47,14 +51,17 @@ def kernel(vectors: Vectors, numeric: Numeric, by_levels: bool, leaves: bool, we
     line = len(f.lines)
     pc = "%" + f.fresh("pc")
     kind, members, count = (f.word(f.at(pc, field, 4)) for field in range(3))
-    labels = [f.fresh(name) for name in KINDS]
+    labels = [f.fresh(name) for name in names]
     cases = " ".join(f"i64 {i}, label %{label}" for i, label in enumerate(labels))
     f.do(f"switch i64 {kind}, label %{labels[0]} [ {cases} ]")
     ends: list[tuple[str, str]] = []
-    for name, label in zip(KINDS, labels, strict=True):
+    for name, label in zip(names, labels, strict=True):
         f.label(label)
 
         def node(_: str, words: str, name: str = name) -> list[str]:
+            if name == "soft":
+                _soft(f, words, codes, bad)
+                return [f.at(words, 3, 4)]
             if name == "leaf":
                 _leaf(f, words, codes, bad, leaves)
                 return [f.at(words, 3, 4)]
@@ -105,6 +112,18 @@ def _leaf(f: Function, words: str, codes: str, bad: str, wanted: bool) -> None:
     for c in range(v.columns):
         place = f.at(slot, c, v.bytes)
         _check(f, f.load(place), f.at(bad, c, v.bytes))
+        f.store(f.number(0.0), place)
+
+
+def _soft(f: Function, words: str, codes: str, bad: str) -> None:
+    """Writes what a leaf on an infinite domain gets into its rows."""
+    v = f.vectors
+    slot, row = f.at("%slots", f.word(words), v.row), f.at(codes, f.word(f.at(words, 1, 4)), v.lanes * 4)
+    for c in range(v.columns):
+        place = f.at(slot, c, v.bytes)
+        value = f.load(place)
+        _check(f, value, f.at(bad, c, v.bytes))
+        f.store(value, f.at(row, c, v.bytes))
         f.store(f.number(0.0), place)
 
 

@@ -32,4 +32,5 @@ def texts_of(program: Program, size: int, numeric: Numeric, target: Target) -> l
         return [module([driver(plan(program, vectors), vectors)], vectors)]
     tiles = [tile(program.layouts[0], vectors, rows) for rows in (1, 2)]
     tiles += [(replace(vectors, row=row), False) for row in ROWS]
-    return [text_of_network(wide, numeric, by_levels) for wide, by_levels in tiles]
+    soft = bool(program.network().sources)
+    return [text_of_network(wide, numeric, by_levels, soft) for wide, by_levels in tiles]

@@ -1,0 +1,177 @@
+"""Inputs on infinite domains as leaves of a network: rows of logarithms that lie in a tile behind its codes.
+
+What enters are logarithms of densities, [nodes, batch] by source; what leaves are tiles, with what was taken from each
+row beforehand. Where each term of the circuit has one leaf on each such variable, the largest density of a row is taken
+out per variable, in float64: a far outlier then costs no digit, and none is lost where densities and masses cancel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...ir.expression import Floats
+from ...ir.linear import Indices
+from ...ir.program.program import LEAF, PRODUCT, Layout, Program
+from . import arena, levels
+from .batch import Answer, Bools, Bytes, Codes, copied, padded_to, tiled
+from .vectors import Vectors
+
+FAR = 1e30
+"""How small a logarithm may be; sums of smaller ones are not told from that of 0."""
+
+TAKEN = 4.0
+"""How many times larger than the answer the part of it that float32 computes may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Soft:
+    """The sources of a network by their numbers, those on one column together; `peeled` says that each column's largest
+    is taken out of a row. A tile has `codes` rows of 32-bit words before the first row of numbers."""
+
+    groups: tuple[tuple[int, ...], ...]
+    sources: tuple[int, ...]
+    rows: int
+    size: int
+    codes: int
+    peeled: bool
+
+    @property
+    def words(self) -> int:
+        """Rows of 32-bit words of a tile."""
+        return self.codes + self.rows * (self.size // 4)
+
+    def lay(self, codes: Indices | Codes, densities: Mapping[int, Floats], v: Vectors) -> Laid:
+        """Codes [columns, batch] and logarithms of densities as tiles."""
+        if not self.rows:
+            laid, tiles = tiled(codes, v)
+            return Laid(laid, tiles, None, None)
+        given = [densities[source] for source in self.sources]
+        count = codes.shape[1]
+        unsure = np.zeros(count, dtype=bool)
+        for logs in given:
+            # of +inf and NaN nothing is vouched for, and only 0 may be −inf
+            unsure |= ~((logs <= FAR) & ((logs >= -FAR) | np.isneginf(logs))).all(axis=0)
+        if unsure.any():
+            given = [np.where(unsure, 0.0, logs) for logs in given]
+            densities = dict(zip(self.sources, given, strict=True))
+        taken = np.zeros(count)
+        if self.peeled:
+            tops = {group: _top([densities[source] for source in group]) for group in self.groups}
+            top_of = {source: top for group, top in tops.items() for source in group}
+            given = [logs - top_of[source] for source, logs in zip(self.sources, given, strict=True)]
+            taken = np.sum(list(tops.values()), axis=0)
+        tiles = -(-count // v.lanes)
+        floats, _ = arena.kind_of(v)
+        held = arena.aligned(max(tiles * self.words * v.lanes * 4, 128))
+        words = held[: tiles * self.words * v.lanes * 4].view(np.int32).reshape(tiles, self.words, v.lanes)
+        if tiles:
+            wide = padded_to(np.asarray(codes), tiles * v.lanes)
+            words[:, : len(codes)] = wide.reshape(len(codes), tiles, v.lanes).transpose(1, 0, 2)
+            with np.errstate(over="ignore"):
+                numbers = padded_to(np.concatenate(given).astype(floats), tiles * v.lanes)
+            for tile in range(tiles):
+                place = words[tile, self.codes :].reshape(-1).view(floats).reshape(self.rows, v.lanes)
+                place[...] = numbers[:, tile * v.lanes : (tile + 1) * v.lanes]
+        return Laid(held, tiles, taken, unsure)
+
+    def answer(self, value: Floats, laid: Laid) -> Answer:
+        """The answer of rows from the logarithms that code has found for them."""
+        assert laid.taken is not None and laid.unsure is not None
+        log = value + laid.taken
+        lost = np.zeros(len(log), dtype=bool)
+        if self.size == 4:  # where it is large, and cancels with what was taken out, its digits are gone
+            with np.errstate(invalid="ignore"):
+                lost = np.isfinite(value) & ~(np.abs(value) <= TAKEN * np.maximum(1.0, np.abs(log)))
+        return Answer(log, laid.unsure | lost)
+
+    def read(self, laid: Laid, v: Vectors, count: int) -> Floats:
+        """The rows of numbers of tiles, [rows, batch] in float64."""
+        floats, _ = arena.kind_of(v)
+        words = laid.words[: laid.tiles * self.words * v.lanes * 4].view(np.int32).reshape(laid.tiles, -1)
+        numbers = words[:, self.codes * v.lanes :].view(floats).reshape(laid.tiles, self.rows, v.lanes)
+        return np.asarray(numbers.transpose(1, 0, 2).reshape(self.rows, -1)[:, :count], dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """Tiles; what was taken out of each row, [batch], and the rows that no code vouches for, if there are densities."""
+
+    words: Bytes
+    tiles: int
+    taken: Floats | None
+    unsure: Bools | None
+
+    def copy(self) -> Laid:
+        """Tiles that may be written."""
+        return replace(self, words=copied(self.words))
+
+
+def soft_of(program: Program, size: int) -> tuple[Soft, Layout]:
+    """The densities of a network for numbers of so many bytes; and its layout, whose leaves name rows of tiles."""
+    layout = program.layouts[0]
+    steps = program.densities(program.network())
+    step = size // 4
+    codes = -(-len(program.columns) // step) * step if steps else len(program.columns)
+    groups: dict[int, list[int]] = {}
+    for density in steps:
+        groups.setdefault(density.column, []).append(density.source)
+    soft = Soft(
+        tuple(map(tuple, groups.values())),
+        tuple(density.source for density in steps),
+        sum(density.nodes for density in steps),
+        size,
+        codes,
+        bool(steps) and each_once(layout),
+    )
+    rows = np.where(layout.soft, codes + (-1 - layout.leaf_offsets) * step, layout.leaf_columns)
+    return soft, replace(layout, leaf_columns=rows)
+
+
+def each_once(layout: Layout) -> bool:
+    """Whether every term of the polynomial that a network is has one leaf on each column of densities.
+
+    Each column is a random number of 64 bits, so that the sum over a term's leaves says which are there how often.
+    """
+    columns = np.unique(layout.leaf_columns[layout.soft])
+    drawn = np.random.default_rng(0).integers(1, 2**63, len(columns), dtype=np.uint64)
+    below = levels.writers(layout)
+    depth = levels.levels(layout, below)
+    found = np.zeros(layout.nodes, dtype=np.uint64)
+    never = np.zeros(layout.nodes, dtype=bool)  # of no term at all
+    leaves = np.flatnonzero(layout.kinds == LEAF)
+    named = layout.members[layout.offsets[:-1][leaves]]
+    own = layout.soft[named]
+    found[leaves[own]] = drawn[np.searchsorted(columns, layout.leaf_columns[named[own]])]
+    order = np.lexsort((layout.kinds, depth))
+    order = order[layout.kinds[order] != LEAF]
+    lengths = np.diff(layout.offsets)
+    keys = depth[order] * 4 + layout.kinds[order]
+    for nodes in np.split(order, np.flatnonzero(np.diff(keys)) + 1):
+        product = layout.kinds[nodes[0]] == PRODUCT if len(nodes) else True
+        never[nodes[lengths[nodes] == 0]] = not product
+        some = nodes[lengths[nodes] > 0]
+        if not len(some):
+            continue
+        starts = np.concatenate([[0], np.cumsum(lengths[some])[:-1]])
+        edges = np.repeat(layout.offsets[some] - starts, lengths[some]) + np.arange(int(lengths[some].sum()))
+        members = below[edges]
+        if product:
+            found[some] = np.add.reduceat(found[members], starts)
+            never[some] = np.logical_or.reduceat(never[members], starts)
+            continue
+        least = np.minimum.reduceat(np.where(never[members], np.iinfo(np.uint64).max, found[members]), starts)
+        most = np.maximum.reduceat(np.where(never[members], np.uint64(0), found[members]), starts)
+        never[some] = np.logical_and.reduceat(never[members], starts)
+        if (least != most)[~never[some]].any():
+            return False
+        found[some] = most
+    return bool(not never[-1] and found[-1] == drawn.sum(dtype=np.uint64))
+
+
+def _top(logs: list[Floats]) -> Floats:
+    """The largest of each row, 0 where that is not finite, [batch]."""
+    top = np.max([each.max(axis=0) for each in logs], axis=0)
+    return np.where(np.isfinite(top), top, 0.0)
