@@ -15,6 +15,7 @@ from .builder import Function
 from .mathematics import exp
 from .network import KINDS, SOFT, Numeric
 from .pulls import sum_into
+from .reach import FLOOR
 from .vectors import Vectors
 
 ARGUMENTS = (
@@ -43,7 +44,7 @@ def kernel(
     sizes, place = fields(numeric, by_levels), 0 if by_levels else 1
     codes = f.at("%codes", f.op("mul i64 %tile, %row"), 1)
     bad = f.at("%out", "%tile", vectors.row)
-    _seed(f, numeric, bad)
+    _seed(f, numeric, bad, soft)
     end = f.at("%stream", "%count", 4)
     before, head, joined, done = f.block, f.fresh("head"), f.fresh("joined"), f.fresh("done")
     f.do(f"br label %{head}")
@@ -81,13 +82,16 @@ def kernel(
     return f
 
 
-def _seed(f: Function, numeric: Numeric, bad: str) -> None:
-    """What the root begins with: 0 for a row that is impossible."""
+def _seed(f: Function, numeric: Numeric, bad: str, soft: bool) -> None:
+    """What the root begins with: 0 for a row that is impossible, or, among densities, below what numbers vouch for."""
     v = f.vectors
     root, roots, seeds = f.at("%slots", "%root", v.row), f.at("%roots", "%tile", v.row), f.at("%seeds", "%tile", v.row)
     for c in range(v.columns):
         value, seed = f.load(f.at(roots, c, v.bytes)), f.load(f.at(seeds, c, v.bytes))
-        none = f.compare("oeq", value, f.number(0.0 if numeric == "linear" else float("-inf")))
+        if soft and numeric == "linear":
+            none = f.compare("olt", value, f.number(FLOOR))
+        else:
+            none = f.compare("oeq", value, f.number(0.0 if numeric == "linear" else float("-inf")))
         given = f.op(f"fdiv {v.floats} {seed}, {value}") if numeric == "linear" else seed
         f.store(f.select(none, f.number(0.0), given), f.at(root, c, v.bytes))
         beyond = f.multiply(f.select(none, f.number(0.0), value), f.number(0.0))

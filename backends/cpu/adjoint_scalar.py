@@ -89,7 +89,7 @@ class AdjointScalar:
 
     def __post_init__(self) -> None:
         self.vectors = self.target.vectors(self.size)
-        self.soft, self.layout = soft_of(self.program, self.size)
+        self.soft, self.layout = soft_of(self.program, self.size, self.numeric == "log")
 
     def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
         """Tables in float64; False where some are negative or beyond float64.
@@ -215,9 +215,13 @@ class AdjointScalar:
             with np.errstate(divide="ignore"):
                 value = np.log(value)
         if placed.taken is not None and placed.unsure is not None:
-            value = value + placed.taken
-            out.unsure[part] |= placed.unsure
-            self._share(self.soft.read(given, v, rows), own, part, out)
+            found = self.soft.answer(value, placed)
+            value, unsure = found.log, found.unsure
+            out.unsure[part] |= unsure
+            shares = self.soft.read(given, v, rows)
+            if self.numeric == "linear":  # what came back are derivatives
+                shares *= self.soft.read(placed, v, rows)
+            self._share(shares, np.where(unsure, 0.0, own), part, out)
         out.log[part] = value
         for each in sums:
             found = each.view(floats)

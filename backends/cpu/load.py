@@ -18,6 +18,7 @@ from .engine import Engine, texts_of
 from .machine import NAMED, Library, Target, compiled, emitted, host, loaded, named, of_x86
 from .network import Numeric
 from .scalar import Scalar
+from .twofold import Twofold
 from .vector import Vector
 
 _LEVELS = {
@@ -65,6 +66,8 @@ def engine_of(bundle: Bundle) -> tuple[Engine, Callable[[], str]]:
 
     if not bundle.program.layouts:
         return Vector(bundle.program, bundle.size, target, make), origin
+    if bundle.program.network().sources:
+        return Twofold(bundle.program, bundle.size, target, make), origin
     form: Numeric = "log" if bundle.form == "log" else "linear"
     return Scalar(bundle.program, bundle.size, form, target, make), origin
 

@@ -82,7 +82,7 @@ class Scalar:
 
     def __post_init__(self) -> None:
         self.vectors = self.target.vectors(self.size)
-        self.soft, self.layout = soft_of(self.program, self.size)
+        self.soft, self.layout = soft_of(self.program, self.size, self.numeric == "log")
 
     def _code(self, rows: int) -> _Code:
         """The code for a batch."""
@@ -116,7 +116,7 @@ class Scalar:
     def run(self, codes: Indices | Codes, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
         """The answer for codes [columns, batch] and logarithms of densities [nodes, batch] by source.
 
-        Without densities every row is certain.
+        Without densities every row is certain; with them plain numbers need a circuit that `peeled` holds of.
         """
         rows = codes.shape[1]
         code = self._code(rows)

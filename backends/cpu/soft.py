@@ -1,4 +1,4 @@
-"""Inputs on infinite domains as leaves of a network: rows of logarithms that lie in a tile behind its codes.
+"""Inputs on infinite domains as leaves of a network: rows of numbers, or logarithms, behind the codes of a tile.
 
 What enters are logarithms of densities, [nodes, batch] by source; what leaves are tiles, with what was taken from each
 row beforehand. Where each term of the circuit has one leaf on each such variable, the largest density of a row is taken
@@ -17,6 +17,7 @@ from ...ir.linear import Indices
 from ...ir.program.program import LEAF, PRODUCT, Layout, Program
 from . import arena, levels
 from .batch import Answer, Bools, Bytes, Codes, copied, padded_to, tiled
+from .reach import FLOOR
 from .vectors import Vectors
 
 FAR = 1e30
@@ -28,8 +29,11 @@ TAKEN = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Soft:
-    """The sources of a network by their numbers, those on one column together; `peeled` says that each column's largest
-    is taken out of a row. A tile has `codes` rows of 32-bit words before the first row of numbers."""
+    """The sources of a network by their numbers, those on one column together.
+
+    `peeled` says that each column's largest is taken out of a row, `log` that code takes logarithms. A tile has `codes`
+    rows of 32-bit words before the first row of numbers.
+    """
 
     groups: tuple[tuple[int, ...], ...]
     sources: tuple[int, ...]
@@ -37,6 +41,7 @@ class Soft:
     size: int
     codes: int
     peeled: bool
+    log: bool
 
     @property
     def words(self) -> int:
@@ -70,8 +75,9 @@ class Soft:
         if tiles:
             wide = padded_to(np.asarray(codes), tiles * v.lanes)
             words[:, : len(codes)] = wide.reshape(len(codes), tiles, v.lanes).transpose(1, 0, 2)
-            with np.errstate(over="ignore"):
-                numbers = padded_to(np.concatenate(given).astype(floats), tiles * v.lanes)
+            with np.errstate(over="ignore", under="ignore"):
+                joined = np.concatenate(given)
+                numbers = padded_to((joined if self.log else np.exp(joined)).astype(floats), tiles * v.lanes)
             for tile in range(tiles):
                 place = words[tile, self.codes :].reshape(-1).view(floats).reshape(self.rows, v.lanes)
                 place[...] = numbers[:, tile * v.lanes : (tile + 1) * v.lanes]
@@ -82,7 +88,9 @@ class Soft:
         assert laid.taken is not None and laid.unsure is not None
         log = value + laid.taken
         lost = np.zeros(len(log), dtype=bool)
-        if self.size == 4:  # where it is large, and cancels with what was taken out, its digits are gone
+        if not self.log:
+            lost = ~(value >= np.log(FLOOR))
+        elif self.size == 4:  # where it is large, and cancels with what was taken out, its digits are gone
             with np.errstate(invalid="ignore"):
                 lost = np.isfinite(value) & ~(np.abs(value) <= TAKEN * np.maximum(1.0, np.abs(log)))
         return Answer(log, laid.unsure | lost)
@@ -109,8 +117,9 @@ class Laid:
         return replace(self, words=copied(self.words))
 
 
-def soft_of(program: Program, size: int) -> tuple[Soft, Layout]:
-    """The densities of a network for numbers of so many bytes; and its layout, whose leaves name rows of tiles."""
+def soft_of(program: Program, size: int, log: bool) -> tuple[Soft, Layout]:
+    """The densities of a network for numbers of so many bytes, or their logarithms; and its layout, whose leaves name
+    rows of tiles."""
     layout = program.layouts[0]
     steps = program.densities(program.network())
     step = size // 4
@@ -125,6 +134,7 @@ def soft_of(program: Program, size: int) -> tuple[Soft, Layout]:
         size,
         codes,
         bool(steps) and each_once(layout),
+        log,
     )
     rows = np.where(layout.soft, codes + (-1 - layout.leaf_offsets) * step, layout.leaf_columns)
     return soft, replace(layout, leaf_columns=rows)

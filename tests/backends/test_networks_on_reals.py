@@ -11,9 +11,8 @@ import torch
 
 import danaus as dn
 import naive
-from danaus.backends.cpu.adjoint_scalar import AdjointScalar
-from danaus.backends.cpu.scalar import Scalar
 from danaus.backends.cpu.soft import each_once
+from danaus.backends.cpu.twofold import AdjointTwofold, Twofold
 from danaus.compiler.able import Type
 from danaus.compiler.lowering.lower import lower
 from danaus.compiler.properties import check
@@ -34,7 +33,7 @@ SEEDS = [seed for seed in range(30) if all(real_network(seed, zeros=zeros).varia
 
 def _model(circuit: Circuit, dtype: Type = "float32") -> Executable:
     model = dn.compile(circuit, dtype=dtype)
-    assert isinstance(model.present.engine(), Scalar)
+    assert isinstance(model.present.engine(), Twofold)
     return model
 
 
@@ -203,7 +202,7 @@ def test_derivatives_are_those_of_the_reverse(seed: int) -> None:
     for rows in (1, 3, 40):
         x, observed = rows_of(circuit, rows, seed)
         weights = np.linspace(2.0, -1.0, rows)
-        assert isinstance(model.present.reverse(), AdjointScalar)
+        assert isinstance(model.present.reverse(), AdjointTwofold)
         found = model.derivatives(x, observed, weights, data=True)
         plain = dn.compile(circuit)
         plain.present.reverse = lambda: None  # type: ignore[method-assign]
@@ -281,7 +280,7 @@ def test_learning(method: str) -> None:
     after = float(model.log_likelihood(rows).mean())
     assert after > before + 0.1
     assert after >= float(np.mean(dn.likelihood(true, rows))) - 0.02
-    assert isinstance(model.present.reverse(), AdjointScalar)
+    assert isinstance(model.present.reverse(), AdjointTwofold)
 
 
 @pytest.mark.filterwarnings(EVERY)
