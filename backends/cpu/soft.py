@@ -7,7 +7,7 @@ out per variable, in float64: a far outlier then costs no digit, and none is los
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,16 +27,21 @@ TAKEN = 4.0
 """How many times larger than the answer the part of it that float32 computes may be."""
 
 
-@dataclass(frozen=True, slots=True)
+_AT_ONCE = 1 << 16
+"""Numbers that are laid together: they stay in cache."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Soft:
-    """The sources of a network by their numbers, those on one column together.
+    """The sources of a network by their numbers, and which of so many columns each is on.
 
     `peeled` says that each column's largest is taken out of a row, `log` that code takes logarithms. A tile has `codes`
     rows of 32-bit words before the first row of numbers.
     """
 
-    groups: tuple[tuple[int, ...], ...]
     sources: tuple[int, ...]
+    group_of: Indices
+    groups: int
     rows: int
     size: int
     codes: int
@@ -53,35 +58,46 @@ class Soft:
         if not self.rows:
             laid, tiles = tiled(codes, v)
             return Laid(laid, tiles, None, None)
-        given = [densities[source] for source in self.sources]
         count = codes.shape[1]
-        unsure = np.zeros(count, dtype=bool)
-        for logs in given:
-            # of +inf and NaN nothing is vouched for, and only 0 may be −inf
-            unsure |= ~((logs <= FAR) & ((logs >= -FAR) | np.isneginf(logs))).all(axis=0)
-        if unsure.any():
-            given = [np.where(unsure, 0.0, logs) for logs in given]
-            densities = dict(zip(self.sources, given, strict=True))
-        taken = np.zeros(count)
-        if self.peeled:
-            tops = {group: _top([densities[source] for source in group]) for group in self.groups}
-            top_of = {source: top for group, top in tops.items() for source in group}
-            given = [logs - top_of[source] for source, logs in zip(self.sources, given, strict=True)]
-            taken = np.sum(list(tops.values()), axis=0)
         tiles = -(-count // v.lanes)
-        floats, _ = arena.kind_of(v)
         held = arena.aligned(max(tiles * self.words * v.lanes * 4, 128))
         words = held[: tiles * self.words * v.lanes * 4].view(np.int32).reshape(tiles, self.words, v.lanes)
-        if tiles:
-            wide = padded_to(np.asarray(codes), tiles * v.lanes)
-            words[:, : len(codes)] = wide.reshape(len(codes), tiles, v.lanes).transpose(1, 0, 2)
+        if not count:
+            return Laid(held, tiles, np.zeros(0), np.zeros(0, dtype=bool))
+        wide = padded_to(np.asarray(codes), tiles * v.lanes)
+        words[:, : len(codes)] = wide.reshape(len(codes), tiles, v.lanes).transpose(1, 0, 2)
+        given = [densities[source] for source in self.sources]
+        parts = list(_parts([len(logs) for logs in given], max(1, _AT_ONCE // count)))
+        tops, lows = np.concatenate([_ends(given[part]) for part in parts], axis=1)
+        unsure = _unsure(given, tops, lows)
+        if unsure.any():
+            given = [np.where(unsure, 0.0, logs) for logs in given]
+            tops[:, unsure] = 0.0
+        taken = self._taken(tops)
+        whole = taken.sum(axis=0)
+        floats, _ = arena.kind_of(v)
+        numbers = words.reshape(tiles, -1)[:, self.codes * v.lanes :].view(floats).reshape(tiles, self.rows, v.lanes)
+        row = 0
+        for part in parts:
+            some = given[part]
+            joined = np.concatenate(some) if len(some) > 1 else some[0]
+            if self.peeled:
+                joined = joined - np.repeat(taken[self.group_of[part]], [len(logs) for logs in some], axis=0)
             with np.errstate(over="ignore", under="ignore"):
-                joined = np.concatenate(given)
-                numbers = padded_to((joined if self.log else np.exp(joined)).astype(floats), tiles * v.lanes)
-            for tile in range(tiles):
-                place = words[tile, self.codes :].reshape(-1).view(floats).reshape(self.rows, v.lanes)
-                place[...] = numbers[:, tile * v.lanes : (tile + 1) * v.lanes]
-        return Laid(held, tiles, taken, unsure)
+                found = padded_to(joined if self.log else np.exp(joined), tiles * v.lanes)
+                place = numbers[:, row : row + len(found)]
+                place[...] = found.reshape(len(found), tiles, v.lanes).transpose(1, 0, 2)
+            row += len(found)
+        return Laid(held, tiles, whole if self.peeled else np.zeros(count), unsure)
+
+    def _taken(self, tops: Floats) -> Floats:
+        """What is taken out of each column, [columns, batch]: its sources' largest, 0 where that is not finite."""
+        found = np.full((self.groups, tops.shape[1]), -np.inf)
+        if len(tops) == self.groups:
+            found[self.group_of] = tops
+        else:
+            np.maximum.at(found, self.group_of, tops)
+        return np.where(np.isfinite(found), found, 0.0)
 
     def answer(self, value: Floats, laid: Laid) -> Answer:
         """The answer of rows from the logarithms that code has found for them."""
@@ -124,12 +140,11 @@ def soft_of(program: Program, size: int, log: bool) -> tuple[Soft, Layout]:
     steps = program.densities(program.network())
     step = size // 4
     codes = -(-len(program.columns) // step) * step if steps else len(program.columns)
-    groups: dict[int, list[int]] = {}
-    for density in steps:
-        groups.setdefault(density.column, []).append(density.source)
+    columns, group_of = np.unique([density.column for density in steps], return_inverse=True)
     soft = Soft(
-        tuple(map(tuple, groups.values())),
         tuple(density.source for density in steps),
+        group_of if len(steps) else np.empty(0, np.int64),
+        len(columns),
         sum(density.nodes for density in steps),
         size,
         codes,
@@ -181,7 +196,34 @@ def each_once(layout: Layout) -> bool:
     return bool(not never[-1] and found[-1] == drawn.sum(dtype=np.uint64))
 
 
-def _top(logs: list[Floats]) -> Floats:
-    """The largest of each row, 0 where that is not finite, [batch]."""
-    top = np.max([each.max(axis=0) for each in logs], axis=0)
-    return np.where(np.isfinite(top), top, 0.0)
+def _parts(sizes: list[int], rows: int) -> Iterator[slice]:
+    """Stretches of sources of so many rows together, or of one."""
+    start = held = 0
+    for number, size in enumerate(sizes):
+        if number > start and held + size > rows:
+            yield slice(start, number)
+            start, held = number, 0
+        held += size
+    yield slice(start, len(sizes))
+
+
+def _ends(logs: list[Floats]) -> Floats:
+    """The largest and the smallest logarithm of each source, [2, sources, batch]."""
+    if len(logs) == 1:
+        return np.stack([logs[0].max(axis=0), logs[0].min(axis=0)])[:, None]
+    joined = np.concatenate(logs)
+    starts = np.cumsum([0, *(len(each) for each in logs[:-1])])
+    return np.stack([np.maximum.reduceat(joined, starts, axis=0), np.minimum.reduceat(joined, starts, axis=0)])
+
+
+def _unsure(given: list[Floats], tops: Floats, lows: Floats) -> Bools:
+    """The rows in which a logarithm is +inf or none, or so small that sums of such are not told from that of 0."""
+    bad = np.asarray(~((tops <= FAR) & (lows >= -FAR)).all(axis=0))
+    rows = np.flatnonzero(bad)
+    if len(rows):  # −inf alone is as good as any
+        fine = np.ones(len(rows), dtype=bool)
+        for logs in given:
+            own = logs[:, rows]
+            fine &= ((own <= FAR) & ((own >= -FAR) | np.isneginf(own))).all(axis=0)
+        bad[rows] = ~fine
+    return bad
