@@ -13,7 +13,7 @@ from collections.abc import Callable
 from .adjoint_stream import fields
 from .builder import Function
 from .mathematics import exp
-from .network import KINDS, SOFT, Numeric
+from .network import KINDS, SOFT, Numeric, density
 from .pulls import sum_into
 from .reach import FLOOR
 from .vectors import Vectors
@@ -61,7 +61,7 @@ def kernel(
 
         def node(_: str, words: str, name: str = name) -> list[str]:
             if name == "soft":
-                _soft(f, words, codes, bad)
+                _soft(f, words, codes, bad, numeric)
                 return [f.at(words, 3, 4)]
             if name == "leaf":
                 _leaf(f, words, codes, bad, leaves)
@@ -119,15 +119,18 @@ def _leaf(f: Function, words: str, codes: str, bad: str, wanted: bool) -> None:
         f.store(f.number(0.0), place)
 
 
-def _soft(f: Function, words: str, codes: str, bad: str) -> None:
-    """Writes what a leaf on an infinite domain gets into its rows."""
+def _soft(f: Function, words: str, codes: str, bad: str, numeric: Numeric) -> None:
+    """Writes what a leaf on an infinite domain gets, its flow, over its logarithms."""
     v = f.vectors
-    slot, row = f.at("%slots", f.word(words), v.row), f.at(codes, f.word(f.at(words, 1, 4)), v.lanes * 4)
+    slot = f.at("%slots", f.word(words), v.row)
     for c in range(v.columns):
         place = f.at(slot, c, v.bytes)
-        value = f.load(place)
-        _check(f, value, f.at(bad, c, v.bytes))
-        f.store(value, f.at(row, c, v.bytes))
+        flow = f.load(place)
+        value, log = density(f, f.at(words, 1, 4), codes, c, numeric)
+        if numeric == "linear":
+            flow = f.multiply(flow, value)
+        _check(f, flow, f.at(bad, c, v.bytes))
+        f.store(flow, log)
         f.store(f.number(0.0), place)
 
 

@@ -172,7 +172,7 @@ class AdjointScalar:
         floats, _ = arena.kind_of(v)
         rows = codes.shape[1]
         placed = self.soft.lay(codes, densities, v)
-        tiles = placed.tiles
+        tiles, again = placed.tiles, False
         own = weights if placed.unsure is None else np.where(placed.unsure, 0.0, weights)
         row, width = self.soft.words * v.lanes * 4, tiles * v.row
         # sums for leaves, then for weights after that of the weight 1, which nobody asks for
@@ -183,10 +183,12 @@ class AdjointScalar:
             seeds, roots, bad = held[:width].view(floats), held[width : 2 * width].view(floats), held[2 * width :]
             seeds[:rows] = own
             sums: list[Bytes] = []
-            given = placed.copy() if self.soft.rows else placed  # the way back writes over densities
+            if again and self.soft.rows:  # the way back has written over densities
+                placed = self.soft.lay(codes, densities, v)
+            again = True
 
             def call(
-                first: int, last: int, held: Bytes = held, sums: list[Bytes] = sums, laid: Bytes = given.words
+                first: int, last: int, held: Bytes = held, sums: list[Bytes] = sums, laid: Bytes = placed.words
             ) -> None:
                 mine = arena.aligned(size)
                 kept = buffers((words.slots + words.widest + words.places) * v.row)
@@ -218,10 +220,7 @@ class AdjointScalar:
             found = self.soft.answer(value, placed)
             value, unsure = found.log, found.unsure
             out.unsure[part] |= unsure
-            shares = self.soft.read(given, v, rows)
-            if self.numeric == "linear":  # what came back are derivatives
-                shares *= self.soft.read(placed, v, rows)
-            self._share(shares, np.where(unsure, 0.0, own), part, out)
+            self._share(self.soft.read(placed, v, rows), np.where(unsure, 0.0, own), part, out)
         out.log[part] = value
         for each in sums:
             found = each.view(floats)
@@ -231,8 +230,8 @@ class AdjointScalar:
     def _share(self, rows: Floats, weights: Floats, part: slice, out: Derived) -> None:
         """Writes what sources' nodes got; nodes that are no leaves got nothing, and neither did rows without weight."""
         used = np.zeros(len(rows), dtype=bool)
-        offsets = self.layout.leaf_offsets[self.layout.soft]
-        used[-1 - offsets] = True
+        layout = self.program.layouts[0]
+        used[-1 - layout.leaf_offsets[layout.soft]] = True
         rows = np.where(used[:, None] & (weights != 0), rows, 0.0)
         start = 0
         for source in self.soft.sources:

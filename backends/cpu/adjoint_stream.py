@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ...ir.linear import Indices
 from ...ir.program.program import LEAF, PRODUCT, Layout
 from . import levels
-from .network import SOFT, Numeric, instructions, kinds_of
+from .network import SOFT, Numeric, instructions, kinds_of, offset_words
 
 
 def fields(numeric: Numeric, by_levels: bool) -> dict[str, tuple[int, int]]:
@@ -103,7 +103,7 @@ def _back(
     stream[starts[valued] + 1] = place[order][valued]
     named = layout.members[layout.offsets[:-1][order[leaf]]]
     stream[starts[leaf] + 1] = layout.leaf_columns[named]
-    stream[starts[leaf] + 2] = layout.leaf_offsets[named]
+    stream[starts[leaf] + 2] = offset_words(layout)[named]
     begin, width = np.empty(layout.nodes, dtype=np.int64), np.empty(layout.nodes, dtype=np.int64)
     begin[order], width[order] = starts + heads, np.where(leaf, 0, words)
     counted = np.diff(layout.offsets)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...ir.linear import Indices
 from ...ir.program.program import LEAF, Layout
 from .builder import Function
-from .network import ARGUMENTS, KINDS, SOFT, Numeric, instruction, kinds_of
+from .network import ARGUMENTS, KINDS, SOFT, Numeric, instruction, kinds_of, offset_words
 from .vectors import Vectors
 
 
@@ -65,7 +65,7 @@ def runs(layout: Layout) -> NDArray[np.int32]:
     begin[order] = starts
     named = layout.members[layout.offsets[:-1][leaf]]
     stream[begin[leaf]] = layout.leaf_columns[named]
-    stream[begin[leaf] + 1] = layout.leaf_offsets[named]
+    stream[begin[leaf] + 1] = offset_words(layout)[named]
     inner = np.repeat(~leaf, lengths)
     node = np.repeat(np.arange(layout.nodes), lengths)[inner]
     position = (np.arange(layout.edges) - np.repeat(layout.offsets[:-1], lengths))[inner]

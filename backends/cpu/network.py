@@ -41,7 +41,7 @@ def instructions(layout: Layout) -> NDArray[np.int32]:
     stream[starts], stream[starts + 1], stream[starts + 2] = kinds, lengths, layout.slots
     named = layout.members[layout.offsets[:-1][leaf]]
     stream[starts[leaf] + 3] = layout.leaf_columns[named]
-    stream[starts[leaf] + 4] = layout.leaf_offsets[named]
+    stream[starts[leaf] + 4] = offset_words(layout)[named]
     inner = np.repeat(~leaf, lengths)
     node = np.repeat(np.arange(layout.nodes), lengths)[inner]
     position = (np.arange(layout.edges) - np.repeat(layout.offsets[:-1], lengths))[inner]
@@ -50,6 +50,11 @@ def instructions(layout: Layout) -> NDArray[np.int32]:
     heavy = weighted[node]
     stream[places[heavy] + 1] = layout.weights[inner][heavy] + 1  # the first weight is 1
     return stream
+
+
+def offset_words(layout: Layout) -> Indices:
+    """The last word of each leaf: where its values begin, or, of a density, the row of what is taken out of it."""
+    return np.where(layout.soft, -1 - layout.leaf_offsets, layout.leaf_offsets)
 
 
 def kinds_of(layout: Layout) -> tuple[Indices, NDArray[np.bool_]]:
@@ -115,9 +120,8 @@ def instruction(f: Function, name: str, words: str, members: str, out: str, code
             _leaf(f, f.at("%leaves", f.word(f.at(words, 1, 4)), f.vectors.size), column, out)
             return f.at(words, 2, 4)
         case "soft":
-            row = f.at(codes, f.word(words), f.vectors.lanes * 4)
             for c in range(f.vectors.columns):
-                f.store(f.load(f.at(row, c, f.vectors.bytes)), f.at(out, c, f.vectors.bytes))
+                f.store(density(f, words, codes, c, numeric)[0], f.at(out, c, f.vectors.bytes))
             return f.at(words, 2, 4)
         case "product2" | "sum2" | "weighted2":
             weighted = name == "weighted2"
@@ -138,6 +142,14 @@ def instruction(f: Function, name: str, words: str, members: str, out: str, code
             else:
                 _log_sum(f, words, members, out, weighted)
             return f.at(words, members, 8 if weighted else 4)
+
+
+def density(f: Function, words: str, codes: str, column: int, numeric: Numeric) -> tuple[str, str]:
+    """What a leaf on an infinite domain is beside what is taken out of its row; and where its logarithm stands."""
+    row, top = (f.at(codes, f.word(f.at(words, i, 4)), f.vectors.lanes * 4) for i in range(2))
+    place = f.at(row, column, f.vectors.bytes)
+    log = f.subtract(f.load(place), f.load(f.at(top, column, f.vectors.bytes)))
+    return log if numeric == "log" else exp(f, log), place
 
 
 def _member(f: Function, words: str, weighted: bool) -> tuple[str, str | None]:

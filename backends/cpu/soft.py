@@ -16,7 +16,7 @@ from ...ir.expression import Floats
 from ...ir.linear import Indices
 from ...ir.program.program import LEAF, PRODUCT, Layout, Program
 from . import arena, levels
-from .batch import Answer, Bools, Bytes, Codes, copied, padded_to, tiled
+from .batch import Answer, Bools, Bytes, Codes, padded_to, tiled
 from .reach import FLOOR
 from .vectors import Vectors
 
@@ -36,7 +36,7 @@ class Soft:
     """The sources of a network by their numbers, and which of so many columns each is on.
 
     `peeled` says that each column's largest is taken out of a row, `log` that code takes logarithms. A tile has `codes`
-    rows of 32-bit words before the first row of numbers.
+    rows of 32-bit words, then, in rows of numbers, what is taken out of each column, and the logarithms.
     """
 
     sources: tuple[int, ...]
@@ -51,7 +51,7 @@ class Soft:
     @property
     def words(self) -> int:
         """Rows of 32-bit words of a tile."""
-        return self.codes + self.rows * (self.size // 4)
+        return self.codes + (self.groups + self.rows) * (self.size // 4)
 
     def lay(self, codes: Indices | Codes, densities: Mapping[int, Floats], v: Vectors) -> Laid:
         """Codes [columns, batch] and logarithms of densities as tiles."""
@@ -76,22 +76,20 @@ class Soft:
         taken = self._taken(tops)
         whole = taken.sum(axis=0)
         floats, _ = arena.kind_of(v)
-        numbers = words.reshape(tiles, -1)[:, self.codes * v.lanes :].view(floats).reshape(tiles, self.rows, v.lanes)
+        numbers = words.reshape(tiles, -1)[:, self.codes * v.lanes :].view(floats).reshape(tiles, -1, v.lanes)
         row = 0
-        for part in parts:
-            some = given[part]
-            joined = np.concatenate(some) if len(some) > 1 else some[0]
-            if self.peeled:
-                joined = joined - np.repeat(taken[self.group_of[part]], [len(logs) for logs in some], axis=0)
-            with np.errstate(over="ignore", under="ignore"):
-                found = padded_to(joined if self.log else np.exp(joined), tiles * v.lanes)
+        for rows in (taken, *given):
+            found = padded_to(rows, tiles * v.lanes)
+            with np.errstate(over="ignore"):
                 place = numbers[:, row : row + len(found)]
                 place[...] = found.reshape(len(found), tiles, v.lanes).transpose(1, 0, 2)
             row += len(found)
-        return Laid(held, tiles, whole if self.peeled else np.zeros(count), unsure)
+        return Laid(held, tiles, whole, unsure)
 
     def _taken(self, tops: Floats) -> Floats:
         """What is taken out of each column, [columns, batch]: its sources' largest, 0 where that is not finite."""
+        if not self.peeled:
+            return np.zeros((self.groups, tops.shape[1]))
         found = np.full((self.groups, tops.shape[1]), -np.inf)
         if len(tops) == self.groups:
             found[self.group_of] = tops
@@ -112,10 +110,11 @@ class Soft:
         return Answer(log, laid.unsure | lost)
 
     def read(self, laid: Laid, v: Vectors, count: int) -> Floats:
-        """The rows of numbers of tiles, [rows, batch] in float64."""
+        """What the way back has written over the rows of tiles, [rows, batch] in float64."""
         floats, _ = arena.kind_of(v)
         words = laid.words[: laid.tiles * self.words * v.lanes * 4].view(np.int32).reshape(laid.tiles, -1)
-        numbers = words[:, self.codes * v.lanes :].view(floats).reshape(laid.tiles, self.rows, v.lanes)
+        first = (self.words - self.rows * (self.size // 4)) * v.lanes
+        numbers = words[:, first:].view(floats).reshape(laid.tiles, self.rows, v.lanes)
         return np.asarray(numbers.transpose(1, 0, 2).reshape(self.rows, -1)[:, :count], dtype=np.float64)
 
 
@@ -128,14 +127,12 @@ class Laid:
     taken: Floats | None
     unsure: Bools | None
 
-    def copy(self) -> Laid:
-        """Tiles that may be written."""
-        return replace(self, words=copied(self.words))
-
 
 def soft_of(program: Program, size: int, log: bool) -> tuple[Soft, Layout]:
-    """The densities of a network for numbers of so many bytes, or their logarithms; and its layout, whose leaves name
-    rows of tiles."""
+    """The densities of a network for numbers of so many bytes, or their logarithms; and its layout.
+
+    There a leaf that is a density names rows of tiles: its own as its column, and what is taken out as its offset.
+    """
     layout = program.layouts[0]
     steps = program.densities(program.network())
     step = size // 4
@@ -151,8 +148,11 @@ def soft_of(program: Program, size: int, log: bool) -> tuple[Soft, Layout]:
         bool(steps) and each_once(layout),
         log,
     )
-    rows = np.where(layout.soft, codes + (-1 - layout.leaf_offsets) * step, layout.leaf_columns)
-    return soft, replace(layout, leaf_columns=rows)
+    nodes = -1 - layout.leaf_offsets
+    rows = np.where(layout.soft, codes + (len(columns) + nodes) * step, layout.leaf_columns)
+    groups = np.repeat(soft.group_of, [density.nodes for density in steps])
+    tops = codes + np.append(groups, 0)[np.where(layout.soft, nodes, 0)] * step
+    return soft, replace(layout, leaf_columns=rows, leaf_offsets=np.where(layout.soft, -1 - tops, layout.leaf_offsets))
 
 
 def each_once(layout: Layout) -> bool:
@@ -212,6 +212,9 @@ def _ends(logs: list[Floats]) -> Floats:
     if len(logs) == 1:
         return np.stack([logs[0].max(axis=0), logs[0].min(axis=0)])[:, None]
     joined = np.concatenate(logs)
+    if len({len(each) for each in logs}) == 1:
+        cube = joined.reshape(len(logs), -1, joined.shape[1])
+        return np.stack([cube.max(axis=1), cube.min(axis=1)])
     starts = np.cumsum([0, *(len(each) for each in logs[:-1])])
     return np.stack([np.maximum.reduceat(joined, starts, axis=0), np.minimum.reduceat(joined, starts, axis=0)])
 
