@@ -50,7 +50,7 @@ def numeric_of(circuit: Circuit, size: int) -> tuple[int, Numeric]:
     """The cheapest numbers that hold a network: plain ones where its range shows so, else logarithms."""
     inputs = (block for block in circuit.blocks if isinstance(block, Input))
     if any(not isinstance(block.variable.domain, FiniteDomain) for block in inputs):
-        return size, "log"  # nothing bounds a density
+        return 8, "log"  # nothing bounds a density
     found = bounds(circuit)
     if size == 4 and found.within(np.float32):
         return 4, "linear"

@@ -74,7 +74,7 @@ def compile(
 
     folding = Folding(folded, vector, plain, size, feeding.by_node) if vector is not None else None
     of_densities = bool(program.layouts and program.network().sources)
-    twofold = Twofold(program, size) if of_densities else None
+    twofold = Twofold(program) if of_densities else None
 
     def engine(circuit: Circuit) -> Engine | Folding:
         if folding is not None:

@@ -34,7 +34,7 @@ def texts_of(program: Program, size: int, numeric: Numeric, target: Target) -> l
         return [module([driver(plan(program, vectors), vectors)], vectors)]
     if not program.network().sources:
         return _texts(program, vectors, numeric, False)
-    engine = Twofold(program, size, target)
+    engine = Twofold(program, target)
     parts = [engine.sure, engine.fast] if engine.fast.soft.peeled else [engine.sure]
     return [text for each in parts for text in _texts(program, each.vectors, each.numeric, True)]
 

@@ -67,7 +67,7 @@ def engine_of(bundle: Bundle) -> tuple[Engine, Callable[[], str]]:
     if not bundle.program.layouts:
         return Vector(bundle.program, bundle.size, target, make), origin
     if bundle.program.network().sources:
-        return Twofold(bundle.program, bundle.size, target, make), origin
+        return Twofold(bundle.program, target, make), origin
     form: Numeric = "log" if bundle.form == "log" else "linear"
     return Scalar(bundle.program, bundle.size, form, target, make), origin
 

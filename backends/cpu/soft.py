@@ -23,9 +23,6 @@ from .vectors import Vectors
 FAR = 1e30
 """How small a logarithm may be; sums of smaller ones are not told from that of 0."""
 
-TAKEN = 4.0
-"""How many times larger than the answer the part of it that float32 computes may be."""
-
 
 _AT_ONCE = 1 << 16
 """Numbers that are laid together: they stay in cache."""
@@ -101,13 +98,8 @@ class Soft:
         """The answer of rows from the logarithms that code has found for them."""
         assert laid.taken is not None and laid.unsure is not None
         log = value + laid.taken
-        lost = np.zeros(len(log), dtype=bool)
-        if not self.log:
-            lost = ~(value >= np.log(FLOOR))
-        elif self.size == 4:  # where it is large, and cancels with what was taken out, its digits are gone
-            with np.errstate(invalid="ignore"):
-                lost = np.isfinite(value) & ~(np.abs(value) <= TAKEN * np.maximum(1.0, np.abs(log)))
-        return Answer(log, laid.unsure | lost)
+        below = np.zeros(len(log), dtype=bool) if self.log else ~(value >= np.log(FLOOR))
+        return Answer(log, laid.unsure | below)
 
     def read(self, laid: Laid, v: Vectors, count: int) -> Floats:
         """What the way back has written over the rows of tiles, [rows, batch] in float64."""

@@ -1,6 +1,6 @@
 """Engines of networks with densities: plain float64 where it holds a row, logarithms for the others.
 
-Plain numbers are about ten times as fast. They need that densities are taken out of rows (soft.py), and tables that
+Plain numbers are about five times as fast. They need that densities are taken out of rows (soft.py), and tables that
 leave them room (reach.py); a row whose root falls below the floor is run once more.
 """
 
@@ -27,10 +27,9 @@ from .scalar import Scalar
 
 @dataclass
 class Twofold:
-    """The engine of a network with densities; `size` is that of logarithms where plain numbers are none."""
+    """The engine of a network with densities."""
 
     program: Program
-    size: int
     target: Target = field(default_factory=host)
     make: Make = compiled
     plain: bool = False
@@ -49,7 +48,7 @@ class Twofold:
     @cached_property
     def sure(self) -> Scalar:
         """In logarithms."""
-        return Scalar(self.program, 8 if self.fast.soft.peeled else self.size, "log", self.target, self.make)
+        return Scalar(self.program, 8, "log", self.target, self.make)
 
     def refill(self, tables: Sequence[Floats]) -> None:
         """Other values for the tables: no code is made again."""

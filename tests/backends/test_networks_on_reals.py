@@ -161,7 +161,12 @@ def test_terms_with_other_leaves() -> None:
     first = input_block(Gaussian(), x, (constant([0.0, 4.0]), constant([1.0, 2.0])))
     second = input_block(Gaussian(), y, (constant([1.0]), constant([1.0])))
     weights = sparse([0, 0], [0, 1], constant([0.25, 0.5]), 1, 2)
-    for members, once in (([0, 2, 1, 2], True), ([0, 2, 1, 1], False), ([0, 1, 1, 0], False)):
+    for members, once in (
+        ([0, 2, 1, 2], True),
+        ([0, 2, 1, 1], False),
+        ([0, 2, 2, 2], False),
+        ([0, 1, 1, 0], False),
+    ):
         terms = indexed([first, second], [0, 2, 4], members)
         circuit = Circuit(weighted([terms], weights), Store({}), "terms")
         assert each_once(lower(circuit).program.layouts[0]) == once
@@ -178,6 +183,71 @@ def test_terms_with_other_leaves() -> None:
             want.append(np.logaddexp(np.log(0.25) + sums[0], np.log(0.5) + sums[1]))
         for dtype in ("float32", "float64"):
             _close(_model(circuit, dtype).log_likelihood(data).numpy(), np.array(want), dtype, 4)
+
+
+def _crossed(weights: tuple[float, float] = (0.25, 0.75), outer: float = 1.0) -> Circuit:
+    """Two terms over two real variables, whose centres are at (0, 0) and (1, 1)."""
+    x, y = Variable("x", Real()), Variable("y", Real())
+    both = [input_block(Gaussian(), v, (constant([0.0, 1.0]), constant([0.01, 0.01]))) for v in (x, y)]
+    terms = indexed(both, [0, 2, 4], [0, 2, 1, 3])
+    inner = Parameter("w", (2,), None, True)
+    below = weighted([terms], sparse([0, 0], [0, 1], inner, 1, 2))
+    root = weighted([below], sparse([0], [0], constant([outer]), 1, 1))
+    return Circuit(root, Store({inner: Value.of(np.array(weights))}), "crossed")
+
+
+def _crossed_terms(rows: np.ndarray, weights: tuple[float, float] = (0.25, 0.75)) -> np.ndarray:
+    """The logarithms of its terms, [rows, 2]."""
+    each = [
+        np.log(weight)
+        + sum(-(((rows[:, i] - centre) / 0.01) ** 2) / 2 - np.log(0.01 * np.sqrt(2 * np.pi)) for i in (0, 1))
+        for weight, centre in zip(weights, (0.0, 1.0), strict=True)
+    ]
+    return np.stack(each, axis=1)
+
+
+CROSSED = np.array([[0, t] for t in np.linspace(0, 1, 41)] + [[0.5, 0.5], [-40, 40]])
+"""From where one term is all there is to where both are e⁻⁵⁰⁰⁰ of the largest densities."""
+
+
+@pytest.mark.parametrize("rows", [slice(None), slice(16, 17), slice(30, 41)])
+def test_rows_below_the_floor(rows: slice) -> None:
+    """Rows that plain float64 would lose, or keep few digits of, between others: values and shares."""
+    circuit, data = _crossed(), CROSSED[rows]
+    model = _model(circuit)
+    assert isinstance(engine := model.present.engine(), Twofold) and engine.plain
+    terms = _crossed_terms(data)
+    want = np.logaddexp(terms[:, 0], terms[:, 1])
+    _close(model.log_likelihood(data).numpy(), want, "float64", 1)
+    weights = np.linspace(-1, 2, len(data))
+    found = model.derivatives(data, np.ones(data.shape, dtype=bool), weights)
+    shares = np.exp(terms - want[:, None]) * weights[:, None]
+    np.testing.assert_allclose(found.named["w"] * [0.25, 0.75], shares.sum(axis=0), rtol=1e-11)
+    assert model.recomputed == 0
+
+
+def test_weights_beyond_all_numbers() -> None:
+    """A row whose derivatives overflow is taken in logarithms, and leaves the others as they are."""
+    circuit, data = _crossed(), CROSSED[:20]
+    terms = _crossed_terms(data)
+    shares = np.exp(terms - np.logaddexp(terms[:, 0], terms[:, 1])[:, None])
+    model = _model(circuit)
+    weights = np.ones(len(data))
+    weights[15] = 1e200
+    found = model.derivatives(data, np.ones(data.shape, dtype=bool), weights, data=True)
+    np.testing.assert_allclose(found.named["w"] * [0.25, 0.75], (shares * weights[:, None]).sum(axis=0), rtol=1e-9)
+    slopes = -(data[:, :1] - np.array([0.0, 1.0])) / 0.01**2
+    np.testing.assert_allclose(found.data[:, 0], weights * (shares * slopes).sum(axis=1), rtol=1e-9, atol=1e-9)
+
+
+def test_numbers_that_leave_no_room() -> None:
+    """Weights of 10⁻²⁹⁰ under one of 10²⁵⁰: what underflows in between would count, so nothing is plain."""
+    weights = (1e-290, 3e-290)
+    model = _model(_crossed(weights, 1e250))
+    assert isinstance(engine := model.present.engine(), Twofold) and not engine.plain
+    terms = _crossed_terms(CROSSED, weights) + np.log(1e250)
+    want = np.logaddexp(terms[:, 0], terms[:, 1])
+    _close(model.log_likelihood(CROSSED).numpy(), want, "float64", 1)
 
 
 def test_what_engines_do_not_vouch_for() -> None:
