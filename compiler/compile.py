@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..ir.circuit import Circuit
+from ..ir.collecting import uncollected
 from ..ir.expression import Floats
 from ..ir.store import Store
 from .folding import Folding
@@ -38,6 +39,7 @@ from .pipeline import optimised, plainly_passed
 Counted = tuple[Counts, Counts, list[Valued]]
 
 
+@uncollected()
 def compile(
     circuit: Circuit, dtype: Type = "float32", device: str = "cpu", precision: Precision | None = None
 ) -> Executable:
@@ -54,7 +56,7 @@ def compile(
         from ..backends.cpu.machine import compiled_meanwhile
         from ..backends.cpu.scalar import Scalar
         from ..backends.cpu.vector import Vector
-        from ..runtime.compiled import Compiled
+        from ..runtime.compiled import Apart, Compiled
         from ..runtime.executable import Executable
     if not runs_compiled(circuit):
         return Executable(circuit, None, Proofs())
@@ -88,11 +90,13 @@ def compile(
         return [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)]
 
     @cache
-    def reverse_of_vectors() -> Reverse:
+    @uncollected()
+    def reverse_of_vectors() -> AdjointVector:
         wanted = frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
         return AdjointVector(split(lowered.program), size, wanted, feeding.by_node)
 
     @cache
+    @uncollected()
     def reverse_of_scalars(size: int, numeric: Numeric) -> Reverse:
         leaves, weights = map(depending, lowered.tables)
         # differences of logarithms say how a sum is shared out: float32 has not the digits
@@ -116,6 +120,11 @@ def compile(
     def counted(store: Store, given: Sequence[Floats], missing: bool) -> Counted:
         return counts(lowered.tables, store, given, missing)
 
+    whole = len(feeding.direct) + len(feeding.fixed) == len(lowered.tables)
+    straight = {parameter: number for number, parameter in feeding.direct.items()}
+    alone = vector is not None and whole and len(straight) == len(feeding.direct)
+    apart = Apart(straight, size, lambda: reverse_of_vectors().apart()) if alone else None
+
     compiled = Compiled(
         engine,
         program,
@@ -123,7 +132,7 @@ def compile(
         lowered.densities,
         tables,
         None if vector is None else present,
-        len(feeding.direct) + len(feeding.fixed) == len(lowered.tables),
+        whole,
         exactly_held,
         bundle,
         lowered.program,
@@ -133,6 +142,7 @@ def compile(
         counted,
         lowered.sites,
         links_of,
+        apart,
     )
     executable = Executable(circuit, compiled, Proofs())
     if vector is not None:

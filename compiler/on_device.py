@@ -86,7 +86,7 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None) -> Exe
         lambda store, given, missing: counts(lowered.tables, store, given, missing),
         lowered.sites,
         links_of,
-        walker,
+        walker=walker,
     )
     return Executable(circuit, compiled, Proofs())
 
@@ -132,6 +132,6 @@ def _network_on_device(circuit: Circuit, lowered: Lowered, program: Program, dev
         lambda store, given, missing: counts(lowered.tables, store, given, missing),
         lowered.sites,
         links_of,
-        walker,
+        walker=walker,
     )
     return Executable(circuit, compiled, Proofs())

@@ -104,6 +104,44 @@ class Reverse(Protocol):
         ...
 
 
+class Flat(Derived, Protocol):
+    """Derivatives of tables that lie end to end, in the type in which the tables came."""
+
+    @property
+    def addresses(self) -> NDArray[np.int64]:
+        """Where those of each table begin, in memory."""
+        ...
+
+
+class FlatReverse(Protocol):
+    """Code for the adjoint of a Program of vectors, whose tables may come in its own type."""
+
+    def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
+        """As a reverse does; all tables in float64, or all in the type of the code."""
+        ...
+
+    def run(
+        self,
+        codes: Indices | Codes,
+        densities: Mapping[int, Floats],
+        weights: Floats,
+        threads: int = 1,
+        whole: bool = True,
+    ) -> Flat:
+        """As a reverse does."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """How to run the adjoint over tables that are none of the parameters: the table that each parameter is, as it lies
+    there, the bytes of the code's numbers, and code that nobody else gives tables to."""
+
+    tables: Mapping[Parameter, int]
+    size: int
+    reverse: Callable[[], FlatReverse]
+
+
 Link = Literal["softmax", "exp", "sigmoid", "identity"]
 
 
@@ -117,14 +155,14 @@ class Place:
 
 
 class Links(Protocol):
-    """Code between free numbers, flat, and the parameters that they stand for, flat in float64."""
+    """Code between free numbers, flat, and the parameters that they stand for, flat in a type of their own."""
 
-    def hold(self, free: NDArray[Any], held: Floats) -> None:
+    def hold(self, free: NDArray[Any], held: NDArray[Any]) -> None:
         """Writes the parameters."""
         ...
 
-    def pull(self, free: NDArray[Any], held: Floats, slopes: Sequence[Floats], factor: float) -> None:
-        """Writes derivatives by free numbers, from those by each parameter times a factor."""
+    def pull(self, free: NDArray[Any], held: NDArray[Any], slopes: NDArray[np.int64], factor: float) -> None:
+        """Writes derivatives by free numbers, from those by each parameter, at addresses, times a factor."""
         ...
 
 
@@ -178,8 +216,9 @@ class Compiled:
     made when first asked for. From derivatives with respect to tables, `derivatives` gives those of parameters.
     `counts` gives the expected counts of entries of weights and tables, [ones, zeros] of probabilities, and counts of
     each value for inputs without a closed-form step; its flag says whether missing values count. `sites` say where the
-    circuit chooses in `lowered`. `links` gives code between free numbers of so many bytes and parameters end to end.
-    `walker` gives queries on a device over present tables, if it has them.
+    circuit chooses in `lowered`. `links` gives code between free numbers of so many bytes and parameters of so many,
+    end to end; `apart`, where every parameter is one table, the adjoint over other tables than the module's. `walker`
+    gives queries on a device over present tables, if it has them.
     """
 
     engine: Callable[[Circuit], Engine]
@@ -199,7 +238,8 @@ class Compiled:
         [Store, Sequence[Floats], bool], tuple[dict[Parameter, Floats], dict[Parameter, Floats], list[Valued]]
     ]
     sites: Sites
-    links: Callable[[Sequence[Place], int], Links]
+    links: Callable[[Sequence[Place], int, int], Links]
+    apart: Apart | None = None
     walker: Callable[[Tabled], Walker | None] | None = None
 
 

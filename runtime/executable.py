@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ from .compiled import (
     free_logs,
     with_first_values,
 )
-from .present import Present, Seen
+from .present import Present, Seen, Tensors
 from .queries.answers import Answers, ByEvaluator, ByProgram
 from .queries.asking import Asking
 from .queries.evidence import as_array
@@ -80,7 +80,8 @@ class Executable(Asking):
             self._names[name] = parameter
             value = torch.from_numpy(circuit.store[parameter].floats.copy())
             self.register_parameter(name, torch.nn.Parameter(value, requires_grad=False))
-        self.present = Present(circuit, compiled, self._names, self.tensors)
+        # torch's own mapping: a copy of thousands of entries would take longer than to look at them
+        self.present = Present(circuit, compiled, self._names, lambda: cast(Tensors, self._parameters))
         self.present.engine()
 
     @property
@@ -394,6 +395,11 @@ class Executable(Asking):
             own = slice(len(self.variables))
             log[rows] = log_likelihood(self.circuit, values[rows][:, own], observed[rows][:, own])
         return log
+
+    def coded(self, values: Floats, observed: Bools) -> Indices:
+        """Rows that are checked as the codes of its Program's columns, [columns, batch]."""
+        assert self._compiled is not None
+        return self._coded(self._compiled, *with_first_values(self._compiled.variables, values, observed))
 
     def _coded(self, compiled: Compiled, values: Floats, observed: Bools) -> Indices:
         """Rows that are checked as codes [columns, batch]."""

@@ -77,7 +77,7 @@ class Vector:
         fresh = self.packing.fill(tables, exactly)
         if fresh is None:
             return False
-        self.arena, _ = fresh
+        self.arena = fresh.place
         return True
 
     def run(self, codes: Indices | Codes, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
