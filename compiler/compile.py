@@ -15,11 +15,13 @@ import numpy as np
 
 from ..ir.circuit import Circuit
 from ..ir.expression import Floats
+from ..ir.program.program import Program
 from ..ir.store import Store
-from .folding import Folding
+from .folding import Folding, SignedFolding
 from .lowering.counting import Counts, Valued, counts
 from .lowering.lower import lower
 from .lowering.tables import depending, depends, fed, feeds, held, parameter_derivatives, values
+from .programs.ranges import bounds
 from .programs.split import split
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ def compile(
         from ..backends.cpu.adjoint_vector import AdjointVector
         from ..backends.cpu.machine import compiled_meanwhile
         from ..backends.cpu.scalar import Scalar
+        from ..backends.cpu.signed import Scalars, Signed, Vectors, magnitudes
         from ..backends.cpu.vector import Vector
         from ..runtime.compiled import Compiled
         from ..runtime.executable import Executable
@@ -80,6 +83,24 @@ def compile(
         if numbers not in made:
             made[numbers] = Scalar(program, *numbers)
         return made[numbers]
+
+    def both_of_vectors(program: Program) -> Signed:
+        return Signed(size, cache(lambda: Vectors(program, 4)), cache(lambda: Vectors(program, 8)))
+
+    @cache
+    def signed_vectors() -> SignedFolding:
+        plain = cache(lambda: both_of_vectors(plainly_passed(lowered.program)))
+        return SignedFolding(folded, both_of_vectors(program), plain, lambda given: magnitudes(lowered.program, given))
+
+    @cache
+    def signed_scalars(both: bool) -> Signed:
+        return Signed(size, cache(lambda: Scalars(program, 4) if both else None), cache(lambda: Scalars(program, 8)))
+
+    def signed(circuit: Circuit) -> SignedFolding | Signed | None:
+        if folding is not None:
+            return signed_vectors()
+        found = bounds(circuit)
+        return signed_scalars(found.within(np.float32)) if found.within(np.float64) else None
 
     def tables(store: Store) -> list[Floats]:
         return held(lowered.tables, store)
@@ -133,6 +154,7 @@ def compile(
         counted,
         lowered.sites,
         links_of,
+        signed=signed,
     )
     executable = Executable(circuit, compiled, Proofs())
     if vector is not None:

@@ -179,7 +179,8 @@ class Compiled:
     `counts` gives the expected counts of entries of weights and tables, [ones, zeros] of probabilities, and counts of
     each value for inputs without a closed-form step; its flag says whether missing values count. `sites` say where the
     circuit chooses in `lowered`. `links` gives code between free numbers of so many bytes and parameters end to end.
-    `walker` gives queries on a device over present tables, if it has them.
+    `walker` gives queries on a device over present tables, if it has them. `signed` gives an engine for a circuit whose
+    present numbers have both signs, if there is one: it takes `tables`, and answers NaN where the root is negative.
     """
 
     engine: Callable[[Circuit], Engine]
@@ -201,6 +202,7 @@ class Compiled:
     sites: Sites
     links: Callable[[Sequence[Place], int], Links]
     walker: Callable[[Tabled], Walker | None] | None = None
+    signed: Callable[[Circuit], Engine | None] | None = None
 
 
 class Compiler(Protocol):

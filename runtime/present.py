@@ -44,6 +44,7 @@ class Present:
         self._fed: tuple[Seen, list[Floats]] | None = None
         self._engine: tuple[Seen, Engine | None] | None = None
         self._reverse: tuple[Seen, Reverse | None] | None = None
+        self.signed = False
 
     def written(self) -> None:
         """Says that numbers were written behind torch's back."""
@@ -76,7 +77,7 @@ class Present:
     def reverse(self) -> Reverse | None:
         """Code for derivatives with the present numbers; None where there is none for them."""
         compiled, seen = self._compiled, self.look()
-        if compiled is None or (compiled.fed is None and self.engine() is None):
+        if compiled is None or (compiled.fed is None and (self.engine() is None or self.signed)):
             return None
         with self._lock:
             if self._reverse is None or self._reverse[0] != seen:
@@ -112,15 +113,20 @@ class Present:
 
     def _loaded(self, compiled: Compiled) -> Engine | None:
         with np.errstate(over="ignore"):
-            tables = self.tables(compiled)
+            self.signed, tables = False, self.tables(compiled)
             if tables is not None:
-                engine = compiled.engine(self._circuit)
-                return engine if engine.load(tables, self._exactly) else None
+                plain = compiled.engine(self._circuit)
+                if plain.load(tables, self._exactly):
+                    return plain
             tables = list(compiled.tables(self._over().store))
-            # numbers of both signs are the evaluator's, and sums of the largest numbers, which may be none
-            if not all(table.min(initial=0.0) >= 0 and table.max(initial=0.0) < np.inf for table in tables):
+            # sums of the largest numbers may be none; they are the evaluator's
+            if not all(np.isfinite(table).all() for table in tables):
                 return None
-            engine = compiled.engine(self._circuit)
+            self.signed = any(table.min(initial=0.0) < 0 for table in tables)
+            make = compiled.signed if self.signed else compiled.engine
+            engine = None if make is None else make(self._circuit)
+            if engine is None:
+                return None
             engine.refill(tables)
             return engine
 
