@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ..runtime.bundle import Bundle
     from ..runtime.compiled import Reverse
     from ..runtime.executable import Executable
-from .able import Proofs, Type, links_of, numeric_of, packages, runs_compiled
+from .able import Proofs, Type, has_signs, links_of, numeric_of, packages, runs_compiled
 from .bundling import bundle_of
 from .on_device import on_device
 from .pipeline import optimised, plainly_passed
@@ -59,7 +59,7 @@ def compile(
         from ..backends.cpu.vector import Vector
         from ..runtime.compiled import Compiled
         from ..runtime.executable import Executable
-    if not runs_compiled(circuit):
+    if not runs_compiled(circuit, signs=True):
         return Executable(circuit, None, Proofs())
     lowered = lower(circuit)
     folded = optimised(lowered.program)
@@ -155,6 +155,7 @@ def compile(
         lowered.sites,
         links_of,
         signed=signed,
+        signs=has_signs(circuit),
     )
     executable = Executable(circuit, compiled, Proofs())
     if vector is not None:

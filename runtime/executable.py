@@ -226,7 +226,7 @@ class Executable(Asking):
                 tables = list(compiled.linear(circuit.store))
             if not all(np.isfinite(table).all() for table in tables):
                 raise self._beyond()
-            signed = any(table.min(initial=0.0) < 0 for table in tables)
+            signed = compiled.signs or any(table.min(initial=0.0) < 0 for table in tables)
             inner = {source: logs[:, rows] for source, logs in densities.items()}
             found = flows(compiled.lowered, tables, codes[:, rows], inner, weights[rows], signed)
             # an entry that underflows may pass for 0, unless a row hangs on it alone
@@ -240,7 +240,7 @@ class Executable(Asking):
         return compiled_flows(reverse, interpreted, codes, densities, weights, torch.get_num_threads(), whole)
 
     def _densities(self, compiled: Compiled, values: Floats, observed: Bools) -> dict[int, Floats]:
-        """The logarithms of inputs on infinite domains, [nodes, batch], by source."""
+        """The logarithms of inputs on infinite domains, [nodes, batch], by source; with signs where they have some."""
         if not compiled.densities:
             return {}
         numbers = Numbers(self.circuit.store)
@@ -357,7 +357,7 @@ class Executable(Asking):
         """The Program answers where the engine runs it; else the evaluator."""
         evaluator = ByEvaluator(circuit, cache(lambda: self._compiler.deterministic(circuit)))
         compiled = self._compiled
-        if compiled is None or self.present.engine() is None:
+        if compiled is None or compiled.signs or self.present.engine() is None:
             return evaluator
         tables = compiled.tables(circuit.store)
         if not all(table.min(initial=0.0) >= 0 and np.isfinite(table).all() for table in tables):

@@ -77,7 +77,9 @@ class Present:
     def reverse(self) -> Reverse | None:
         """Code for derivatives with the present numbers; None where there is none for them."""
         compiled, seen = self._compiled, self.look()
-        if compiled is None or (compiled.fed is None and (self.engine() is None or self.signed)):
+        if compiled is None or compiled.signs:
+            return None
+        if compiled.fed is None and (self.engine() is None or self.signed):
             return None
         with self._lock:
             if self._reverse is None or self._reverse[0] != seen:
@@ -113,8 +115,8 @@ class Present:
 
     def _loaded(self, compiled: Compiled) -> Engine | None:
         with np.errstate(over="ignore"):
-            self.signed, tables = False, self.tables(compiled)
-            if tables is not None:
+            self.signed, tables = compiled.signs, self.tables(compiled)
+            if tables is not None and not self.signed:
                 plain = compiled.engine(self._circuit)
                 if plain.load(tables, self._exactly):
                     return plain
@@ -122,7 +124,7 @@ class Present:
             # sums of the largest numbers may be none; they are the evaluator's
             if not all(np.isfinite(table).all() for table in tables):
                 return None
-            self.signed = any(table.min(initial=0.0) < 0 for table in tables)
+            self.signed = compiled.signs or any(table.min(initial=0.0) < 0 for table in tables)
             make = compiled.signed if self.signed else compiled.engine
             engine = None if make is None else make(self._circuit)
             if engine is None:
