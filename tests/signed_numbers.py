@@ -56,8 +56,7 @@ def values_of(log: np.ndarray, sign: np.ndarray, beside: np.ndarray) -> np.ndarr
 
 
 def assert_right(model: Executable, x: np.ndarray, observed: np.ndarray, dtype: str) -> None:
-    """Beside the evaluator: off by at most so much of what the circuit is without signs; NaN, and its warning, where the
-    evaluator has it."""
+    """Beside the evaluator: off by at most so much of what the circuit is without signs; NaN and a warning as there."""
     circuit = model.circuit
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")

@@ -140,7 +140,7 @@ def laid_densities(densities: Mapping[int, Floats], plan: Plan | AdjointPlan, v:
     They come as logarithms [nodes, batch], or with signs [nodes, batch, 2], which count where the vectors are signed.
     """
     laid = arena.aligned(max(plan.soft * tiles, ROW))
-    if not plan.soft:
+    if not plan.soft or not tiles:
         return laid
     floats, integers = arena.kind_of(v)
     rows = laid.view(floats).reshape(tiles, plan.soft // ROW, v.lanes)
