@@ -52,6 +52,7 @@ def compile(
         return on_device(circuit, device, precision)
     with packages():
         from ..backends.cpu.adjoint_scalar import AdjointScalar
+        from ..backends.cpu.adjoint_signed import AdjointSigned
         from ..backends.cpu.adjoint_vector import AdjointVector
         from ..backends.cpu.machine import compiled_meanwhile
         from ..backends.cpu.scalar import Scalar
@@ -84,13 +85,14 @@ def compile(
             made[numbers] = Scalar(program, *numbers)
         return made[numbers]
 
-    def both_of_vectors(program: Program) -> Signed:
-        return Signed(size, cache(lambda: Vectors(program, 4)), cache(lambda: Vectors(program, 8)))
+    def signed_vectors(size: int) -> SignedFolding:
+        def of(program: Program) -> Signed:
+            return Signed(size, cache(lambda: Vectors(program, 4)), cache(lambda: Vectors(program, 8)))
 
-    @cache
-    def signed_vectors() -> SignedFolding:
-        plain = cache(lambda: both_of_vectors(plainly_passed(lowered.program)))
-        return SignedFolding(folded, both_of_vectors(program), plain, lambda given: magnitudes(lowered.program, given))
+        plain = cache(lambda: of(plainly_passed(lowered.program)))
+        return SignedFolding(folded, of(program), plain, lambda given: magnitudes(lowered.program, given))
+
+    forward_of_signed = cache(lambda: signed_vectors(size))
 
     @cache
     def signed_scalars(both: bool) -> Signed:
@@ -98,7 +100,7 @@ def compile(
 
     def signed(circuit: Circuit) -> SignedFolding | Signed | None:
         if folding is not None:
-            return signed_vectors()
+            return forward_of_signed()
         found = bounds(circuit)
         return signed_scalars(found.within(np.float32)) if found.within(np.float64) else None
 
@@ -110,8 +112,14 @@ def compile(
 
     @cache
     def reverse_of_vectors() -> Reverse:
-        wanted = frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
-        return AdjointVector(split(lowered.program), size, wanted, feeding.by_node)
+        return AdjointVector(split(lowered.program), size, wanted(), feeding.by_node)
+
+    def wanted() -> frozenset[int]:
+        return frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
+
+    @cache
+    def signed_reverse() -> Reverse:
+        return AdjointSigned(signed_vectors(8), AdjointVector(split(lowered.program), 8, wanted(), signed=True))
 
     @cache
     def reverse_of_scalars(size: int, numeric: Numeric) -> Reverse:
@@ -156,6 +164,7 @@ def compile(
         links_of,
         signed=signed,
         signs=has_signs(circuit),
+        signed_reverse=None if program.layouts else signed_reverse,
     )
     executable = Executable(circuit, compiled, Proofs())
     if vector is not None:

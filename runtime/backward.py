@@ -24,7 +24,8 @@ HELD = 1 << 28
 
 @dataclass(frozen=True, slots=True)
 class Flows:
-    """log p per row, [batch]; derivatives per table; responsibilities by density, [nodes, batch]."""
+    """log p per row, [batch], NaN where p is negative; derivatives per table; responsibilities by density, each
+    [nodes, batch]."""
 
     log: Floats
     tables: list[Floats]
@@ -68,7 +69,7 @@ def flows(
             tape = recorded(program, logs, codes[:, own], semiring, inner)
             root = tape.root
             found = reverse(tape, _seed(root, lifted(weights[own] if signed else np.abs(weights[own])), signed))
-            out.log[own] = root[..., 0] if signed else root
+            out.log[own] = np.where(root[..., 1] < 0, np.nan, root[..., 0]) if signed else root
             for table, share in zip(out.tables, found.tables, strict=True):
                 table += sign * lowered(share)
             for source, share in found.densities.items():

@@ -182,7 +182,7 @@ class Compiled:
     circuit chooses in `lowered`. `links` gives code between free numbers of so many bytes and parameters end to end.
     `walker` gives queries on a device over present tables, if it has them. `signed` gives an engine for a circuit whose
     present numbers have both signs, if there is one: it takes `tables`, and answers NaN where the root is negative;
-    `signs` says that densities have both, whatever the numbers.
+    `signs` says that densities have both, whatever the numbers. `signed_reverse` gives code for derivatives of such.
     """
 
     engine: Callable[[Circuit], Engine]
@@ -206,6 +206,7 @@ class Compiled:
     walker: Callable[[Tabled], Walker | None] | None = None
     signed: Callable[[Circuit], Engine | None] | None = None
     signs: bool = False
+    signed_reverse: Callable[[], Reverse] | None = None
 
 
 class Compiler(Protocol):

@@ -77,17 +77,27 @@ class Present:
     def reverse(self) -> Reverse | None:
         """Code for derivatives with the present numbers; None where there is none for them."""
         compiled, seen = self._compiled, self.look()
-        if compiled is None or compiled.signs:
-            return None
-        if compiled.fed is None and (self.engine() is None or self.signed):
+        if compiled is None or (compiled.fed is None and self.engine() is None):
             return None
         with self._lock:
             if self._reverse is None or self._reverse[0] != seen:
-                tables = compiled.tables(self._over().store) if compiled.fed is None else self.tables(compiled)
-                reverse = None if tables is None else compiled.reverse(self._circuit)
-                fits = tables is not None and reverse is not None and reverse.load(tables, self._exactly)
-                self._reverse = seen, reverse if fits else None
-            return self._reverse[1]
+                self._reverse = seen, self._plain_reverse(compiled)
+            found = self._reverse[1]
+        if found is None and compiled.signed_reverse is not None and self.engine() is not None and self.signed:
+            with self._lock:
+                found = compiled.signed_reverse()
+                found.load(compiled.tables(self._over().store), self._exactly)
+                self._reverse = seen, found
+        return found
+
+    def _plain_reverse(self, compiled: Compiled) -> Reverse | None:
+        """Code for derivatives where no number is negative; None where one is."""
+        if compiled.signs or (compiled.fed is None and self.signed):
+            return None
+        tables = compiled.tables(self._over().store) if compiled.fed is None else self.tables(compiled)
+        reverse = None if tables is None else compiled.reverse(self._circuit)
+        fits = tables is not None and reverse is not None and reverse.load(tables, self._exactly)
+        return reverse if fits else None
 
     def tables(self, compiled: Compiled) -> list[Floats] | None:
         """The tables as they lie in the parameters, without a copy; None where something stands in the way of that."""

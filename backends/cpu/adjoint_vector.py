@@ -7,7 +7,7 @@ of them with respect to tables, and the rows whose derivatives these numbers do 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -66,13 +66,15 @@ class Loaded:
 class AdjointVector:
     """The adjoint of a Program whose products have two factors and whose buffers are filled once.
 
-    Derivatives of maps by tables that are not `wanted` stay 0.
+    Derivatives of maps by tables that are not `wanted` stay 0. A `signed` one takes numbers of both signs, which come
+    as `Compiled.tables` gives them; log p, and which rows are certain, are left to adjoint_signed.py.
     """
 
     program: Program
     size: int
     wanted: frozenset[int]
     by_node: frozenset[int] = frozenset()
+    signed: bool = False
     target: Target = field(default_factory=host)
     make: Make = compiled
     vectors: Vectors = field(init=False)
@@ -90,7 +92,7 @@ class AdjointVector:
     spare: list[Bytes] = field(init=False, default_factory=list[Bytes])
 
     def __post_init__(self) -> None:
-        self.vectors = self.target.vectors(self.size)
+        self.vectors = replace(self.target.vectors(self.size), signed=self.signed)
         self.adjoint = adjoint(self.program, KEPT // ROW)
         self.plan = adjoint_plan(self.adjoint, self.wanted, self.vectors)
         code = adjoint_driver(self.plan, TOLERANCE[self.size], self.vectors)
@@ -107,17 +109,22 @@ class AdjointVector:
 
     def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
         """Tables as they lie in parameters, those `by_node` without the row of sums; False where some are negative."""
-        fresh = self.packing.fill(tables, exactly)
-        if fresh is None:
-            return False
-        place, exact = fresh
+        if self.signed:
+            place, exact = arena.aligned(self.plan.arena), frozenset(range(len(tables)))
+            arena.fill(self.plan, tables, self.vectors, place)
+        else:
+            fresh = self.packing.fill(tables, exactly)
+            if fresh is None:
+                return False
+            place, exact = fresh
         exponents = {
             (kind, table): _exponents(kind, self.program.tables[table], place, self.heads[kind, table], self.vectors)
             for kind, table in self.plan.gradients
             if table in exact
         }
         joins = any(kernel.kind == "pull join" for kernel in self.plan.kernels)
-        strict = joins and not all(tables[table].min(initial=1.0) > 0 for table in self.wanted)
+        # of both signs, a part whose numbers cancel has no value either
+        strict = joins and (self.signed or not all(tables[table].min(initial=1.0) > 0 for table in self.wanted))
         shapes = [table.shape for table in tables]
         offsets = np.cumsum([0, *(8 * prod(shape) for shape in shapes[:-1])], dtype=np.int64)[: len(shapes)]
         self.loaded = Loaded(place, exact, exponents, shapes, offsets, strict)
@@ -140,7 +147,7 @@ class AdjointVector:
             np.empty(rows),
             np.zeros(rows, dtype=bool),
             _zeros(self.derivatives.take(), loaded.shapes, loaded.offsets),
-            {source: np.zeros(values.shape) for source, values in densities.items()},
+            {source: np.zeros(values.shape[:2]) for source, values in densities.items()},
         )
         step = FOLDED * max(1, threads) * self.vectors.lanes
         for start in range(0, rows, step):
@@ -217,9 +224,10 @@ class AdjointVector:
             for each in sums:
                 each[:] = 0
                 self.spare.append(each)
-        answer = answered(found, rows, v)
-        out.log[part] = answer.log
-        out.unsure[part] |= answer.unsure
+        if not v.signed:
+            answer = answered(found, rows, v)
+            out.log[part] = answer.log
+            out.unsure[part] |= answer.unsure
         for each in sums:
             self._fold(loaded, each, out.tables, whole)
             self.spare.append(each)
