@@ -29,14 +29,20 @@ if TYPE_CHECKING:
 Type = Literal["float32", "float64"]
 
 
-def runs_compiled(circuit: Circuit) -> bool:
-    """Whether the engines hold all of it: signed inputs and scalar nodes on infinite domains are the evaluator's."""
+def has_signs(circuit: Circuit) -> bool:
+    """Whether an input on an infinite domain may be negative."""
+    inputs = [block for block in circuit.blocks if isinstance(block, Input)]
+    return any(is_signed(block.family) and not isinstance(block.variable.domain, FiniteDomain) for block in inputs)
+
+
+def runs_compiled(circuit: Circuit, signs: bool = False) -> bool:
+    """Whether the engines hold all of it: scalar nodes on infinite domains are the evaluator's, and densities of both
+    signs where engines take none, as they do with `signs`."""
     from .lowering.network import is_scalar
 
     inputs = [block for block in circuit.blocks if isinstance(block, Input)]
     infinite = any(not isinstance(block.variable.domain, FiniteDomain) for block in inputs)
-    # The engines take the logarithms of densities, which have no signs.
-    if any(is_signed(block.family) for block in inputs):
+    if not signs and has_signs(circuit):
         return False
     return not (infinite and any(is_scalar(block) for block in circuit.blocks))
 

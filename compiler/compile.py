@@ -16,11 +16,13 @@ import numpy as np
 from ..ir.circuit import Circuit
 from ..ir.collecting import uncollected
 from ..ir.expression import Floats
+from ..ir.program.program import Program
 from ..ir.store import Store
-from .folding import Folding
+from .folding import Folding, SignedFolding
 from .lowering.counting import Counts, Valued, counts
 from .lowering.lower import lower
 from .lowering.tables import depending, depends, fed, feeds, held, parameter_derivatives, values
+from .programs.ranges import bounds
 from .programs.split import split
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from ..runtime.bundle import Bundle
     from ..runtime.compiled import Reverse
     from ..runtime.executable import Executable
-from .able import Proofs, Type, links_of, numeric_of, packages, runs_compiled
+from .able import Proofs, Type, has_signs, links_of, numeric_of, packages, runs_compiled
 from .bundling import bundle_of
 from .on_device import on_device
 from .pipeline import optimised, plainly_passed
@@ -52,13 +54,15 @@ def compile(
         return on_device(circuit, device, precision)
     with packages():
         from ..backends.cpu.adjoint_scalar import AdjointScalar
+        from ..backends.cpu.adjoint_signed import AdjointSigned
         from ..backends.cpu.adjoint_vector import AdjointVector
         from ..backends.cpu.machine import compiled_meanwhile
         from ..backends.cpu.scalar import Scalar
+        from ..backends.cpu.signed import Scalars, Signed, Vectors, magnitudes
         from ..backends.cpu.vector import Vector
         from ..runtime.compiled import Apart, Compiled
         from ..runtime.executable import Executable
-    if not runs_compiled(circuit):
+    if not runs_compiled(circuit, signs=True):
         return Executable(circuit, None, Proofs())
     lowered = lower(circuit)
     folded = optimised(lowered.program)
@@ -83,6 +87,25 @@ def compile(
             made[numbers] = Scalar(program, *numbers)
         return made[numbers]
 
+    def signed_vectors(size: int) -> SignedFolding:
+        def of(program: Program) -> Signed:
+            return Signed(size, cache(lambda: Vectors(program, 4)), cache(lambda: Vectors(program, 8)))
+
+        plain = cache(lambda: of(plainly_passed(lowered.program)))
+        return SignedFolding(folded, of(program), plain, lambda given: magnitudes(lowered.program, given))
+
+    forward_of_signed = cache(lambda: signed_vectors(size))
+
+    @cache
+    def signed_scalars(both: bool) -> Signed:
+        return Signed(size, cache(lambda: Scalars(program, 4) if both else None), cache(lambda: Scalars(program, 8)))
+
+    def signed(circuit: Circuit) -> SignedFolding | Signed | None:
+        if folding is not None:
+            return forward_of_signed()
+        found = bounds(circuit)
+        return signed_scalars(found.within(np.float32)) if found.within(np.float64) else None
+
     def tables(store: Store) -> list[Floats]:
         return held(lowered.tables, store)
 
@@ -92,8 +115,15 @@ def compile(
     @cache
     @uncollected()
     def reverse_of_vectors() -> AdjointVector:
-        wanted = frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
-        return AdjointVector(split(lowered.program), size, wanted, feeding.by_node)
+        return AdjointVector(split(lowered.program), size, wanted(), feeding.by_node)
+
+    def wanted() -> frozenset[int]:
+        return frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
+
+    @cache
+    @uncollected()
+    def signed_reverse() -> Reverse:
+        return AdjointSigned(signed_vectors(8), AdjointVector(split(lowered.program), 8, wanted(), signed=True))
 
     @cache
     @uncollected()
@@ -122,7 +152,7 @@ def compile(
 
     whole = len(feeding.direct) + len(feeding.fixed) == len(lowered.tables)
     straight = {parameter: number for number, parameter in feeding.direct.items()}
-    alone = vector is not None and whole and len(straight) == len(feeding.direct)
+    alone = vector is not None and whole and len(straight) == len(feeding.direct) and not lowered.densities
     apart = Apart(straight, size, lambda: reverse_of_vectors().apart()) if alone else None
 
     compiled = Compiled(
@@ -143,6 +173,9 @@ def compile(
         lowered.sites,
         links_of,
         apart,
+        signed=signed,
+        signs=has_signs(circuit),
+        signed_reverse=None if program.layouts else signed_reverse,
     )
     executable = Executable(circuit, compiled, Proofs())
     if vector is not None:

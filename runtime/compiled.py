@@ -16,6 +16,7 @@ from ..ir.block import Input
 from ..ir.circuit import Circuit
 from ..ir.domain import FiniteDomain, Variable, first_value
 from ..ir.expression import Expression, Floats, Parameter
+from ..ir.family import is_signed
 from ..ir.linear import Indices
 from ..ir.numbers import Numbers
 from ..ir.program.descent import Sites
@@ -218,7 +219,9 @@ class Compiled:
     each value for inputs without a closed-form step; its flag says whether missing values count. `sites` say where the
     circuit chooses in `lowered`. `links` gives code between free numbers of so many bytes and parameters of so many,
     end to end; `apart`, where every parameter is one table, the adjoint over other tables than the module's. `walker`
-    gives queries on a device over present tables, if it has them.
+    gives queries on a device over present tables, if it has them. `signed` gives an engine for a circuit whose
+    present numbers have both signs, if there is one: it takes `tables`, and answers NaN where the root is negative;
+    `signs` says that densities have both, whatever the numbers. `signed_reverse` gives code for derivatives of such.
     """
 
     engine: Callable[[Circuit], Engine]
@@ -241,6 +244,9 @@ class Compiled:
     links: Callable[[Sequence[Place], int, int], Links]
     apart: Apart | None = None
     walker: Callable[[Tabled], Walker | None] | None = None
+    signed: Callable[[Circuit], Engine | None] | None = None
+    signs: bool = False
+    signed_reverse: Callable[[], Reverse] | None = None
 
 
 class Compiler(Protocol):
@@ -338,13 +344,14 @@ def free_logs(variables: Sequence[Variable], free: Iterable[int], observed: Bool
 
 
 def density_logs(block: Input, column: int, values: Floats, observed: Bools, numbers: Numbers) -> Floats:
-    """The logarithms of an input's functions on an infinite domain, or of their integrals, [nodes, batch]."""
+    """The logarithms of an input's functions on an infinite domain, or of their integrals, [nodes, batch]; with signs,
+    [nodes, batch, 2], of a family that has them."""
     known = observed[:, column]
-    out = np.empty((block.width, len(values)))
+    out = np.empty((block.width, len(values), 2))
     if known.any():
         x = values[known, column]
-        out[:, known] = numbers.inputs(block.family, block.variable, block.parameters, x, SIGNED_LOG)[..., 0]
+        out[:, known] = numbers.inputs(block.family, block.variable, block.parameters, x, SIGNED_LOG)
     if not known.all():
-        total = numbers.moments(block.family, block.variable, block.parameters, 0, SIGNED_LOG)[..., 0]
+        total = numbers.moments(block.family, block.variable, block.parameters, 0, SIGNED_LOG)
         out[:, ~known] = total[:, None]
-    return out
+    return out if is_signed(block.family) else out[..., 0]

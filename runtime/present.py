@@ -51,6 +51,7 @@ class Present:
         self._fed: tuple[Seen, list[Floats]] | None = None
         self._engine: tuple[Seen, Engine | None] | None = None
         self._reverse: tuple[Seen, Reverse | None] | None = None
+        self.signed = False
 
     def written(self) -> None:
         """Says that numbers were written behind torch's back."""
@@ -87,11 +88,23 @@ class Present:
             return None
         with self._lock:
             if self._reverse is None or self._reverse[0] != seen:
-                tables = compiled.tables(self._over().store) if compiled.fed is None else self.tables(compiled)
-                reverse = None if tables is None else compiled.reverse(self._circuit)
-                fits = tables is not None and reverse is not None and reverse.load(tables, self._exactly)
-                self._reverse = seen, reverse if fits else None
-            return self._reverse[1]
+                self._reverse = seen, self._plain_reverse(compiled)
+            found = self._reverse[1]
+        if found is None and compiled.signed_reverse is not None and self.engine() is not None and self.signed:
+            with self._lock:
+                found = compiled.signed_reverse()
+                found.load(compiled.tables(self._over().store), self._exactly)
+                self._reverse = seen, found
+        return found
+
+    def _plain_reverse(self, compiled: Compiled) -> Reverse | None:
+        """Code for derivatives where no number is negative; None where one is."""
+        if compiled.signs or (compiled.fed is None and self.signed):
+            return None
+        tables = compiled.tables(self._over().store) if compiled.fed is None else self.tables(compiled)
+        reverse = None if tables is None else compiled.reverse(self._circuit)
+        fits = tables is not None and reverse is not None and reverse.load(tables, self._exactly)
+        return reverse if fits else None
 
     def tables(self, compiled: Compiled) -> list[Floats] | None:
         """The tables as they lie in the parameters, without a copy; None where something stands in the way of that."""
@@ -119,15 +132,20 @@ class Present:
 
     def _loaded(self, compiled: Compiled) -> Engine | None:
         with np.errstate(over="ignore"):
-            tables = self.tables(compiled)
-            if tables is not None:
-                engine = compiled.engine(self._circuit)
-                return engine if engine.load(tables, self._exactly) else None
+            self.signed, tables = compiled.signs, self.tables(compiled)
+            if tables is not None and not self.signed:
+                plain = compiled.engine(self._circuit)
+                if plain.load(tables, self._exactly):
+                    return plain
             tables = list(compiled.tables(self._over().store))
-            # numbers of both signs are the evaluator's, and sums of the largest numbers, which may be none
-            if not all(table.min(initial=0.0) >= 0 and table.max(initial=0.0) < np.inf for table in tables):
+            # sums of the largest numbers may be none; they are the evaluator's
+            if not all(np.isfinite(table).all() for table in tables):
                 return None
-            engine = compiled.engine(self._circuit)
+            self.signed = compiled.signs or any(table.min(initial=0.0) < 0 for table in tables)
+            make = compiled.signed if self.signed else compiled.engine
+            engine = None if make is None else make(self._circuit)
+            if engine is None:
+                return None
             engine.refill(tables)
             return engine
 

@@ -53,6 +53,9 @@ class Unconstrained(torch.nn.Module):
         if not learnable:
             raise error("nothing-to-learn", f'"{model.circuit.name}" has no learnable parameters')
         self._compiled, self._learnable = compiled, learnable
+        apart = compiled.apart
+        within = apart is not None and all(each in apart.tables for each in learnable.values())
+        self._apart = apart if within else None
         self._model = [model]  # in a list: it is no part of this module, whose one parameter is `numbers`
         self._places = [_place(parameter) for parameter in learnable.values()]
         self._links: dict[tuple[int, int], Links] = {}
@@ -151,7 +154,7 @@ class Unconstrained(torch.nn.Module):
 
     def _straightly(self) -> Straight | None:
         """The quick way, with the present numbers; None where there is none, or not for these numbers."""
-        apart, dtype = self._compiled.apart, self.numbers.dtype
+        apart, dtype = self._apart, self.numbers.dtype
         if apart is None or self.executable.present.hidden:
             return None
         if dtype not in self._straight:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -106,13 +106,15 @@ class Loaded:
 class AdjointVector:
     """The adjoint of a Program whose products have two factors and whose buffers are filled once.
 
-    Derivatives of maps by tables that are not `wanted` stay 0.
+    Derivatives of maps by tables that are not `wanted` stay 0. A `signed` one takes numbers of both signs, which come
+    as `Compiled.tables` gives them; log p, and which rows are certain, are left to adjoint_signed.py.
     """
 
     program: Program
     size: int
     wanted: frozenset[int]
     by_node: frozenset[int] = frozenset()
+    signed: bool = False
     target: Target = field(default_factory=host)
     make: Make = compiled
     vectors: Vectors = field(init=False)
@@ -131,7 +133,7 @@ class AdjointVector:
     known: tuple[Sequence[Floats], Laid] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.vectors = self.target.vectors(self.size)
+        self.vectors = replace(self.target.vectors(self.size), signed=self.signed)
         self.adjoint = adjoint(self.program, KEPT // ROW)
         self.plan = adjoint_plan(self.adjoint, self.wanted, self.vectors)
         code = adjoint_driver(self.plan, TOLERANCE[self.size], self.vectors)
@@ -148,7 +150,10 @@ class AdjointVector:
 
     def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
         """Tables as they lie in parameters, those `by_node` without the row of sums; False where some are negative."""
-        packed = self.packing.fill(tables, exactly)
+        if self.signed:
+            packed: Packed | None = self._signs(tables)
+        else:
+            packed = self.packing.fill(tables, exactly)
         if packed is None:
             return False
         exponents = {
@@ -163,6 +168,12 @@ class AdjointVector:
             self.known = tables, Laid.of(tables)
         self.loaded = Loaded(packed, exponents, self.known[1], joins and not self.wanted.isdisjoint(packed.zero))
         return True
+
+    def _signs(self, tables: Sequence[Floats]) -> Packed:
+        """Tables of both signs; a part whose numbers cancel has no value either, so that each may be 0."""
+        place, everything = arena.aligned(self.plan.arena), frozenset(range(len(tables)))
+        arena.fill(self.plan, tables, self.vectors, place)
+        return Packed(place, everything, everything)
 
     def apart(self) -> AdjointVector:
         """The same code, for tables of its own."""
@@ -189,7 +200,7 @@ class AdjointVector:
             np.zeros(rows, dtype=bool),
             self.derivatives.take(),
             loaded.laid,
-            {source: np.zeros(values.shape) for source, values in densities.items()},
+            {source: np.zeros(values.shape[:2]) for source, values in densities.items()},
         )
         step = FOLDED * max(1, threads) * self.vectors.lanes
         self._clear(out, everything=not rows)
@@ -267,9 +278,10 @@ class AdjointVector:
             for each in sums:
                 each[:] = 0
                 self.spare.append(each)
-        answer = answered(found, rows, v)
-        out.log[part] = answer.log
-        out.unsure[part] |= answer.unsure
+        if not v.signed:
+            answer = answered(found, rows, v)
+            out.log[part] = answer.log
+            out.unsure[part] |= answer.unsure
         for n, each in enumerate(sums):
             self._fold(loaded, each, out, whole, fresh=not part.start and not n)
             self.spare.append(each)

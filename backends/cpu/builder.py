@@ -155,6 +155,11 @@ class Function:
         less = self.op(f"fcmp nnan nsz olt {v.floats} {a}, {b}")
         return self.op(f"select nnan nsz <{v.width} x i1> {less}, {v.floats} {a}, {v.floats} {b}")
 
+    def magnitude(self, value: str) -> str:
+        """A number without its sign."""
+        v = self.vectors
+        return self.op(f"call {v.floats} @llvm.fabs.{v.suffix}({v.floats} {value})")
+
     def bits(self, value: str) -> str:
         """A vector of numbers as integers."""
         return self.op(f"bitcast {self.vectors.floats} {value} to {self.vectors.ints}")

@@ -42,8 +42,11 @@ def _circuits() -> dict[str, Circuit]:
     w = dn.param("w", [1, 3], "simplex", [[0.3, 0.5, 0.2]])
     families = dn.bernoulli(x, p) * dn.gaussian(y, m, s) * dn.poisson(z, rate)
     shape = {"shape": [4, 4], "states": 3}
+    table = dn.param("t", [3, 2], "simplex", [[0.1, 0.9], [0.5, 0.5], [0.7, 0.3]])
+    densities = dn.categorical(x, table) * dn.gaussian(y, m, s)
     return {
         "families": dn.Circuit(dn.sum(families, w)),
+        "densities": dn.Circuit(dn.sum(densities, dn.param("v", [1, 3], "simplex", [[0.3, 0.5, 0.2]]))),
         "chain": dn.hmm(dn.Cat("x", 5, shape=9), states=7),
         "monarch": dn.hmm(dn.Cat("x", 3, shape=6), states=12, transition=dn.monarch(3, 4)),
         "image": dn.quad_graph(dn.Cat("x", 5, shape=16), layer="tucker", **shape),
