@@ -17,14 +17,18 @@ from numpy.typing import NDArray
 
 from ...ir.program.program import Program
 from . import policy
-from .chain import ChainForm, by_scratch, fits, resident, weights_of
-from .dense import kernel_of, padded, programs, tiles_of
+from .chain import ChainForm, fits, weights_of
+from .dense import padded
 from .groups import Group, Grouped, grouped
 from .kernel import Kernel
 from .paths import Unit, units
-from .policy import Precision
-from .sweep import LoopForm, forward, swept
+from .policy import Precision, Tiles
+from .sweep import LoopForm, swept
+from .tiled import Choices, tiled
 from .value import Form, Matrix
+
+NONE: Choices = {}
+"""No tiles but the policy's."""
 
 ALIGNED = 16
 """Tables begin at multiples of so many numbers: 64 bytes."""
@@ -40,6 +44,7 @@ class Launch:
     first: int
     groups: int
     form: Form | ChainForm
+    tiles: Tiles
 
     def grid(self, rows: int) -> int:
         """How many programs run for so many rows of data."""
@@ -91,18 +96,17 @@ class Drawn:
     space: Space
 
 
-def plan(program: Program, precision: Precision, rows: int) -> Plan:
-    """The plan of a Program for batches of about so many rows.
+def plan(program: Program, precision: Precision, rows: int, choices: Choices = NONE) -> Plan:
+    """The plan of a Program for batches of about so many rows, with tiles chosen in place of the policy's.
 
     Raises: DanausError `not-on-device`.
     """
-    return drawn(program, precision, rows, False).plan
+    return drawn(program, precision, rows, False, choices).plan
 
 
-def drawn(program: Program, precision: Precision, rows: int, kept: bool) -> Drawn:
+def drawn(program: Program, precision: Precision, rows: int, kept: bool, choices: Choices = NONE) -> Drawn:
     """The same; where buffers are `kept`, each group writes one of its own, for the reverse."""
     found = grouped(program)
-    batch = policy.batch_tile(rows)
     space = Space(program, found)
     homes = dict(enumerate(found.homes))
     make = partial(_kept, homes=homes) if kept else partial(_works, rows=rows)
@@ -114,27 +118,20 @@ def drawn(program: Program, precision: Precision, rows: int, kept: bool) -> Draw
     places: list[int] = []
     for wave in waves:
         form = wave[0].form
-        if isinstance(form, LoopForm):
-            tile = min(batch, policy.chain_batch(rows, [form.stage], precision))
-            kernel, count = forward(form, tile, precision), 1
-        elif isinstance(form, ChainForm):
-            tile = batch if form.scratch else min(batch, policy.chain_batch(rows, form.stages, precision))
-            kernel, count = (by_scratch if form.scratch else resident)(form, tile, precision), 1
-        else:
-            tiles = tiles_of(form, batch, precision)
-            kernel, count, tile = kernel_of(form, tiles, precision), programs(form, tiles), batch
+        made = tiled(form, rows, precision, choices)
         shape = form.path if isinstance(form, LoopForm) else form
-        launches.append(Launch(kernel, count * len(wave), tile, len(places), len(wave), shape))
+        tile = made.tiles.batch
+        launches.append(Launch(made.kernel, made.programs * len(wave), tile, len(places), len(wave), shape, made.tiles))
         for work in wave:
             if not isinstance(form, LoopForm):
                 places.append(where[work.out])
             if work.scratch is not None:
                 places.append(where[work.scratch])
             places += [where[place] if buffer else place for buffer, place in work.operands]
-    made = Plan(
+    laid_out = Plan(
         tuple(launches),
         policy.batch_class(rows),
-        batch,
+        max([policy.batch_tile(rows), *(launch.batch for launch in launches)]),
         total,
         space.weights,
         space.tables,
@@ -145,7 +142,7 @@ def drawn(program: Program, precision: Precision, rows: int, kept: bool) -> Draw
         {source: (where[buffer], found.widths[buffer]) for source, buffer in found.densities.items()},
         where[found.root],
     )
-    return Drawn(made, found, waves, where, space)
+    return Drawn(laid_out, found, waves, where, space)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What is chosen by size: tiles, warps, stages, precision, and what is computed where it is read. Each with its reason.
 
-Only this file chooses; `tuned` choices of a device replace those of `dense_tiles`.
+Only this file chooses; where a Program is tuned (`tune.py`), the fastest tiles around these stand in their place.
 """
 
 from __future__ import annotations
@@ -58,6 +58,12 @@ CLASSES = (FEW, FULL, 1 << 30)
 def batch_class(rows: int) -> int:
     """Batches for which one plan is made: small ones, those that do not fill a device, and those that do."""
     return next((most for most in CLASSES if rows <= most), CLASSES[-1])
+
+
+def typical(rows: int) -> int:
+    """A batch that stands for its class where times are compared: what is chosen must be the same for all of a class.
+    Halfway up in doublings; beyond what fills a device, four times that."""
+    return {FEW: FEW // 4, FULL: FULL // 4}.get(batch_class(rows), 4 * FULL)
 
 
 def batch_tile(rows: int) -> int:

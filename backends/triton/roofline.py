@@ -61,10 +61,10 @@ def work_of(launch: Launch, rows: int) -> Work:
     constants, form = dict(launch.kernel.constants), launch.form
     if isinstance(form, Form):
         return _group(form, rows, int(constants.get("ROWS", 1))).times(launch.groups, launch.groups)
-    path = _path(form)
+    path = path_of(form)
     written = path.stages[-1].width if isinstance(form, ChainForm) else (form.count + 1) * form.stage.width
     total = Work(moved=written * rows * _NUMBER)
-    for number, (stage, turns) in enumerate(_stages(path)):
+    for number, (stage, turns) in enumerate(stages_of(path)):
         tall = int(constants.get(f"ROWS_{number}", stage.width))
         moves = len(path.head) <= number < len(path.head) + len(path.body)
         again = turns if moves and path.moving[number - len(path.head)] & {0} else 1  # weights of each turn
@@ -73,12 +73,12 @@ def work_of(launch: Launch, rows: int) -> Work:
     return total.times(launch.groups, launch.groups)
 
 
-def _path(form: ChainForm | LoopForm) -> ChainForm:
+def path_of(form: ChainForm | LoopForm) -> ChainForm:
     """A loop as the path that it is: it keeps what each turn gives as well."""
     return form if isinstance(form, ChainForm) else ChainForm((), (form.stage,), form.count, (), (form.moving,))
 
 
-def _stages(form: ChainForm) -> Iterator[tuple[Form, int]]:
+def stages_of(form: ChainForm) -> Iterator[tuple[Form, int]]:
     """The stages of a path with how often each is run."""
     yield from ((stage, 1) for stage in form.head)
     yield from ((stage, form.count) for stage in form.body)
@@ -122,13 +122,14 @@ def seconds_of(launch: Launch, rows: int, gpu: Gpu, precision: Precision) -> flo
     """The least time of a launch."""
     rates = gpu.rates
     work, programs = work_of(launch, rows), launch.grid(rows)
-    busy = min(1.0, programs / rates.units)
+    most = -(-programs // rates.units)  # of the multiprocessor that has most: all wait for it
+    busy = programs / (most * rates.units)
     computed = work.tensor / rate(rates, precision) + work.plain / rates.single
     return max(
         computed / busy,
         work.special / rates.special / busy,
         work.bytes / rates.bytes,
-        _in_turn(launch.form, -(-programs // rates.units), rates),
+        _in_turn(launch.form, most, rates),
         rates.launch,
     )
 
@@ -140,8 +141,8 @@ def _in_turn(form: Form | ChainForm | LoopForm, waves: int, rates: Rates) -> flo
     """
     if isinstance(form, Form):
         return 0.0
-    path, one, all_ = _path(form), 0.0, 0.0
-    for stage, turns in _stages(path):
+    path, one, all_ = path_of(form), 0.0, 0.0
+    for stage, turns in stages_of(path):
         streamed = _bytes(stage.matrix) / rates.stream if path.scratch and stage.matrix is not None else 0.0
         one += turns * max(rates.stage, streamed)
         all_ += turns * streamed * waves
