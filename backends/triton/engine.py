@@ -174,8 +174,8 @@ def options_of(kernel: Kernel) -> dict[str, Any]:
 class Fused:
     """A Program as fused kernels; a plan is made for each class of batch sizes that comes.
 
-    `make` gives what a kernel is called by: its jitted function, or code that was compiled ahead of time. `choose` gives
-    tiles for a class of batches; without it they are the policy's.
+    `make` gives what a kernel is called by: its jitted function, or code that was compiled ahead of time. `choose`
+    gives tiles for a class of batches; without it they are the policy's.
     """
 
     program: Program

@@ -1,9 +1,9 @@
 """How long a launch takes with its tiles, by what its machine code takes of a GPU: to choose among tiles without one.
 
 What enters is a launch, a batch, a GPU and the resources of the compiled kernel; what leaves are seconds, an estimate.
-The roofline (`roofline.py`) is the least time of the work; tiles decide how near a launch comes to it: what of a tile is
-filled up with zeros, how often numbers come out of the second-level cache, how evenly programs lie on multiprocessors,
-and how many are on one at once, so that some wait while others compute.
+The roofline (`roofline.py`) is the least time of the work; tiles decide how near a launch comes to it: what of a tile
+is filled up with zeros, how often numbers come out of the second-level cache, how evenly programs lie on
+multiprocessors, and how many are on one at once, so that some wait while others compute.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from math import inf
 
 from .expected import kind_of
-from .plan import Launch
+from .launch import Launch
 from .policy import VECTOR, Precision, power
 from .resources import Resources
 from .roofline import Work, path_of, rate, seconds_of, stages_of, work_of

@@ -7,7 +7,7 @@ left operand has fewer than 64 rows is none for the wide units of sm_90 and sm_1
 from __future__ import annotations
 
 from . import policy
-from .plan import Launch
+from .launch import Launch
 from .policy import Precision
 from .sweep import LoopForm
 from .targets import Gpu

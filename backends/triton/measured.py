@@ -18,8 +18,9 @@ import torch
 from . import policy
 from .device import interpreted
 from .engine import captured, options_of
+from .launch import Launch
 from .module import function
-from .plan import Launch, Plan
+from .plan import Plan
 from .policy import Precision
 from .roofline import seconds_of
 from .targets import GPUS, H200
@@ -112,7 +113,7 @@ def runs_at_all(run: Run) -> bool:
 
 
 def tuner_on(device: torch.device, precision: Precision, timer: Timer | None = None) -> Tuner:
-    """What tunes for a device that is here; for Triton's interpreter, which has no times, by the roofline of an H200."""
+    """What tunes for a device that is here; for Triton's interpreter, which has no times, an H200's roofline does."""
     if timer is None and interpreted():
         return Tuner(H200.device, "roofline", lambda made: _roofline(made, precision))
     time = timer or by_events(device)

@@ -6,6 +6,7 @@ Groups of one form that do not wait for one another are one launch. The number o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,35 +21,16 @@ from . import policy
 from .chain import ChainForm, fits, weights_of
 from .dense import padded
 from .groups import Group, Grouped, grouped
-from .kernel import Kernel
+from .launch import Launch
 from .paths import Unit, units
-from .policy import Precision, Tiles
+from .policy import Precision
 from .sweep import LoopForm, swept
-from .tiled import Choices, tiled
+from .tiled import NONE, Choices, launched, tiled
 from .value import Form, Matrix
-
-NONE: Choices = {}
-"""No tiles but the policy's."""
+from .ways import one_launch
 
 ALIGNED = 16
 """Tables begin at multiples of so many numbers: 64 bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """One kernel on the groups whose places begin at `first`: `programs` programs for each tile of `batch` rows."""
-
-    kernel: Kernel
-    programs: int
-    batch: int
-    first: int
-    groups: int
-    form: Form | ChainForm
-    tiles: Tiles
-
-    def grid(self, rows: int) -> int:
-        """How many programs run for so many rows of data."""
-        return self.programs * -(-rows // self.batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +92,9 @@ def drawn(program: Program, precision: Precision, rows: int, kept: bool, choices
     space = Space(program, found)
     homes = dict(enumerate(found.homes))
     make = partial(_kept, homes=homes) if kept else partial(_works, rows=rows)
-    works = [work for unit in units(found) for work in make(unit, found, space, precision)]
+    parts = units(found)
+    alike = Counter(_shape(unit, found) for unit in parts)
+    works = [work for unit in parts for work in make(unit, found, space, precision, alike[_shape(unit, found)])]
     found = replace(found, homes=tuple(homes.values()), widths=tuple(space.widths))
     waves = _waves(works, found.groups)
     where, total = _buffers(found, waves, space.widths, kept)
@@ -118,10 +102,7 @@ def drawn(program: Program, precision: Precision, rows: int, kept: bool, choices
     places: list[int] = []
     for wave in waves:
         form = wave[0].form
-        made = tiled(form, rows, precision, choices)
-        shape = form.path if isinstance(form, LoopForm) else form
-        tile = made.tiles.batch
-        launches.append(Launch(made.kernel, made.programs * len(wave), tile, len(places), len(wave), shape, made.tiles))
+        launches.append(launched(form, tiled(form, rows, precision, choices), len(places), len(wave)))
         for work in wave:
             if not isinstance(form, LoopForm):
                 places.append(where[work.out])
@@ -157,22 +138,31 @@ class Work:
     scratch: int | None = None
 
 
-def _works(unit: Unit, found: Grouped, space: Space, precision: Precision, rows: int) -> list[Work]:
-    """A path in one launch where it fits on chip and its operands move on by equal steps; else its groups."""
+def _shape(unit: Unit, found: Grouped) -> tuple[object, ...]:
+    """What paths that run together have in common: the forms of their stages, and how long they are."""
+    return (*(found.groups[number].form for number in unit.stages), len(unit.groups))
+
+
+def _works(unit: Unit, found: Grouped, space: Space, precision: Precision, alike: int, rows: int) -> list[Work]:
+    """A path in one launch or group by group, whichever is predicted to take less; on chip where it fits there.
+
+    One launch needs operands that move on by equal steps. There are so many paths `alike`, which run together.
+    """
     placed = {number: space.operands(found.groups[number]) for number in unit.groups}
     path = _path(unit, found, placed) if len(unit.groups) > 1 else None
     if path is not None and isinstance(path.form, ChainForm):
         form = path.form
-        if fits(form, precision):
-            return [path]
-        if policy.by_scratch(*weights_of(form), rows):
-            half = max(stage.width for stage in form.stages)
-            return [replace(path, form=replace(form, scratch=half), scratch=space.buffer(2 * half))]
+        on_chip = fits(form, precision)
+        half = max(stage.width for stage in form.stages)
+        whole = form if on_chip else replace(form, scratch=half)
+        able = on_chip or policy.by_scratch(*weights_of(form))
+        if able and one_launch(whole, Counter(found.groups[n].form for n in unit.groups), alike, rows, precision):
+            return [path if on_chip else replace(path, form=whole, scratch=space.buffer(2 * half))]
     return [Work(found.groups[n].form, found.groups[n].out, placed[n], (n,)) for n in unit.groups]
 
 
 def _kept(
-    unit: Unit, found: Grouped, space: Space, precision: Precision, homes: dict[int, tuple[int, int]]
+    unit: Unit, found: Grouped, space: Space, precision: Precision, alike: int, homes: dict[int, tuple[int, int]]
 ) -> list[Work]:
     """The groups of a path each with a buffer of its own; a loop of one stage in one launch, its states end to end."""
     placed = {number: space.operands(found.groups[number]) for number in unit.groups}

@@ -136,15 +136,20 @@ def chain_batch(rows: int, stages: Sequence[Form], precision: Precision) -> int:
     return 16 if rows <= FULL or most > 64 or precision == "ieee" else 32
 
 
-def by_scratch(turn: int, most: int, rows: int) -> bool:
-    """Whether one program runs a path whose weights do not fit on chip: by the bytes of them that a turn of its loop
-    reads (0 without a loop), and a stage at most.
+STREAMED = 24 << 20
+"""Bytes of weights that a path reads again in each turn at most: half of an H200's second-level cache."""
 
-    In a loop up to 256 KB: at 64 bytes per clock and processor that is 2.3 µs, about what a launch costs. Where batch
-    tiles fill the device, up to 1 MB a stage (64 · 64 · 64), so that those of two stay in L2: what lies between stages
-    does too then, instead of going through memory.
-    """
-    return 0 < turn <= 1 << 18 or (rows > FULL and most <= 1 << 20)
+
+LOOPED = 1 << 18
+"""Up to so many bytes of weights in a turn a loop is one launch whatever the times predicted: what a turn streams is
+2.3 µs at 64 bytes per clock and processor, about what a launch costs in a graph, and the first call of a size, and
+what is not recorded, makes each launch from Python, at some 20 µs."""
+
+
+def by_scratch(turn: int, most: int) -> bool:
+    """Whether one program may run a path whose weights do not fit on chip: where those that a turn of its loop reads,
+    and a stage at most, in bytes, stay in the cache. Whether it does is chosen by predicted time (`ways.py`)."""
+    return max(turn, most) <= STREAMED
 
 
 def elementwise_tiles(width: int, batch: int) -> Tiles:

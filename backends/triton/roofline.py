@@ -1,19 +1,19 @@
 """The time that a plan takes at least on a GPU: of each launch what it computes and moves, over what the GPU can do.
 
-What enters are a plan, a batch and a GPU; what leaves are seconds, a prediction and no measurement. A launch takes as
-long as the slowest of its products, its exponentials and its bytes, and never less than the gap between two launches;
-where it has fewer programs than the GPU has multiprocessors, the others wait. A path runs its stages one after another
-in each program, and those that do not keep their weights on chip stream them.
+What enters are a plan, a batch and a GPU; what leaves are seconds, a prediction and no measurement. A launch takes the
+gap to the one before it, and then as long as the slowest of its products, its exponentials and its bytes, and never
+less than one stage; all wait for the multiprocessor that has most of its programs. A path runs its stages one after
+another in each program, and those that do not keep their weights on chip stream them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .chain import ChainForm
+from .launch import Launch
 from .paths import slot_before
-from .plan import Launch, Plan
 from .policy import VECTOR, Precision
 from .sweep import LoopForm
 from .targets import Gpu, Rates
@@ -119,29 +119,49 @@ def rate(rates: Rates, precision: Precision) -> float:
 
 
 def seconds_of(launch: Launch, rows: int, gpu: Gpu, precision: Precision) -> float:
-    """The least time of a launch."""
+    """The least time of a launch, with the gap before it."""
     rates = gpu.rates
     work, programs = work_of(launch, rows), launch.grid(rows)
     most = -(-programs // rates.units)  # of the multiprocessor that has most: all wait for it
     busy = programs / (most * rates.units)
     computed = work.tensor / rate(rates, precision) + work.plain / rates.single
-    return max(
+    return rates.launch + max(
         computed / busy,
         work.special / rates.special / busy,
-        work.bytes / rates.bytes,
-        _in_turn(launch.form, most, rates),
-        rates.launch,
+        memory_of(launch, work, rows, rates),
+        _in_turn(launch, most, rates),
     )
 
 
-def _in_turn(form: Form | ChainForm | LoopForm, waves: int, rates: Rates) -> float:
-    """The least time of a path's programs: stages wait for one another, and those not on chip stream their weights.
+def memory_of(launch: Launch, work: Work, rows: int, rates: Rates) -> float:
+    """Seconds of what passes memory: weights, tables and codes once, and of what buffers hold the share that the
+    second-level cache does not, from which the rest comes.
+
+    A path by scratch writes and reads the state of each stage; only programs that run at once have some.
+    """
+    form, state = launch.form, 0
+    live = work.moved
+    if isinstance(form, ChainForm) and form.scratch:
+        state = launch.groups * rows * sum(2 * stage.width * turns for stage, turns in stages_of(form)) * _NUMBER
+        live = min(launch.grid(rows), rates.units) * 2 * form.scratch * launch.batch * _NUMBER
+    beyond = max(0.0, 1.0 - rates.cache / live) if live else 0.0
+    if state:
+        return max((work.bytes + state * beyond) / rates.bytes, state / (rates.stream * rates.units))
+    if isinstance(form, Form):
+        return max((work.fixed + work.moved * beyond) / rates.bytes, work.moved / (rates.stream * rates.units))
+    return work.bytes / rates.bytes
+
+
+def _in_turn(launch: Launch, waves: int, rates: Rates) -> float:
+    """The least time of a launch's programs: stages wait for one another, and those not on chip stream their weights.
 
     Programs of one multiprocessor share what it streams; while one waits, another runs.
     """
-    if isinstance(form, Form):
-        return 0.0
-    path, one, all_ = path_of(form), 0.0, 0.0
+    if isinstance(launch.form, Form):
+        matrix = launch.form.matrix
+        tile = 0 if matrix is None else launch.tiles.rows * matrix.columns * _NUMBER
+        return max(rates.stage, waves * tile / rates.stream)
+    path, one, all_ = path_of(launch.form), 0.0, 0.0
     for stage, turns in stages_of(path):
         streamed = _bytes(stage.matrix) / rates.stream if path.scratch and stage.matrix is not None else 0.0
         one += turns * max(rates.stage, streamed)
@@ -149,6 +169,6 @@ def _in_turn(form: Form | ChainForm | LoopForm, waves: int, rates: Rates) -> flo
     return max(one, all_)
 
 
-def predicted(plan: Plan, rows: int, gpu: Gpu, precision: Precision) -> float:
-    """The least time of a plan, launch after launch."""
-    return sum(seconds_of(launch, rows, gpu, precision) for launch in plan.launches)
+def predicted(launches: Sequence[Launch], rows: int, gpu: Gpu, precision: Precision) -> float:
+    """The least time of launches, one after another."""
+    return sum(seconds_of(launch, rows, gpu, precision) for launch in launches)

@@ -7,21 +7,29 @@ the same text, wherever it is planned.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from . import policy
 from .chain import ChainForm, by_scratch, resident
 from .dense import kernel_of, programs, tiles_of
 from .kernel import Kernel
+from .launch import AnyForm, Launch
 from .policy import Precision, Tiles
+from .roofline import seconds_of
 from .sweep import LoopForm, forward
+from .targets import gpu_named
 from .value import Form
-
-AnyForm = Form | ChainForm | LoopForm
 
 Choices = Mapping[str, Tiles]
 """Tiles in place of the policy's, by the digest of the kernel that it would have taken."""
+
+NONE: Choices = {}
+"""No tiles but the policy's."""
+
+MODEL = gpu_named("cuda:sm_90")
+"""The GPU by whose predicted times the policy chooses, for all: what it chooses among differs by more than GPUs do, and
+so every target has the same launches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,12 @@ class Tiled:
     kernel: Kernel
     programs: int
     tiles: Tiles
+
+
+def launched(form: AnyForm, made: Tiled, first: int, groups: int) -> Launch:
+    """So many groups of a form as one launch, whose places begin at `first`."""
+    shape = form.path if isinstance(form, LoopForm) else form
+    return Launch(made.kernel, made.programs * groups, made.tiles.batch, first, groups, shape, made.tiles)
 
 
 def tiled(form: AnyForm, rows: int, precision: Precision, choices: Choices) -> Tiled:
@@ -48,11 +62,27 @@ def by_policy(form: AnyForm, rows: int, precision: Precision) -> Tiled:
         case LoopForm():
             return _path(forward(form, min(batch, policy.chain_batch(rows, [form.stage], precision)), precision))
         case ChainForm() if form.scratch:
-            return _path(by_scratch(form, batch, precision))
+            return _quickest(
+                form, [_path(by_scratch(form, tile, precision)) for tile in _halves(batch)], rows, precision
+            )
         case ChainForm():
             return _path(resident(form, min(batch, policy.chain_batch(rows, form.stages, precision)), precision))
         case Form():
             return with_tiles(form, tiles_of(form, batch, precision), precision)
+
+
+def _halves(batch: int) -> Iterator[int]:
+    """Tiles of the batch that a path may have, the largest first: each half as large gives twice the programs, and
+    reads the weights twice as often."""
+    while batch >= 16:
+        yield batch
+        batch //= 2
+
+
+def _quickest(form: AnyForm, several: Sequence[Tiled], rows: int, precision: Precision) -> Tiled:
+    """The one that is predicted to take least for the class of a batch; of equal ones the first."""
+    typical = policy.typical(rows)
+    return min(several, key=lambda made: seconds_of(launched(form, made, 0, 1), typical, MODEL, precision))
 
 
 def with_tiles(form: AnyForm, tiles: Tiles, precision: Precision) -> Tiled:

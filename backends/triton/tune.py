@@ -23,7 +23,8 @@ from .ahead import attempted, triton_version
 from .chain import ChainForm
 from .dense import PADDED
 from .estimate import estimated
-from .plan import Launch, Plan, plan
+from .launch import Launch
+from .plan import Plan, plan
 from .policy import VECTOR, Precision, Tiles
 from .targets import Gpu
 from .tiled import Choices, with_tiles

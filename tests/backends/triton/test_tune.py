@@ -16,8 +16,9 @@ from danaus.backends.triton import measured, policy, tune
 from danaus.backends.triton.ahead import attempted
 from danaus.backends.triton.chain import ChainForm
 from danaus.backends.triton.estimate import at_once, estimated
+from danaus.backends.triton.launch import Launch
 from danaus.backends.triton.measured import Bench, tuner_on
-from danaus.backends.triton.plan import Launch, Plan, plan
+from danaus.backends.triton.plan import Plan, plan
 from danaus.backends.triton.policy import Tiles
 from danaus.backends.triton.resources import Resources
 from danaus.backends.triton.targets import gpu_named
@@ -99,7 +100,7 @@ def test_every_candidate_gives_the_evaluators_answers(name: str, monkeypatch: py
     circuit, scratch = FORMS[name]
     if scratch is not False:
         monkeypatch.setattr(policy, "resident", lambda precision: 0)
-        monkeypatch.setattr(policy, "by_scratch", lambda turn, most, rows: bool(scratch))
+        monkeypatch.setattr(policy, "by_scratch", lambda turn, most: bool(scratch))
     program, rows = program_of(circuit), 3
     made = plan(program, "ieee", 16)
     x = np.random.default_rng(0).integers(0, 2, (rows, len(program.columns))).astype(float)
