@@ -76,9 +76,13 @@ RECORDED = 4
 """So many sizes of batches have their launches recorded at a time: each keeps its buffers."""
 
 
+CALL = 20e-6
+"""Seconds of a launch from Python: an estimate."""
+
+
 def records(device: str, launches: int) -> bool:
-    """Whether launches are recorded as a CUDA graph: from three on, where calls from Python, some 20 µs each, take
-    longer than kernels do. In a graph it is about 2 µs from one to the next."""
+    """Whether launches are recorded as a CUDA graph: from three on, where calls from Python (`CALL`) take longer than
+    kernels do. In a graph it is about 2 µs from one to the next."""
     return device == "cuda" and launches >= 3
 
 
