@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 
 from ...ir.program.program import Program
 from . import policy
-from .chain import ChainForm, by_scratch, fits, resident, weights_of
-from .dense import kernel_of, padded, programs, tiles_of
+from .chain import ChainForm, fits, resident, weights_of
+from .dense import kernel_of, programs, tiles_of
 from .groups import Group, Grouped, grouped
 from .kernel import Kernel
 from .paths import Unit, units
 from .policy import Precision
+from .precision import held
+from .scratch import by_scratch
 from .sweep import LoopForm, forward, swept
 from .value import Form, Matrix
 
@@ -48,8 +50,8 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Laid:
-    """Where a table lies among `weights`, as its matrix, or among `tables`, as logarithms; `scale` is the place of a
-    matrix's scale and floor among the latter."""
+    """Where a table lies among `weights`, as its matrix, or among `tables`, as logarithms, as do matrices of few rows;
+    `scale` is the place of a matrix's scale and floor among the latter."""
 
     table: int
     offset: int
@@ -103,7 +105,7 @@ def drawn(program: Program, precision: Precision, rows: int, kept: bool) -> Draw
     """The same; where buffers are `kept`, each group writes one of its own, for the reverse."""
     found = grouped(program)
     batch = policy.batch_tile(rows)
-    space = Space(program, found)
+    space = Space(program, found, precision)
     homes = dict(enumerate(found.homes))
     make = partial(_kept, homes=homes) if kept else partial(_works, rows=rows)
     works = [work for unit in units(found) for work in make(unit, found, space, precision)]
@@ -168,7 +170,7 @@ def _works(unit: Unit, found: Grouped, space: Space, precision: Precision, rows:
         form = path.form
         if fits(form, precision):
             return [path]
-        if policy.by_scratch(*weights_of(form), rows):
+        if policy.by_scratch(*weights_of(form, precision), rows):
             half = max(stage.width for stage in form.stages)
             return [replace(path, form=replace(form, scratch=half), scratch=space.buffer(2 * half))]
     return [Work(found.groups[n].form, found.groups[n].out, placed[n], (n,)) for n in unit.groups]
@@ -282,8 +284,8 @@ def _buffers(
 class Space:
     """Where tables lie; each is laid when it is first asked for, a matrix apart from logarithms."""
 
-    def __init__(self, program: Program, found: Grouped) -> None:
-        self.program = program
+    def __init__(self, program: Program, found: Grouped, precision: Precision) -> None:
+        self.program, self.precision = program, precision
         self.laid: dict[tuple[int, bool], Laid] = {}
         self.weights = self.tables = 0
         self.widths = list(found.widths)
@@ -325,9 +327,12 @@ class Space:
                 shape = self.program.tables[table]
                 size = prod(shape) + prod(shape[:-1])
             else:
-                self.laid[key] = Laid(table, self.weights, matrix, scale)
-                rows, columns = padded(matrix)
-                self.weights += _up(self.program.tables[table][0] * rows * columns)
+                vector, count = matrix.rows <= policy.VECTOR, held(matrix)
+                self.laid[key] = Laid(table, self.tables + ALIGNED if vector else self.weights, matrix, scale)
+                if vector:  # after its scale
+                    size = ALIGNED + count
+                else:
+                    self.weights += _up(count * (2 if self.precision == "bf16x3" else 1))
             self.tables += _up(size)
         return self.laid[key]
 
