@@ -89,7 +89,10 @@ class Placed:
 
     def fill(self, tables: Sequence[Floats]) -> None:
         """Other values for the tables."""
-        weights, logs = (torch.from_numpy(each) for each in packed(self.plan, tables, self.precision))
+        numbers, others = packed(self.plan, tables, self.precision)
+        half = numbers.dtype == np.uint16
+        weights = torch.from_numpy(numbers.view(np.int16)).view(torch.bfloat16) if half else torch.from_numpy(numbers)
+        logs = torch.from_numpy(others)
         if self.recorded:  # what was recorded reads them where they are
             self.weights.copy_(weights)
             self.tables.copy_(logs)

@@ -13,8 +13,9 @@ from math import inf
 from .expected import kind_of
 from .launch import Launch
 from .policy import VECTOR, Precision, power
+from .precision import bytes_of
 from .resources import Resources
-from .roofline import Work, path_of, rate, seconds_of, stages_of, work_of
+from .roofline import Work, memory_of, path_of, rate, seconds_of, stages_of, work_of
 from .targets import Gpu
 from .value import Form
 
@@ -48,7 +49,7 @@ def estimated(launch: Launch, rows: int, gpu: Gpu, precision: Precision, taken: 
     held = at_once(gpu, taken)
     if taken.spilled or not held:
         return inf
-    rates, work = gpu.rates, work_of(launch, rows)
+    rates, work = gpu.rates, work_of(launch, rows, precision)
     programs = launch.grid(rows)
     most = -(-programs // rates.units)  # programs of the multiprocessor that has most
     here = min(most, held)
@@ -56,8 +57,8 @@ def estimated(launch: Launch, rows: int, gpu: Gpu, precision: Precision, taken: 
     computed = _computed(launch, work, rows, gpu, precision) / busy
     special = work.special / rates.special / busy
     units, flying = min(programs, rates.units), here * _ahead(launch)
-    memory = work.bytes / min(rates.bytes, units * flying / MEMORY)
-    cached = _cached(launch, rows) / (units * min(rates.stream, flying / CACHE))
+    memory = memory_of(launch, work, rows, rates) * max(1.0, rates.bytes / (units * flying / MEMORY))
+    cached = _cached(launch, rows, precision) / (units * min(rates.stream, flying / CACHE))
     waiting = 0.0
     if not isinstance(launch.form, Form):
         # its stages wait for one another: while one program does, others on the same multiprocessor compute
@@ -79,16 +80,16 @@ def _computed(launch: Launch, work: Work, rows: int, gpu: Gpu, precision: Precis
     return filled * (work.tensor / (rate(gpu.rates, precision) * share) + work.plain / gpu.rates.single)
 
 
-def _cached(launch: Launch, rows: int) -> float:
+def _cached(launch: Launch, rows: int, precision: Precision) -> float:
     """Bytes that programs take of the second-level cache: each its weights, and its columns twice where they are more
     than one tile, since the largest is found first."""
     if not isinstance(launch.form, Form):
         return 0.0
     matrix, tiles = launch.form.matrix, launch.tiles
     if matrix is None:
-        return float(work_of(launch, rows).moved)
+        return float(work_of(launch, rows, precision).moved)
     times = 1 if matrix.columns <= tiles.inner else 2
-    return 4.0 * launch.grid(rows) * matrix.columns * (tiles.rows + times * tiles.batch)
+    return float(launch.grid(rows) * matrix.columns * (bytes_of(precision) * tiles.rows + 4 * times * tiles.batch))
 
 
 def _ahead(launch: Launch) -> float:

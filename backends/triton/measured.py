@@ -13,6 +13,7 @@ from functools import partial
 from math import inf
 from typing import Any
 
+import numpy as np
 import torch
 
 from . import policy
@@ -70,6 +71,7 @@ class Bench:
 
     plan: Plan
     device: torch.device
+    precision: Precision
     timer: Timer
     stride: int = field(init=False)
     given: tuple[Any, ...] = field(init=False)
@@ -80,7 +82,8 @@ class Bench:
         self.stride = max(1, rows // MOST) * MOST  # of which every batch tile is a divisor
         values = torch.zeros((max(1, plan.rows), self.stride), dtype=torch.float32, device=device)
         tables = torch.zeros(max(1, plan.tables), dtype=torch.float32, device=device)
-        weights = torch.ones(max(1, plan.weights), dtype=torch.float32, device=device)
+        kind = torch.bfloat16 if self.precision.startswith("bf16") else torch.float32
+        weights = torch.ones(max(1, plan.weights), dtype=kind, device=device)
         codes = torch.zeros((max(1, plan.columns), self.stride), dtype=torch.int32, device=device)
         indices, places = torch.from_numpy(plan.indices).to(device), torch.from_numpy(plan.places).to(device)
         flags = torch.zeros(self.stride, dtype=torch.int32, device=device)
@@ -98,16 +101,18 @@ class Bench:
         kernel = launch.kernel
         arguments = (*self.given, launch.first, self.stride)
         options = dict(kernel.constants) | options_of(kernel)
-        function(kernel)[(launch.grid(self.stride),)](*arguments, **options)
+        with np.errstate(all="ignore"):  # the interpreter is numpy
+            function(kernel)[(launch.grid(self.stride),)](*arguments, **options)
 
 
 def runs_at_all(run: Run) -> bool:
     """Whether Triton compiles a kernel, and the device takes it: too much shared memory is told at its first launch."""
-    from triton.runtime.errors import TritonError
+    from triton.compiler.errors import CompilationError
+    from triton.runtime.errors import OutOfResources, PTXASError
 
     try:
         run()
-    except TritonError:
+    except (CompilationError, OutOfResources, PTXASError):
         return False
     return True
 
@@ -119,7 +124,7 @@ def tuner_on(device: torch.device, precision: Precision, timer: Timer | None = N
     time = timer or by_events(device)
 
     def judge(made: Plan) -> Judge:
-        return Bench(made, device, time).seconds
+        return Bench(made, device, precision, time).seconds
 
     return Tuner(target_of(device), "measured", judge)
 

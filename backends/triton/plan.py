@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from ...ir.program.program import Program
 from . import policy
 from .chain import ChainForm, fits, weights_of
-from .dense import padded
 from .groups import Group, Grouped, grouped
 from .launch import Launch
 from .paths import Unit, units
 from .policy import Precision
+from .precision import held
 from .sweep import LoopForm, swept
 from .tiled import NONE, Choices, launched, tiled
 from .value import Form, Matrix
@@ -35,8 +35,8 @@ ALIGNED = 16
 
 @dataclass(frozen=True, slots=True)
 class Laid:
-    """Where a table lies among `weights`, as its matrix, or among `tables`, as logarithms; `scale` is the place of a
-    matrix's scale and floor among the latter."""
+    """Where a table lies among `weights`, as its matrix, or among `tables`, as logarithms, as do matrices of few rows;
+    `scale` is the place of a matrix's scale and floor among the latter."""
 
     table: int
     offset: int
@@ -89,7 +89,7 @@ def plan(program: Program, precision: Precision, rows: int, choices: Choices = N
 def drawn(program: Program, precision: Precision, rows: int, kept: bool, choices: Choices = NONE) -> Drawn:
     """The same; where buffers are `kept`, each group writes one of its own, for the reverse."""
     found = grouped(program)
-    space = Space(program, found)
+    space = Space(program, found, precision)
     homes = dict(enumerate(found.homes))
     make = partial(_kept, homes=homes) if kept else partial(_works, rows=rows)
     parts = units(found)
@@ -155,7 +155,7 @@ def _works(unit: Unit, found: Grouped, space: Space, precision: Precision, alike
         on_chip = fits(form, precision)
         half = max(stage.width for stage in form.stages)
         whole = form if on_chip else replace(form, scratch=half)
-        able = on_chip or policy.by_scratch(*weights_of(form))
+        able = on_chip or policy.by_scratch(*weights_of(form, precision))
         if able and one_launch(whole, Counter(found.groups[n].form for n in unit.groups), alike, rows, precision):
             return [path if on_chip else replace(path, form=whole, scratch=space.buffer(2 * half))]
     return [Work(found.groups[n].form, found.groups[n].out, placed[n], (n,)) for n in unit.groups]
@@ -269,8 +269,8 @@ def _buffers(
 class Space:
     """Where tables lie; each is laid when it is first asked for, a matrix apart from logarithms."""
 
-    def __init__(self, program: Program, found: Grouped) -> None:
-        self.program = program
+    def __init__(self, program: Program, found: Grouped, precision: Precision) -> None:
+        self.program, self.precision = program, precision
         self.laid: dict[tuple[int, bool], Laid] = {}
         self.weights = self.tables = 0
         self.widths = list(found.widths)
@@ -312,9 +312,12 @@ class Space:
                 shape = self.program.tables[table]
                 size = prod(shape) + prod(shape[:-1])
             else:
-                self.laid[key] = Laid(table, self.weights, matrix, scale)
-                rows, columns = padded(matrix)
-                self.weights += _up(self.program.tables[table][0] * rows * columns)
+                vector, count = matrix.rows <= policy.VECTOR, held(matrix)
+                self.laid[key] = Laid(table, self.tables + ALIGNED if vector else self.weights, matrix, scale)
+                if vector:  # after its scale
+                    size = ALIGNED + count
+                else:
+                    self.weights += _up(count * (2 if self.precision == "bf16x3" else 1))
             self.tables += _up(size)
         return self.laid[key]
 

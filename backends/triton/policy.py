@@ -115,6 +115,10 @@ def resident(precision: Precision) -> int:
     return 64 * 64 if precision == "ieee" else 128 * 128
 
 
+STATES = 512
+"""A state on chip has at most so many places, filled up: 16 rows of 512 are 64 registers for each of 128 threads."""
+
+
 def chain_warps(stages: Sequence[Form], batch: int, precision: Precision) -> int:
     """8 where a state has more than 1024 numbers: with 4, 64 states by 64 rows spilled; `ieee` needs 8 without tensor
     cores."""

@@ -15,6 +15,7 @@ from .chain import ChainForm
 from .launch import Launch
 from .paths import slot_before
 from .policy import VECTOR, Precision
+from .precision import bytes_of
 from .sweep import LoopForm
 from .targets import Gpu, Rates
 from .value import Constant, Form, Look, Matrix, Read, leaves
@@ -56,11 +57,11 @@ class Work:
         )
 
 
-def work_of(launch: Launch, rows: int) -> Work:
+def work_of(launch: Launch, rows: int, precision: Precision) -> Work:
     """The work of a launch on so many rows of data."""
     constants, form = dict(launch.kernel.constants), launch.form
     if isinstance(form, Form):
-        return _group(form, rows, int(constants.get("ROWS", 1))).times(launch.groups, launch.groups)
+        return _group(form, rows, int(constants.get("ROWS", 1)), precision).times(launch.groups, launch.groups)
     path = path_of(form)
     written = path.stages[-1].width if isinstance(form, ChainForm) else (form.count + 1) * form.stage.width
     total = Work(moved=written * rows * _NUMBER)
@@ -68,7 +69,7 @@ def work_of(launch: Launch, rows: int) -> Work:
         tall = int(constants.get(f"ROWS_{number}", stage.width))
         moves = len(path.head) <= number < len(path.head) + len(path.body)
         again = turns if moves and path.moving[number - len(path.head)] & {0} else 1  # weights of each turn
-        own = _group(stage, rows, tall, alone=number == 0 and bool(path.head), inside=True)
+        own = _group(stage, rows, tall, precision, alone=number == 0 and bool(path.head), inside=True)
         total = total + own.times(turns, again)
     return total.times(launch.groups, launch.groups)
 
@@ -85,7 +86,7 @@ def stages_of(form: ChainForm) -> Iterator[tuple[Form, int]]:
     yield from ((stage, 1) for stage in form.tail)
 
 
-def _group(form: Form, rows: int, tall: int, alone: bool = True, inside: bool = False) -> Work:
+def _group(form: Form, rows: int, tall: int, precision: Precision, alone: bool = True, inside: bool = False) -> Work:
     """The work of one group; `inside` a path its result stays, and so does the state before it unless it is `alone`."""
     moved, fixed = 0 if inside else form.width * rows * _NUMBER, 0
     state = slot_before(form) if inside and not alone else None
@@ -104,11 +105,13 @@ def _group(form: Form, rows: int, tall: int, alone: bool = True, inside: bool = 
     times = -(-matrix.rows // tall)  # each tile of rows takes the exponentials of its columns anew
     special = rows * matrix.blocks * (matrix.columns * times + matrix.rows)
     tensor = matrix.rows > VECTOR
-    return Work(flops * tensor, flops * (not tensor), special, moved, fixed + _bytes(matrix))
+    return Work(flops * tensor, flops * (not tensor), special, moved, fixed + _bytes(matrix, precision))
 
 
-def _bytes(matrix: Matrix) -> int:
-    return matrix.rows * matrix.columns * (1 if matrix.shared else matrix.blocks) * _NUMBER
+def _bytes(matrix: Matrix, precision: Precision) -> int:
+    """Bytes of a matrix's weights; those of few rows are float32 (precision.py)."""
+    size = _NUMBER if matrix.rows <= VECTOR else bytes_of(precision)
+    return matrix.rows * matrix.columns * (1 if matrix.shared else matrix.blocks) * size
 
 
 def rate(rates: Rates, precision: Precision) -> float:
@@ -121,7 +124,7 @@ def rate(rates: Rates, precision: Precision) -> float:
 def seconds_of(launch: Launch, rows: int, gpu: Gpu, precision: Precision) -> float:
     """The least time of a launch, with the gap before it."""
     rates = gpu.rates
-    work, programs = work_of(launch, rows), launch.grid(rows)
+    work, programs = work_of(launch, rows, precision), launch.grid(rows)
     most = -(-programs // rates.units)  # of the multiprocessor that has most: all wait for it
     busy = programs / (most * rates.units)
     computed = work.tensor / rate(rates, precision) + work.plain / rates.single
@@ -129,7 +132,7 @@ def seconds_of(launch: Launch, rows: int, gpu: Gpu, precision: Precision) -> flo
         computed / busy,
         work.special / rates.special / busy,
         memory_of(launch, work, rows, rates),
-        _in_turn(launch, most, rates),
+        _in_turn(launch, most, rates, precision),
     )
 
 
@@ -152,18 +155,19 @@ def memory_of(launch: Launch, work: Work, rows: int, rates: Rates) -> float:
     return work.bytes / rates.bytes
 
 
-def _in_turn(launch: Launch, waves: int, rates: Rates) -> float:
+def _in_turn(launch: Launch, waves: int, rates: Rates, precision: Precision) -> float:
     """The least time of a launch's programs: stages wait for one another, and those not on chip stream their weights.
 
     Programs of one multiprocessor share what it streams; while one waits, another runs.
     """
     if isinstance(launch.form, Form):
         matrix = launch.form.matrix
-        tile = 0 if matrix is None else launch.tiles.rows * matrix.columns * _NUMBER
+        tile = 0 if matrix is None else launch.tiles.rows * matrix.columns * bytes_of(precision)
         return max(rates.stage, waves * tile / rates.stream)
     path, one, all_ = path_of(launch.form), 0.0, 0.0
     for stage, turns in stages_of(path):
-        streamed = _bytes(stage.matrix) / rates.stream if path.scratch and stage.matrix is not None else 0.0
+        held = 0 if stage.matrix is None else _bytes(stage.matrix, precision)
+        streamed = held / rates.stream if path.scratch else 0.0
         one += turns * max(rates.stage, streamed)
         all_ += turns * streamed * waves
     return max(one, all_)

@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from . import policy
-from .chain import ChainForm, by_scratch, resident
+from .chain import ChainForm, resident
 from .dense import kernel_of, programs, tiles_of
 from .kernel import Kernel
 from .launch import AnyForm, Launch
 from .policy import Precision, Tiles
 from .roofline import seconds_of
+from .scratch import by_scratch
 from .sweep import LoopForm, forward
 from .targets import gpu_named
 from .value import Form

@@ -21,11 +21,11 @@ from ..kept import keep, kept, place_of
 from . import policy
 from .ahead import attempted, triton_version
 from .chain import ChainForm
-from .dense import PADDED
 from .estimate import estimated
 from .launch import Launch
 from .plan import Plan, plan
 from .policy import VECTOR, Precision, Tiles
+from .precision import PADDED
 from .targets import Gpu
 from .tiled import Choices, with_tiles
 from .value import Form

@@ -28,7 +28,7 @@ def one_launch(whole: ChainForm, groups: Mapping[Form, int], alike: int, rows: i
 
     Of loops with few weights it is not asked (`policy.LOOPED`).
     """
-    if whole.body and weights_of(whole)[0] <= policy.LOOPED:
+    if whole.body and weights_of(whole, precision)[0] <= policy.LOOPED:
         return True
     together = seconds(whole, alike, rows, precision)
     apart = sum(count * seconds(form, alike, rows, precision) for form, count in groups.items())

@@ -204,7 +204,7 @@ def test_runs_are_timed_on_the_plans_memory(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_launch_that_is_refused_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     made = plan(program_of(hmm(20, 6)), "ieee", 512)
     monkeypatch.setattr(measured, "runs_at_all", lambda run: run.args[0].tiles.stages == 2)
-    bench = Bench(made, CPU, lambda runs: [1.0] * len(runs))
+    bench = Bench(made, CPU, "ieee", lambda runs: [1.0] * len(runs))
     (launch,) = made.launches
     trials = [launch, replace(launch, tiles=replace(launch.tiles, stages=3))]
     assert bench.seconds(trials) == [1.0, float("inf")]

@@ -108,7 +108,7 @@ def test_what_the_cache_holds_does_not_come_of_memory() -> None:
     launch = plan(program_of(dn.hmm(dn.Cat("x", 3, shape=3), states=1024)), "bf16x3", 512).launches[1]
     rates = H200.rates
     for rows in (64, 4096, 1 << 17):
-        work = work_of(launch, rows)
+        work = work_of(launch, rows, "bf16x3")
         beyond = max(0.0, work.moved - rates.cache)
         want = max((work.fixed + beyond) / rates.bytes, work.moved / (rates.stream * rates.units))
         assert memory_of(launch, work, rows, rates) == pytest.approx(want)
@@ -118,7 +118,7 @@ def test_what_the_cache_holds_does_not_come_of_memory() -> None:
 def test_a_scratch_that_the_cache_does_not_hold_passes_memory() -> None:
     (launch,) = plan(program_of(monarch(64, 64)), "bf16x3", 1 << 20).launches
     rows = 1 << 16
-    work, rates = work_of(launch, rows), H200.rates
+    work, rates = work_of(launch, rows, "bf16x3"), H200.rates
     small, large = (memory_of(launch, work, rows, replace(rates, cache=cache)) for cache in (0.0, 1e12))
     # eight maps of two factors write 4096 numbers each, which the next stage reads; the root is one number
     state = 4 * rows * 2 * (4096 * 16 + 1)
