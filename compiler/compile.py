@@ -43,7 +43,11 @@ Counted = tuple[Counts, Counts, list[Valued]]
 
 @uncollected()
 def compile(
-    circuit: Circuit, dtype: Type = "float32", device: str = "cpu", precision: Precision | None = None
+    circuit: Circuit,
+    dtype: Type = "float32",
+    device: str = "cpu",
+    precision: Precision | None = None,
+    tune: bool = False,
 ) -> Executable:
     """A circuit compiled for this machine's processor, or for a GPU by its name.
 
@@ -51,7 +55,7 @@ def compile(
     `unknown-device`, `not-on-device`.
     """
     if device != "cpu":
-        return on_device(circuit, device, precision)
+        return on_device(circuit, device, precision, tune)
     with packages():
         from ..backends.cpu.adjoint_scalar import AdjointScalar
         from ..backends.cpu.adjoint_signed import AdjointSigned
