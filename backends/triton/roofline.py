@@ -19,7 +19,7 @@ from .sweep import LoopForm
 from .targets import Gpu, Rates
 from .value import Constant, Form, Look, Matrix, Read, leaves
 
-_NUMBER = 4  # bytes
+NUMBER = 4  # bytes
 
 _PASSES: Mapping[Precision, int] = {"ieee": 1, "tf32": 1, "tf32x3": 3, "bf16": 1, "bf16x3": 3}
 
@@ -63,7 +63,7 @@ def work_of(launch: Launch, rows: int) -> Work:
         return _group(form, rows, int(constants.get("ROWS", 1))).times(launch.groups, launch.groups)
     path = _path(form)
     written = path.stages[-1].width if isinstance(form, ChainForm) else (form.count + 1) * form.stage.width
-    total = Work(moved=written * rows * _NUMBER)
+    total = Work(moved=written * rows * NUMBER)
     for number, (stage, turns) in enumerate(_stages(path)):
         tall = int(constants.get(f"ROWS_{number}", stage.width))
         moves = len(path.head) <= number < len(path.head) + len(path.body)
@@ -85,18 +85,23 @@ def _stages(form: ChainForm) -> Iterator[tuple[Form, int]]:
     yield from ((stage, 1) for stage in form.tail)
 
 
+def group_work(form: Form, rows: int) -> Work:
+    """The work of one group in a launch of its own."""
+    return _group(form, rows, form.matrix.rows if form.matrix is not None else 1)
+
+
 def _group(form: Form, rows: int, tall: int, alone: bool = True, inside: bool = False) -> Work:
     """The work of one group; `inside` a path its result stays, and so does the state before it unless it is `alone`."""
-    moved, fixed = 0 if inside else form.width * rows * _NUMBER, 0
+    moved, fixed = 0 if inside else form.width * rows * NUMBER, 0
     state = slot_before(form) if inside and not alone else None
     for leaf in leaves(form.value):
         match leaf:
             case Read(slot=slot, width=width):
-                moved += 0 if slot == state else width * rows * _NUMBER
+                moved += 0 if slot == state else width * rows * NUMBER
             case Look(width=width):
-                moved += (width + 1) * rows * _NUMBER
+                moved += (width + 1) * rows * NUMBER
             case Constant(width=width):
-                fixed += width * _NUMBER
+                fixed += width * NUMBER
     matrix = form.matrix
     if matrix is None:
         return Work(plain=form.width * rows, moved=moved, fixed=fixed)
@@ -108,7 +113,7 @@ def _group(form: Form, rows: int, tall: int, alone: bool = True, inside: bool = 
 
 
 def _bytes(matrix: Matrix) -> int:
-    return matrix.rows * matrix.columns * (1 if matrix.shared else matrix.blocks) * _NUMBER
+    return matrix.rows * matrix.columns * (1 if matrix.shared else matrix.blocks) * NUMBER
 
 
 def rate(rates: Rates, precision: Precision) -> float:
