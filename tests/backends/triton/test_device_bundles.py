@@ -22,6 +22,7 @@ from danaus.backends.triton.driver import Driver
 from danaus.backends.triton.kernel import Kernel
 from danaus.backends.triton.module import function
 from danaus.backends.triton.plan import plan
+from danaus.backends.triton.roofline_reverse import back_seconds_of
 from danaus.backends.triton.targets import gpu_named
 from danaus.cli import main
 from danaus.compiler.bundling import bundle_of
@@ -110,6 +111,25 @@ def test_kernels_of_queries_are_compiled_too(circuit: Circuit, monkeypatch: pyte
     for name, content in files_of(bundle).items():
         if name.startswith("kernels/cuda"):
             assert not [each for each in folders() if len(each) > 1 and each.encode() in content], name
+
+
+def test_the_report_has_a_table_for_each_query(danaus: Callable[..., Any]) -> None:
+    asked = ["--target", "cuda:sm_90", "--batch", "100", "--queries", "flows"]
+    status, out, _ = danaus("compile", "p.circuit", "--report", *asked)
+    assert status == 0
+    circuit = dn.parse(SPEC).circuits["p"]
+    walks = stored.walked_of(bundle_of(circuit, targets=[]))
+    assert walks is not None
+    made, way = answering.reverse_for(walks, "bf16x3", 100)
+    count = len(made.plan.launches) + way.launches
+    assert f"cuda:sm_90, bf16x3, 100 rows: flows, {count} launches, predicted at least" in out
+    gpu = gpu_named("cuda:sm_90")
+    for kernel, seconds in back_seconds_of(way, 100, gpu, "bf16x3"):
+        (line,) = {line for line in out.splitlines() if line.startswith(f"  {stored.about(kernel)} ")}
+        assert len(line.split()) >= 10 and seconds >= gpu.rates.launch
+    turns = [act.swept[0] for act in way.acts if act.swept]
+    (each,) = [t for kernel, t in back_seconds_of(way, 100, gpu, "bf16x3") if kernel == turns[0].kernel]
+    assert each >= 2 * turns[0].form.count * gpu.rates.stage  # turns wait for one another
 
 
 def folders() -> set[str]:
@@ -306,7 +326,16 @@ def test_the_command_prints_kernels_and_what_they_take(danaus: Callable[..., Any
     launches = len(plan(program_of(dn.parse(SPEC).circuits["p"]), "bf16x3", 700).launches)
     assert status == 0 and f"cuda:sm_90, bf16x3, 700 rows: {launches} launch" in out and "predicted at least" in out
     assert "registers" in out and "on H200" in out and re.search(r"\d+ (wgmma|mma\.sync)", out)
+    status, out, _ = danaus(
+        "compile", "p.circuit", "--emit", "kernels", "--target", "cuda:sm_90", "--queries", "sample"
+    )
+    assert status == 0 and out.count("def fill_steps(") == 3 and out.count("def descend_steps(") == 6
+    Path("asks.circuit").write_text(SPEC + "query best = map(p)\nquery mass = partition(p)\n")
+    status, asked, _ = danaus("compile", "asks.circuit", "--emit", "kernels", "--target", "cuda:sm_90")
+    assert status == 0 and asked.count("def descend_steps(") == 3  # the file asks for the most probable values
     for wrong, code in (
+        (["-o", "q.zip", "--queries", "sampel", "--target", "cuda:sm_90"], "unknown-query"),
+        (["-o", "q.zip", "--queries", "sample"], "wrong-option"),
         (["--report"], "wrong-option"),
         (["-o", "q.zip", "--batch", "3"], "wrong-option"),
         (["-o", "q.zip", "--target", "cuda:sm_91"], "unknown-target"),
