@@ -18,9 +18,9 @@ import torch
 
 from . import policy
 from .device import interpreted
-from .engine import captured, options_of
+from .graphs import captured
 from .launch import Launch
-from .module import function
+from .module import function, options_of
 from .plan import Plan
 from .policy import Precision
 from .roofline import seconds_of

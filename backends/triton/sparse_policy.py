@@ -17,24 +17,26 @@ PROGRAMS = 132
 """Multiprocessors of an H200; a few more or fewer cost little, since each takes what tiles are left."""
 
 
+LANES = (1, 8, 32)
+"""Rows of the batch in a tile. 32 are a warp's, so that a node's values are one load of 128 bytes; a smaller batch
+leaves lanes to nodes, and one row has none to share. Widths between would waste half as much, and each is one kernel
+more to compile of every kind."""
+
+
 def lanes(rows: int) -> int:
-    """Rows of the batch in a tile: 32 are a warp's, so that a node's values are one load of 128 bytes; a smaller batch
-    leaves the lanes to nodes."""
-    return min(32, 1 << max(0, rows - 1).bit_length())
+    """Rows of the batch in a tile: the least that hold them, or 32."""
+    return next((each for each in LANES if rows <= each), LANES[-1])
 
 
 def shape(rows: int, drain: bool = False) -> Shape:
-    """A tile has 1024 values: 4 for each thread of 8 warps are in flight at once, as loads from L2 want.
-
-    With 4 warps, ptxas spills 8 to 24 bytes on sm_90 where all levels are one launch; with 8 none (40 registers in
-    float32, 64 for float64 logarithms).
-    """
+    """A tile has 1024 values: 4 for each thread of 8 warps are in flight at once, as loads from L2 want."""
     batch = lanes(rows)
     return Shape(1024 // batch, batch, 8, drain)
 
 
 def reverse_shape(rows: int, form: Form, drain: bool = False) -> Shape:
-    """The same, with 4 warps for logarithms: there 8 spill 32 bytes on sm_90, 4 none; linear it is the other way."""
+    """The same, with 4 warps for logarithms, which take 168 registers of each thread on sm_80: of 8 only one program
+    would fit on a multiprocessor."""
     batch = lanes(rows)
     return Shape(1024 // batch, batch, 8 if form == "linear" else 4, drain)
 
@@ -42,7 +44,7 @@ def reverse_shape(rows: int, form: Form, drain: bool = False) -> Shape:
 def walk_shape(rows: int, drawn: bool, drain: bool = False) -> Shape:
     """A tile of a walk down has 512 values and 4 warps, 1024 where all levels are one launch that draws.
 
-    Integers of 64 bits take twice the registers; of both sizes these are what does not spill on sm_90.
+    Integers of 64 bits take twice the registers: with 255 for each of 128 threads two programs share a multiprocessor.
     """
     batch = lanes(rows)
     return Shape((1024 if drawn else 512) // batch, batch, 4, drain)
