@@ -29,12 +29,18 @@ if TYPE_CHECKING:
 Type = Literal["float32", "float64"]
 
 
-def runs_compiled(circuit: Circuit) -> bool:
-    """Whether the engines hold all of it: signed inputs are the evaluator's.
+def has_signs(circuit: Circuit) -> bool:
+    """Whether an input on an infinite domain may be negative."""
+    inputs = [block for block in circuit.blocks if isinstance(block, Input)]
+    return any(is_signed(block.family) and not isinstance(block.variable.domain, FiniteDomain) for block in inputs)
 
-    The engines take the logarithms of densities, which have no signs.
-    """
-    return not any(is_signed(block.family) for block in circuit.blocks if isinstance(block, Input))
+
+def runs_compiled(circuit: Circuit, signs: bool = False) -> bool:
+    """Whether the engines hold all of it: not densities of both signs, unless engines take them, as they do with
+    `signs`; nor any of those among scalar nodes."""
+    from .lowering.network import is_scalar
+
+    return not has_signs(circuit) or (signs and not any(is_scalar(block) for block in circuit.blocks))
 
 
 def runs_on_device(circuit: Circuit) -> bool:
@@ -65,11 +71,11 @@ def form_of(circuit: Circuit, program: Program, dtype: Type) -> tuple[int, Numer
     return numeric_of(circuit, size) if program.layouts else (size, "linear")
 
 
-def links_of(places: Sequence[Place], size: int) -> Links:
-    """Code of this machine's processor for numbers without constraints."""
+def links_of(places: Sequence[Place], size: int, held: int) -> Links:
+    """Code of this machine's processor for numbers without constraints, and for those they stand for."""
     with packages():
         from ..backends.cpu.links import Links
-    return Links(places, size)
+    return Links(places, size, held)
 
 
 @contextmanager

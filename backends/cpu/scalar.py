@@ -20,7 +20,7 @@ from .builder import module
 from .machine import Library, Target, compiled, host
 from .network import Numeric, instructions, kernel
 from .packed import Exactly
-from .soft import Soft, soft_of
+from .soft import Laid, Soft, soft_of
 from .vectors import ROW, Vectors
 
 ROWS = (512, 256, ROW)
@@ -102,12 +102,16 @@ class Scalar:
 
     def refill(self, tables: Sequence[Floats]) -> None:
         """Other values for the tables: no code is made again."""
+        self.leaves, self.weights = self.packed(tables)
+
+    def packed(self, tables: Sequence[Floats]) -> tuple[Bytes, Bytes]:
+        """Leaves and weights as the code reads them."""
         floats, _ = arena.kind_of(self.vectors)
         leaves, weights = tables[0], np.concatenate([[1.0], tables[1]])
         if self.numeric == "log":
             with np.errstate(divide="ignore"):
                 leaves, weights = np.log(leaves), np.log(weights)
-        self.leaves, self.weights = copied(leaves.astype(floats)), copied(weights.astype(floats))
+        return copied(leaves.astype(floats)), copied(weights.astype(floats))
 
     def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
         """Networks have their tables computed: `refill` takes them."""
@@ -118,13 +122,28 @@ class Scalar:
 
         Without densities every row is certain; with them plain numbers need a circuit that `peeled` holds of.
         """
+        value, placed = self._run((self.leaves, self.weights), codes, densities, threads)
+        if self.numeric == "linear":
+            with np.errstate(divide="ignore"):
+                value = np.log(value)
+        if placed.taken is None or placed.unsure is None:
+            return Answer(value, np.zeros(len(value), dtype=bool))
+        return self.soft.answer(value, placed)
+
+    def values(self, tables: tuple[Bytes, Bytes], codes: Indices | Codes, threads: int) -> Floats:
+        """The root per row over tables that were packed, in the numbers of the code."""
+        return self._run(tables, codes, {}, threads)[0]
+
+    def _run(
+        self, tables: tuple[Bytes, Bytes], codes: Indices | Codes, densities: Mapping[int, Floats], threads: int
+    ) -> tuple[Floats, Laid]:
         rows = codes.shape[1]
         code = self._code(rows)
         vectors = code.vectors
         placed = self.soft.lay(codes, densities, vectors)
         laid, tiles, words = placed.words, placed.tiles, self.soft.words
         out = arena.aligned(tiles * vectors.row)
-        leaves, weights = self.leaves, self.weights
+        leaves, weights = tables
 
         def call(first: int, last: int) -> None:
             slots = buffers(code.slots * vectors.row)
@@ -143,10 +162,5 @@ class Scalar:
 
         spread(call, tiles, threads)
         floats, _ = arena.kind_of(self.vectors)
-        value = out.view(floats)[:rows].astype(np.float64)
-        if self.numeric == "linear":
-            with np.errstate(divide="ignore"):
-                value = np.log(value)
-        if placed.taken is None or placed.unsure is None:
-            return Answer(value, np.zeros(rows, dtype=bool))
-        return self.soft.answer(value, placed)
+        found: Floats = out.view(floats)[:rows].astype(np.float64)
+        return found, placed

@@ -16,8 +16,7 @@ from ...ir.expression import Floats
 from ...ir.linear import Indices
 from ...ir.program.program import Program
 from ...ir.program.ranks import Ranked, ranked
-from .adjoint_scalar import AdjointScalar
-from .adjoint_vector import Derived
+from .adjoint_scalar import AdjointScalar, Derived
 from .batch import Answer, Bools, Codes, Make
 from .machine import Target, compiled, host
 from .packed import Exactly
