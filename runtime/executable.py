@@ -217,7 +217,7 @@ class Executable(Asking):
         """
         compiled = self._compiled
         if compiled is None:
-            raise error("not-differentiable", f'"{self._circuit.name}" has scalar nodes on infinite domains')
+            raise error("not-differentiable", f'"{self._circuit.name}" has densities of both signs among scalar nodes')
         values, observed = with_first_values(compiled.variables, values, observed)
         densities = self._densities(compiled, values, observed)
         codes = self._coded(compiled, values, observed)
