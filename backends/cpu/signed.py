@@ -25,6 +25,7 @@ from ...ir.program.operation import Load, unrolled
 from ...ir.program.program import Program
 from . import arena
 from .batch import Answer, Bools, Bytes, Codes
+from .machine import compiled_meanwhile
 from .packed import Exactly
 from .scalar import Scalar
 from .vector import TOLERANCE, Vector, parts
@@ -56,16 +57,15 @@ class Found:
 
 @dataclass(slots=True)
 class Vectors:
-    """A Program of vectors of nodes in one type of numbers."""
+    """A Program of vectors of nodes in one type of numbers; of `magnitudes` the code serves, whatever it holds."""
 
     program: Program
     size: int
-    magnitudes: Vector = field(init=False)
+    magnitudes: Vector
     signed: Vector = field(init=False)
 
     def __post_init__(self) -> None:
-        self.magnitudes = Vector(self.program, self.size)
-        self.signed = Vector(self.program, self.size, signed=True)
+        self.signed = Vector(self.program, self.size, make=compiled_meanwhile, signed=True)
 
     def packed(self, magnitudes: Sequence[Floats], tables: Sequence[Floats]) -> Numbers:
         """Arenas of the tables."""
