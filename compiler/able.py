@@ -63,11 +63,11 @@ def form_of(circuit: Circuit, program: Program, dtype: Type) -> tuple[int, Numer
     return numeric_of(circuit, size) if program.layouts else (size, "linear")
 
 
-def links_of(places: Sequence[Place], size: int) -> Links:
-    """Code of this machine's processor for numbers without constraints."""
+def links_of(places: Sequence[Place], size: int, held: int) -> Links:
+    """Code of this machine's processor for numbers without constraints, and for those they stand for."""
     with packages():
         from ..backends.cpu.links import Links
-    return Links(places, size)
+    return Links(places, size, held)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..ir.circuit import Circuit
+from ..ir.collecting import uncollected
 from ..ir.expression import Floats
 from ..ir.store import Store
 from .folding import Folding
@@ -39,8 +40,13 @@ from .pipeline import optimised, plainly_passed
 Counted = tuple[Counts, Counts, list[Valued]]
 
 
+@uncollected()
 def compile(
-    circuit: Circuit, dtype: Type = "float32", device: str = "cpu", precision: Precision | None = None
+    circuit: Circuit,
+    dtype: Type = "float32",
+    device: str = "cpu",
+    precision: Precision | None = None,
+    tune: bool = False,
 ) -> Executable:
     """A circuit compiled for this machine's processor, or for a GPU by its name.
 
@@ -48,14 +54,14 @@ def compile(
     `unknown-device`, `not-on-device`.
     """
     if device != "cpu":
-        return on_device(circuit, device, precision)
+        return on_device(circuit, device, precision, tune)
     with packages():
         from ..backends.cpu.adjoint_scalar import AdjointScalar
         from ..backends.cpu.adjoint_vector import AdjointVector
         from ..backends.cpu.machine import compiled_meanwhile
         from ..backends.cpu.scalar import Scalar
         from ..backends.cpu.vector import Vector
-        from ..runtime.compiled import Compiled
+        from ..runtime.compiled import Apart, Compiled
         from ..runtime.executable import Executable
     if not runs_compiled(circuit, signs=True):
         return Executable(circuit, None, Proofs())
@@ -91,11 +97,13 @@ def compile(
         return [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)]
 
     @cache
-    def reverse_of_vectors() -> Reverse:
+    @uncollected()
+    def reverse_of_vectors() -> AdjointVector:
         wanted = frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
         return AdjointVector(split(lowered.program), size, wanted, feeding.by_node)
 
     @cache
+    @uncollected()
     def reverse_of_scalars(size: int, numeric: Numeric) -> Reverse:
         leaves, weights = map(depending, lowered.tables)
         # differences of logarithms say how a sum is shared out: float32 has not the digits
@@ -110,14 +118,19 @@ def compile(
     def exactly_held(store: Store, numbers: Sequence[int]) -> list[Floats]:
         return held([lowered.tables[number] for number in numbers], store)
 
-    def bundle(circuit: Circuit, targets: Sequence[str]) -> Bundle:
-        return bundle_of(circuit, dtype, targets)
+    def bundle(circuit: Circuit, targets: Sequence[str], queries: Sequence[str]) -> Bundle:
+        return bundle_of(circuit, dtype, targets, queries)
 
     def of_parameters(store: Callable[[], Store], given: Sequence[Floats]) -> dict[Parameter, Floats]:
         return parameter_derivatives(lowered.tables, feeding, store, given)
 
     def counted(store: Store, given: Sequence[Floats], missing: bool) -> Counted:
         return counts(lowered.tables, store, given, missing)
+
+    whole = len(feeding.direct) + len(feeding.fixed) == len(lowered.tables)
+    straight = {parameter: number for number, parameter in feeding.direct.items()}
+    alone = vector is not None and whole and len(straight) == len(feeding.direct) and not lowered.densities
+    apart = Apart(straight, size, lambda: reverse_of_vectors().apart()) if alone else None
 
     compiled = Compiled(
         engine,
@@ -126,7 +139,7 @@ def compile(
         lowered.densities,
         tables,
         None if vector is None else present,
-        len(feeding.direct) + len(feeding.fixed) == len(lowered.tables),
+        whole,
         exactly_held,
         bundle,
         lowered.program,
@@ -136,6 +149,7 @@ def compile(
         counted,
         lowered.sites,
         links_of,
+        apart,
         signed=of_signs.engine,
         signs=has_signs(circuit),
         signed_reverse=of_signs.reverse,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..ir.circuit import Circuit
+from ..ir.collecting import uncollected
 from ..ir.program.program import Program
 from .folding import SignedFolding
 from .lowering.lower import Lowered
@@ -68,11 +69,13 @@ def _of_vectors(lowered: Lowered, folded: Folded, size: int, vector: Vector) -> 
     from ..backends.cpu.vector import Vector
 
     @cache
+    @uncollected()
     def fast(size: int) -> Vectors:
         own = vector if vector.size == size else Vector(folded.program, size, make=compiled_meanwhile)
         return Vectors(folded.program, size, own)
 
     @cache
+    @uncollected()
     def plain(size: int) -> Vectors:
         program = plainly_passed(lowered.program)
         return Vectors(program, size, Vector(program, size, make=compiled_meanwhile))
@@ -91,6 +94,7 @@ def _of_vectors(lowered: Lowered, folded: Folded, size: int, vector: Vector) -> 
     own = cache(lambda: forward(size))
 
     @cache
+    @uncollected()
     def reverse() -> Reverse:
         wanted = frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
         return AdjointSigned(forward(8), AdjointVector(split(lowered.program), 8, wanted, signed=True))

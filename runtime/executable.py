@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ from .compiled import (
     free_logs,
     with_first_values,
 )
-from .present import Present, Seen
+from .present import Present, Seen, Tensors
 from .queries.answers import Answers, ByEvaluator, ByProgram
 from .queries.asking import Asking
 from .queries.evidence import as_array
@@ -80,7 +80,8 @@ class Executable(Asking):
             self._names[name] = parameter
             value = torch.from_numpy(circuit.store[parameter].floats.copy())
             self.register_parameter(name, torch.nn.Parameter(value, requires_grad=False))
-        self.present = Present(circuit, compiled, self._names, self.tensors)
+        # torch's own mapping: a copy of thousands of entries would take longer than to look at them
+        self.present = Present(circuit, compiled, self._names, lambda: cast(Tensors, self._parameters))
         self.present.engine()
 
     @property
@@ -313,24 +314,27 @@ class Executable(Asking):
         tensors = self.tensors()
         return {parameter: tensors[name] for name, parameter in self._names.items()}
 
-    def save(self, path: str | Path, targets: Sequence[str] = ("cpu",)) -> None:
+    def save(self, path: str | Path, targets: Sequence[str] = ("cpu",), queries: Sequence[str] = ()) -> None:
         """Writes a bundle, to run without the compiler and the circuit: a folder, or a zip where `path` ends in .zip.
 
         It has the present parameters, and code for each target: `cpu`, this machine's processor, `cpu:x86-64-v3`,
-        `cpu:x86-64-v4` or `cpu:aarch64`. `danaus.load_bundle` reads it. It is written whole or not at all.
+        `cpu:x86-64-v4` or `cpu:aarch64`. `danaus.load_bundle` reads it. It is written whole or not at all. What a GPU's
+        code answers beside likelihoods is asked for by `queries`: "flows", "sample", "map", "evidence", "hamming", or
+        "all".
 
-        Raises: DanausError `not-in-bundle` where only the evaluator can answer, `unknown-target`, `unwritable-file`.
+        Raises: DanausError `not-in-bundle` where only the evaluator can answer, `unknown-target`, `unknown-query`,
+        `unwritable-file`.
         """
-        save_bundle(self.bundle(targets), Path(path))
+        save_bundle(self.bundle(targets, queries), Path(path))
 
-    def bundle(self, targets: Sequence[str] = ("cpu",)) -> Bundle:
+    def bundle(self, targets: Sequence[str] = ("cpu",), queries: Sequence[str] = ()) -> Bundle:
         """What `save` writes.
 
         Raises: DanausError as `save`.
         """
         if self._compiled is None:
             raise not_compiled(self._circuit.name)
-        return self._compiled.bundle(self.circuit, targets)
+        return self._compiled.bundle(self.circuit, targets, queries)
 
     def _settled(self) -> tuple[set[str], Answers | None]:
         """What was proved of the present numbers, and who answers queries over them, if anyone was asked."""
@@ -405,6 +409,11 @@ class Executable(Asking):
         if self.present.signed:
             logarithm(log, np.where(np.isnan(log), -1.0, 1.0), f'the value of "{self._circuit.name}"')
         return log
+
+    def coded(self, values: Floats, observed: Bools) -> Indices:
+        """Rows that are checked as the codes of its Program's columns, [columns, batch]."""
+        assert self._compiled is not None
+        return self._coded(self._compiled, *with_first_values(self._compiled.variables, values, observed))
 
     def _coded(self, compiled: Compiled, values: Floats, observed: Bools) -> Indices:
         """Rows that are checked as codes [columns, batch]."""

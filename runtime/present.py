@@ -21,26 +21,33 @@ from .compiled import Compiled, Engine, Reverse
 
 _VERSION = attrgetter("_version")
 _ADDRESS: Any = torch.Tensor.data_ptr
+_CONTIGUOUS: Any = torch.Tensor.is_contiguous
+_KIND = attrgetter("dtype", "is_cpu")
+_PLAIN = {(torch.float64, True)}
 
 Seen = tuple[int, ...]
+Tensors = Mapping[str, torch.Tensor]
 
 
 class Present:
-    """A circuit over tensors by name, `tensors` gives them; `compiled` is None where only the evaluator answers."""
+    """A circuit over tensors by name, `tensors` gives them; `compiled` is None where only the evaluator answers.
+
+    `hidden` says that the circuit began with exact numbers which no tensor holds.
+    """
 
     def __init__(
         self,
         circuit: Circuit,
         compiled: Compiled | None,
         names: Mapping[str, Parameter],
-        tensors: Callable[[], Mapping[str, torch.Tensor]],
+        tensors: Callable[[], Tensors],
     ) -> None:
         self._circuit, self._compiled, self._names, self._tensors = circuit, compiled, names, tensors
         self._lock = threading.Lock()
         self._written = 0
         self._seen: Seen | None = None
         self._changed = self._late = False
-        self._hidden = any(_out_of_reach(circuit.store[parameter]) for parameter in circuit.parameters)
+        self.hidden = any(_out_of_reach(circuit.store[parameter]) for parameter in circuit.parameters)
         self._fed: tuple[Seen, list[Floats]] | None = None
         self._engine: tuple[Seen, Engine | None] | None = None
         self._reverse: tuple[Seen, Reverse | None] | None = None
@@ -102,8 +109,8 @@ class Present:
     def tables(self, compiled: Compiled) -> list[Floats] | None:
         """The tables as they lie in the parameters, without a copy; None where something stands in the way of that."""
         tensors = self._tensors()
-        plain = all(each.dtype == torch.float64 and each.is_contiguous() and each.is_cpu for each in tensors.values())
-        if compiled.fed is None or not plain or (self._hidden and not self._changed):
+        plain = set(map(_KIND, tensors.values())) <= _PLAIN and all(map(_CONTIGUOUS, tensors.values()))
+        if compiled.fed is None or not plain or (self.hidden and not self._changed):
             return None
         places = tuple(map(_ADDRESS, tensors.values()))
         if self._fed is not None and self._fed[0] == places:

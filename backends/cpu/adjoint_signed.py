@@ -8,7 +8,7 @@ derivatives.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -44,4 +44,4 @@ class AdjointSigned:
         answer = self.forward.run(codes, densities, threads)
         found = self.adjoint.run(codes, densities, np.where(answer.unsure, 0.0, weights), threads, whole)
         # the adjoint leaves out rows with derivatives beyond all numbers
-        return Derived(answer.log, answer.unsure | found.unsure, found.tables, found.densities)
+        return replace(found, log=answer.log, unsure=answer.unsure | found.unsure)

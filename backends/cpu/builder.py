@@ -104,9 +104,9 @@ class Function:
         kind = kind or self.vectors.floats
         return self.op(f"load {kind}, ptr {pointer}, align {align or self.vectors.align(kind)}")
 
-    def store(self, value: str, pointer: str, kind: str | None = None) -> None:
+    def store(self, value: str, pointer: str, kind: str | None = None, align: int | None = None) -> None:
         kind = kind or self.vectors.floats
-        self.do(f"store {kind} {value}, ptr {pointer}, align {self.vectors.align(kind)}")
+        self.do(f"store {kind} {value}, ptr {pointer}, align {align or self.vectors.align(kind)}")
 
     def word(self, pointer: str, kind: str = "i32") -> str:
         """An integer from memory, as i64."""
