@@ -24,8 +24,8 @@ from ...ir.linear import Indices
 from ...ir.program.operation import Load, unrolled
 from ...ir.program.program import Program
 from . import arena
-from .batch import Answer, Bools, Bytes, Codes
-from .machine import compiled_meanwhile
+from .batch import Answer, Bools, Bytes, Codes, Make
+from .machine import Target, compiled, compiled_meanwhile, host
 from .packed import Exactly
 from .scalar import Scalar
 from .vector import TOLERANCE, Vector, parts
@@ -62,10 +62,12 @@ class Vectors:
     program: Program
     size: int
     magnitudes: Vector
+    target: Target = field(default_factory=host)
+    make: Make = compiled_meanwhile
     signed: Vector = field(init=False)
 
     def __post_init__(self) -> None:
-        self.signed = Vector(self.program, self.size, make=compiled_meanwhile, signed=True)
+        self.signed = Vector(self.program, self.size, self.target, self.make, signed=True)
 
     def packed(self, magnitudes: Sequence[Floats], tables: Sequence[Floats]) -> Numbers:
         """Arenas of the tables."""
@@ -97,10 +99,12 @@ class Scalars:
 
     program: Program
     size: int
+    target: Target = field(default_factory=host)
+    make: Make = compiled
     network: Scalar = field(init=False)
 
     def __post_init__(self) -> None:
-        self.network = Scalar(self.program, self.size, "linear")
+        self.network = Scalar(self.program, self.size, "linear", self.target, self.make)
 
     def packed(self, magnitudes: Sequence[Floats], tables: Sequence[Floats]) -> Numbers:
         """Leaves and weights."""
