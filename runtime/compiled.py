@@ -173,7 +173,7 @@ class Compiled:
     `engine` gives the one whose numbers hold the circuit over its present parameters: the same one, as a rule. `fed`
     gives tables as they lie in parameters, from these and from a store of them, for engines that `load` such; `plain`
     says that all of them lie in parameters or never change; `exactly` gives some by number. `bundle` gives what is
-    saved of the circuit, with code for targets by name. `lowered` is the Program before its passes, whose buffers are
+    saved, with code for targets and queries by name. `lowered` is the Program before its passes, whose buffers are
     filled once: its reverse is derived from it, and `reverse` gives code for that over a circuit's present parameters,
     made when first asked for. From derivatives with respect to tables, `derivatives` gives those of parameters.
     `counts` gives the expected counts of entries of weights and tables, [ones, zeros] of probabilities, and counts of
@@ -190,7 +190,7 @@ class Compiled:
     fed: Callable[[Callable[[Parameter], Floats], Callable[[], Store]], list[Floats]] | None
     plain: bool
     exactly: Callable[[Store, Sequence[int]], Sequence[Floats]]
-    bundle: Callable[[Circuit, Sequence[str]], Bundle]
+    bundle: Callable[[Circuit, Sequence[str], Sequence[str]], Bundle]
     lowered: Program
     linear: Callable[[Store], Sequence[Floats]]
     reverse: Callable[[Circuit], Reverse | None]

@@ -16,9 +16,9 @@ from ...ir.expression import Floats
 from ...ir.linear import Indices
 from ...ir.program.program import Program
 from . import policy
-from .engine import MOST, Bools, Codes, Exactly, Placed, options_of, with_sums
+from .engine import MOST, Bools, Codes, Exactly, Make, Placed, with_sums
 from .kernel import Kernel
-from .module import function
+from .module import function, options_of
 from .plan import Drawn, drawn
 from .policy import Precision
 from .reverse import Course, course
@@ -48,7 +48,7 @@ class _Ready:
 
 @dataclass(slots=True, eq=False)
 class FusedReverse:
-    """The reverse of a Program; `wanted` are the tables whose derivatives are asked for."""
+    """The reverse of a Program; `wanted` are the tables whose derivatives are asked for, `make` as `Fused` has it."""
 
     program: Program
     device: torch.device
@@ -57,6 +57,7 @@ class FusedReverse:
     by_node: frozenset[int] = frozenset()
     ready: dict[int, _Ready] = field(default_factory=dict[int, _Ready])
     tables: Sequence[Floats] = ()
+    make: Make = function
 
     def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
         """Takes tables as an engine does; False where they are not held, or where the derivative of a number that is
@@ -99,7 +100,7 @@ class FusedReverse:
         rows = policy.batch_class(count)
         if rows not in self.ready:
             made = drawn(self.program, self.precision, rows, True)
-            placed = Placed(made.plan, self.device, self.precision, function)
+            placed = Placed(made.plan, self.device, self.precision, self.make)
             placed.fill(self.tables)
             way = course(made, self.precision, self.wanted)
             self.ready[rows] = _Ready(made, placed, way, torch.from_numpy(way.places).to(self.device))
@@ -155,17 +156,17 @@ class FusedReverse:
         def launch(kernel: Kernel, programs: int, first: int, into: torch.Tensor) -> None:
             arguments = (*buffers, flows, largest, into, first, stride)
             with np.errstate(all="ignore"):
-                function(kernel)[(programs,)](*arguments, **dict(kernel.constants), **options_of(kernel))
+                self.make(kernel)[(programs,)](*arguments, **dict(kernel.constants), **options_of(kernel))
 
         for act in way.acts:
             for source, target, width in act.added:
                 flows[target : target + width] += flows[source : source + width]
             for turn in act.turns:
-                launch(turn.kernel, turn.programs * (stride // turn.batch if turn.batch else 1), turn.first, sums)
+                launch(turn.kernel, turn.grid(stride), turn.first, sums)
             for each in act.swept:
                 loops = len(each.sums)
                 own = torch.empty((loops, stride // each.batch, each.size), dtype=torch.float32, device=device)
-                launch(each.kernel, loops * (stride // each.batch), each.first, own)
+                launch(each.kernel, each.grid(stride), each.first, own)
                 for offset, part in zip(each.sums, own, strict=True):
                     sums[offset : offset + each.size] += part.double().sum(0).float()
             for spread in act.spread:
@@ -177,7 +178,7 @@ class FusedReverse:
                         place = flows[row : row + len(share)]
                         place.copy_(place + share if adds else share)
             for turn in act.tallies:
-                launch(turn.kernel, turn.programs, turn.first, sums)
+                launch(turn.kernel, turn.grid(stride), turn.first, sums)
             for source, width, offset in act.totals:
                 sums[offset : offset + width] += flows[source : source + width].double().sum(1).float()
         return flows, sums.double().cpu().numpy(), (flags[: len(seed)] != 0).cpu().numpy()

@@ -124,17 +124,18 @@ def attempted(
 
 
 def _place(kernel: Kernel, gpu: Gpu, using: str) -> Path:
-    key = json.dumps([_FORMAT, kernel.digest, gpu.name, using, _options(kernel)])
+    key = json.dumps([_FORMAT, kernel.digest, gpu.name, using, _options(kernel, gpu)])
     return place_of("triton", f"{hashlib.sha256(key.encode()).hexdigest()}.bin")
 
 
-def _options(kernel: Kernel) -> dict[str, Any]:
+def _options(kernel: Kernel, gpu: Gpu) -> dict[str, Any]:
     """Triton's options; multiplications and additions are fused whatever its version has by default."""
     return {
         "num_warps": kernel.warps,
         "num_stages": kernel.stages,
         "launch_cooperative_grid": kernel.cooperative,
         "enable_fp_fusion": True,
+        **({"maxnreg": kernel.registers} if kernel.registers and gpu.backend == "cuda" else {}),
     }
 
 
@@ -263,7 +264,7 @@ def _task(kernel: Kernel, gpu: Gpu) -> dict[str, Any]:
         "source": kernel.source,
         "arguments": [[argument.name, argument.type, argument.aligned] for argument in kernel.arguments],
         "constants": dict(kernel.constants),
-        "options": _options(kernel),
+        "options": _options(kernel, gpu),
         "backend": gpu.backend,
         "architecture": gpu.architecture,
         "warp": gpu.warp,

@@ -19,7 +19,7 @@ from ...ir.linear import Indices
 from ...ir.program.program import Program
 from . import policy
 from .kernel import Kernel
-from .module import function
+from .module import function, options_of
 from .plan import Plan, plan
 from .policy import Precision
 from .tables import is_held, packed
@@ -166,11 +166,6 @@ class Placed:
                 **dict(launch.kernel.constants),
                 **options_of(launch.kernel),
             )
-
-
-def options_of(kernel: Kernel) -> dict[str, Any]:
-    """What Triton is told: whether multiplications and additions are fused is said, as its default changes."""
-    return {"num_warps": kernel.warps, "num_stages": kernel.stages, "enable_fp_fusion": True}
 
 
 @dataclass(slots=True, eq=False)

@@ -20,7 +20,7 @@ from .sweep import LoopForm
 from .targets import Gpu, Rates
 from .value import Constant, Form, Look, Matrix, Read, leaves
 
-_NUMBER = 4  # bytes
+NUMBER = 4  # bytes
 
 _PASSES: Mapping[Precision, int] = {"ieee": 1, "tf32": 1, "tf32x3": 3, "bf16": 1, "bf16x3": 3}
 
@@ -64,7 +64,7 @@ def work_of(launch: Launch, rows: int, precision: Precision) -> Work:
         return _group(form, rows, int(constants.get("ROWS", 1)), precision).times(launch.groups, launch.groups)
     path = path_of(form)
     written = path.stages[-1].width if isinstance(form, ChainForm) else (form.count + 1) * form.stage.width
-    total = Work(moved=written * rows * _NUMBER)
+    total = Work(moved=written * rows * NUMBER)
     for number, (stage, turns) in enumerate(stages_of(path)):
         tall = int(constants.get(f"ROWS_{number}", stage.width))
         moves = len(path.head) <= number < len(path.head) + len(path.body)
@@ -86,18 +86,23 @@ def stages_of(form: ChainForm) -> Iterator[tuple[Form, int]]:
     yield from ((stage, 1) for stage in form.tail)
 
 
+def group_work(form: Form, rows: int, precision: Precision) -> Work:
+    """The work of one group in a launch of its own."""
+    return _group(form, rows, form.matrix.rows if form.matrix is not None else 1, precision)
+
+
 def _group(form: Form, rows: int, tall: int, precision: Precision, alone: bool = True, inside: bool = False) -> Work:
     """The work of one group; `inside` a path its result stays, and so does the state before it unless it is `alone`."""
-    moved, fixed = 0 if inside else form.width * rows * _NUMBER, 0
+    moved, fixed = 0 if inside else form.width * rows * NUMBER, 0
     state = slot_before(form) if inside and not alone else None
     for leaf in leaves(form.value):
         match leaf:
             case Read(slot=slot, width=width):
-                moved += 0 if slot == state else width * rows * _NUMBER
+                moved += 0 if slot == state else width * rows * NUMBER
             case Look(width=width):
-                moved += (width + 1) * rows * _NUMBER
+                moved += (width + 1) * rows * NUMBER
             case Constant(width=width):
-                fixed += width * _NUMBER
+                fixed += width * NUMBER
     matrix = form.matrix
     if matrix is None:
         return Work(plain=form.width * rows, moved=moved, fixed=fixed)
@@ -110,7 +115,7 @@ def _group(form: Form, rows: int, tall: int, precision: Precision, alone: bool =
 
 def _bytes(matrix: Matrix, precision: Precision) -> int:
     """Bytes of a matrix's weights; those of few rows are float32 (precision.py)."""
-    size = _NUMBER if matrix.rows <= VECTOR else bytes_of(precision)
+    size = NUMBER if matrix.rows <= VECTOR else bytes_of(precision)
     return matrix.rows * matrix.columns * (1 if matrix.shared else matrix.blocks) * size
 
 
@@ -145,8 +150,8 @@ def memory_of(launch: Launch, work: Work, rows: int, rates: Rates) -> float:
     form, state = launch.form, 0
     live = work.moved
     if isinstance(form, ChainForm) and form.scratch:
-        state = launch.groups * rows * sum(2 * stage.width * turns for stage, turns in stages_of(form)) * _NUMBER
-        live = min(launch.grid(rows), rates.units) * 2 * form.scratch * launch.batch * _NUMBER
+        state = launch.groups * rows * sum(2 * stage.width * turns for stage, turns in stages_of(form)) * NUMBER
+        live = min(launch.grid(rows), rates.units) * 2 * form.scratch * launch.batch * NUMBER
     beyond = max(0.0, 1.0 - rates.cache / live) if live else 0.0
     if state:
         return max((work.bytes + state * beyond) / rates.bytes, state / (rates.stream * rates.units))

@@ -19,7 +19,7 @@ from ...ir.linear import Indices
 from ...ir.program.program import Program
 from . import network, sparse_policy
 from .kernel import Kernel
-from .module import function
+from .module import function, options_of
 from .network import Form, Numbers, Shape
 from .records import Tiles, Wired, slotted, upward, wired
 
@@ -68,8 +68,7 @@ class Device:
 
     def launch(self, kernel: Kernel, grid: tuple[int, ...], arguments: Sequence[Any]) -> None:
         """Runs a kernel over a grid of programs, with its arguments in order."""
-        options = {"num_warps": kernel.warps, "num_stages": kernel.stages, "enable_fp_fusion": True}
-        function(kernel)[grid](*arguments, **dict(kernel.constants), **options)
+        function(kernel)[grid](*arguments, **dict(kernel.constants), **options_of(kernel))
 
     def put(self, array: NDArray[Any]) -> Any:
         """An array there, with an entry at least, so that it has an address."""

@@ -17,10 +17,15 @@ PROGRAMS = 132
 """Multiprocessors of an H200; a few more or fewer cost little, since each takes what tiles are left."""
 
 
+LANES = (1, 8, 32)
+"""Rows of the batch in a tile. 32 are a warp's, so that a node's values are one load of 128 bytes; a smaller batch
+leaves lanes to nodes, and one row has none to share. Widths between would waste half as much, and each is one kernel
+more to compile of every kind."""
+
+
 def lanes(rows: int) -> int:
-    """Rows of the batch in a tile: 32 are a warp's, so that a node's values are one load of 128 bytes; a smaller batch
-    leaves the lanes to nodes."""
-    return min(32, 1 << max(0, rows - 1).bit_length())
+    """Rows of the batch in a tile: the least that hold them, or 32."""
+    return next((each for each in LANES if rows <= each), LANES[-1])
 
 
 def shape(rows: int, drain: bool = False) -> Shape:

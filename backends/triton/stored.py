@@ -1,36 +1,38 @@
-"""Kernels of a Program for bundles: all that its plans launch, compiled for GPUs by name.
+"""Kernels of a circuit for bundles: all that its queries may launch, compiled for GPUs by name.
 
-What enters is a Program; what leaves is code by target. A loader plans the Program again, which takes no Triton, and
-finds the code of each kernel by its digest: code never meets places or tables of another version.
+What enters is a bundle without them; what leaves is code by target. A loader plans the Program again, which takes no
+Triton, and finds the code of each kernel by its digest: code never meets places or tables of another version.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, astuple
 
 from ...ir.program.program import Program
+from ...ir.program.single import single
+from ...ir.program.tabled import Tabled
+from ...runtime.bundle import Bundle
 from ...runtime.device_code import DeviceCode, DeviceKernel
-from . import sparse_policy
 from .ahead import Compiled, compiled_pairs, triton_version
+from .answering import Answering, Walked, answering, of_network, of_vectors, walked
 from .kernel import Kernel
-from .network import Numbers, level, whole
+from .network import Form, Numbers
 from .plan import Plan, plan
 from .policy import CLASSES, Precision
 from .targets import Gpu, gpu_named
+from .tiled import NONE, Choices
+from .tune import tuned
 
-FLOATS = Numbers("linear", 4)
-
-LANES = (1, 2, 4, 8, 16, 32)
-"""Batches of each width that the tiles of networks have."""
+UNTUNED: Mapping[int, Choices] = {}
 
 
-def plans_of(program: Program, precision: Precision) -> tuple[Plan, ...]:
-    """The plans of a Program for batches of every class.
+def plans_of(program: Program, precision: Precision, tiles: Mapping[int, Choices] = UNTUNED) -> tuple[Plan, ...]:
+    """The plans of a Program for batches of every class, with the `tiles` chosen for some.
 
     Raises: DanausError `not-on-device`.
     """
-    return tuple(plan(program, precision, rows) for rows in CLASSES)
+    return tuple(plan(program, precision, rows, tiles.get(rows, NONE)) for rows in CLASSES)
 
 
 def kernels_of(plans: Sequence[Plan]) -> tuple[Kernel, ...]:
@@ -38,32 +40,92 @@ def kernels_of(plans: Sequence[Plan]) -> tuple[Kernel, ...]:
     return tuple({launch.kernel.digest: launch.kernel for each in plans for launch in each.launches}.values())
 
 
-def kernels_for(program: Program, precision: Precision, numbers: Numbers, gpu: Gpu) -> tuple[Kernel, ...]:
-    """All kernels that likelihoods of a Program may launch on a GPU: those of its plans, or of its network.
+def kernels_by(
+    bundle: Bundle,
+    precision: Precision,
+    gpu: Gpu,
+    queries: Sequence[str] = (),
+    tiles: Mapping[int, Choices] = UNTUNED,
+) -> dict[Answering, tuple[Kernel, ...]]:
+    """The kernels that a circuit's queries may launch on a GPU, by what they answer: likelihoods, and queries by kind.
 
-    A network of scalar nodes has one for each width of its tiles, for all levels at once and for one level; `numbers`
-    are its.
+    A network of scalar nodes has one for each width of its tiles, for all levels at once and for one level. A kernel
+    that answers several things is in each.
 
-    Raises: DanausError `not-on-device`.
+    Raises: DanausError `not-on-device`, `unknown-query`.
     """
-    if not program.layouts:
-        return kernels_of(plans_of(program, precision))
-    shapes = dict.fromkeys(sparse_policy.shape(rows, gpu.backend == "hip") for rows in LANES)
-    return tuple(make(numbers, shape) for shape in shapes for make in (whole, level))
+    wanted = answering(queries)
+    drain, walks, program = gpu.backend == "hip", walked_of(bundle), bundle.program
+    able = ("likelihood", *(() if walks is None else walks.able))
+    found: dict[Answering, tuple[Kernel, ...]] = {}
+    for what in wanted:
+        if what not in able:
+            continue
+        if program.layouts:
+            found[what] = of_network(walks or Walked(program, ()), what, numbers_of(bundle), drain)
+        elif what == "likelihood":
+            found[what] = kernels_of(plans_of(program, precision, tiles))
+        elif walks is not None:
+            found[what] = of_vectors(walks, what, precision, drain)
+    return found
+
+
+def kernels_for(
+    bundle: Bundle, precision: Precision, gpu: Gpu, queries: Sequence[str] = (), tune: bool = False
+) -> tuple[Kernel, ...]:
+    """The same, all of them, each once."""
+    by = kernels_by(bundle, precision, gpu, queries, tiles_for(bundle.program, precision, gpu, tune))
+    return tuple({kernel.digest: kernel for own in by.values() for kernel in own}.values())
+
+
+def tabled_of(bundle: Bundle) -> Tabled | None:
+    """The Program that walks and derivatives take, each of its buffers filled once, with its tables."""
+    walks = bundle.walks
+    return None if walks is None else Tabled(single(walks.program), walks.tables)
+
+
+def walked_of(bundle: Bundle, tabled: Tabled | None = None) -> Walked | None:
+    """What a device answers by walks and derivatives; None where the bundle has nothing for that."""
+    tabled = tabled or tabled_of(bundle)
+    if bundle.walks is None or tabled is None:
+        return None
+    return walked(tabled, bundle.walks.sites, bundle.fed, len(bundle.variables))
+
+
+def numbers_of(bundle: Bundle) -> Numbers:
+    """The numbers of a network's likelihoods."""
+    form: Form = "log" if bundle.form == "log" else "linear"
+    return Numbers(form, bundle.size)
+
+
+def tiles_for(program: Program, precision: Precision, gpu: Gpu, tune: bool) -> Mapping[int, Choices]:
+    """Tiles in place of the policy's for a GPU, by class of batches; without `tune`, and of a network, none.
+
+    Raises: DanausError `missing-package`, `not-on-device`.
+    """
+    if not tune or program.layouts:
+        return UNTUNED
+    from .measured import tuner_for
+
+    tuner = tuner_for(gpu, precision)
+    return {rows: found for rows in CLASSES if (found := tuned(program, precision, rows, tuner))}
 
 
 def devices_of(
-    program: Program, precision: Precision, names: Sequence[str], numbers: Numbers = FLOATS
+    bundle: Bundle, precision: Precision, names: Sequence[str], queries: Sequence[str] = (), tune: bool = False
 ) -> tuple[DeviceCode, ...]:
-    """The kernels of a Program for GPUs by name; `numbers` are those of a network of scalar nodes.
+    """The kernels of a circuit for GPUs by name: those of likelihoods, tuned if so, and of queries by kind.
 
-    Raises: DanausError `unknown-target`, `not-on-device`, and as `compiled`.
+    Raises: DanausError `unknown-target`, `not-on-device`, `unknown-query`, and as `compiled`.
     """
     gpus = [gpu_named(name) for name in dict.fromkeys(names)]
-    kernels = {gpu.name: kernels_for(program, precision, numbers, gpu) for gpu in gpus}
+    program = bundle.program
+    tiles = {gpu.name: tiles_for(program, precision, gpu, tune) for gpu in gpus}
+    by = {gpu.name: kernels_by(bundle, precision, gpu, queries, tiles[gpu.name]) for gpu in gpus}
+    kernels = {name: tuple({k.digest: k for each in own.values() for k in each}.values()) for name, own in by.items()}
     made = compiled_pairs([(kernel, gpu) for gpu in gpus for kernel in kernels[gpu.name]])
     launches = {} if program.layouts else {each.most: len(each.launches) for each in plans_of(program, precision)}
-    kind = f"float{8 * numbers.size}" if program.layouts else precision
+    kind = f"float{8 * bundle.size}" if program.layouts else precision
     return tuple(
         DeviceCode(
             gpu.name,
@@ -71,6 +133,8 @@ def devices_of(
             triton_version(),
             launches,
             tuple(_stored(made[kernel.digest, gpu.name]) for kernel in kernels[gpu.name]),
+            tuple(by[gpu.name]),
+            {rows: {digest: astuple(each) for digest, each in own.items()} for rows, own in tiles[gpu.name].items()},
         )
         for gpu in gpus
     )

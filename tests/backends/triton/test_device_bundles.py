@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 import danaus as dn
+from danaus.backends.triton import answering, load, sparse_policy, stored
 from danaus.backends.triton import driver as drivers
-from danaus.backends.triton import load, stored
 from danaus.backends.triton.driver import Driver
 from danaus.backends.triton.kernel import Kernel
 from danaus.backends.triton.module import function
@@ -92,11 +92,30 @@ def test_a_bundle_holds_source_and_machine_code_for_each_target(bundle: Bundle, 
 
 
 def test_no_path_of_the_machine_is_in_a_bundle(bundle: Bundle) -> None:
-    folders = {tempfile.gettempdir(), str(Path.home()), os.getcwd(), sys.prefix, os.environ["DANAUS_CACHE"]}
-    folders |= {str(Path(__file__).parents[3]), "site-packages"}
     for name, content in files_of(bundle).items():
         if name.startswith("kernels/cuda") or name.startswith("kernels/hip") or name == "manifest.json":
-            assert not [each for each in folders if len(each) > 1 and each.encode() in content], name
+            assert not [each for each in folders() if len(each) > 1 and each.encode() in content], name
+
+
+def test_kernels_of_queries_are_compiled_too(circuit: Circuit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Derivatives and the most probable values, for one class of batches: with what they take, and without a path."""
+    monkeypatch.setattr(sparse_policy, "LANES", (32,))
+    monkeypatch.setattr(answering, "CLASSES", (512,))
+    bundle = bundle_of(circuit, targets=["cuda:sm_90"], queries=["flows", "map"])
+    (code,) = bundle.devices
+    names = [kernel.name for kernel in code.kernels]
+    assert code.answers == ("likelihood", "flows", "map") and names[-2:] == ["fill_steps", "descend_steps"]
+    assert {"sweep", "swept", "tallies", "pull", "outer"} <= set(names)
+    assert all(kernel.binary.startswith(b"\x7fELF") and not kernel.resources["spilled"] for kernel in code.kernels)
+    for name, content in files_of(bundle).items():
+        if name.startswith("kernels/cuda"):
+            assert not [each for each in folders() if len(each) > 1 and each.encode() in content], name
+
+
+def folders() -> set[str]:
+    """What the code was made in."""
+    found = {tempfile.gettempdir(), str(Path.home()), os.getcwd(), sys.prefix, os.environ["DANAUS_CACHE"]}
+    return found | {str(Path(__file__).parents[3]), "site-packages"}
 
 
 def test_what_was_written_is_read(bundle: Bundle, tmp_path: Path) -> None:
@@ -163,7 +182,7 @@ EITHER = "nnf 7 6 2\nL 1\nL -2\nA 2 0 1\nL -1\nL 2\nA 2 3 4\nO 1 2 2 5\n"
 def test_a_network_of_scalar_nodes_runs_from_its_bundle(
     danaus: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored, "LANES", (4, 32))
+    monkeypatch.setattr(sparse_policy, "LANES", (4, 32))
     Path("n.nnf").write_text(EITHER)
     circuit = dn.load("n.nnf").circuit
     assert program_of(circuit).layouts
@@ -201,7 +220,9 @@ def test_a_network_of_scalar_nodes_runs_from_its_bundle(
     np.testing.assert_allclose(model.marginal(x).exp().numpy(), [0, 1, 1, 2], rtol=1e-6)
     assert launched == ["network"]
     status, out, _ = danaus("compile", "n.nnf", "--report", "--target", "cuda:sm_90", "--dtype", "float64")
-    assert status == 0 and "float64: a network of" in out and "network[WIDTH=" in out and "level[WIDTH=" in out
+    assert (
+        status == 0 and "float64, 1024 rows: a network of" in out and "network[WIDTH=" in out and "level[WIDTH=" in out
+    )
     status, out, _ = danaus("compile", "n.nnf", "--emit", "kernels", "--target", "cuda:sm_90")
     assert status == 0 and out.count("@triton.jit") == 4
 
