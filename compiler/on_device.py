@@ -89,7 +89,7 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None, tune: 
         lambda store, given, missing: counts(lowered.tables, store, given, missing),
         lowered.sites,
         links_of,
-        walker,
+        walker=walker,
     )
     return Executable(circuit, compiled, Proofs())
 
@@ -135,6 +135,6 @@ def _network_on_device(circuit: Circuit, lowered: Lowered, program: Program, dev
         lambda store, given, missing: counts(lowered.tables, store, given, missing),
         lowered.sites,
         links_of,
-        walker,
+        walker=walker,
     )
     return Executable(circuit, compiled, Proofs())

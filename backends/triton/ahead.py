@@ -32,7 +32,7 @@ _MAIN = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from danaus.backends.triton.worker import main; main()"
 )
 _SETTINGS = ("TRITON_", "MLIR_", "LLVM_", "AMDGCN_", "NVPTX_", "USE_IR_LOC", "DISABLE_")
-_FORMAT = 1  # of the cache's files
+_FORMAT = 2  # of the cache's files
 
 
 @dataclass(frozen=True, slots=True)

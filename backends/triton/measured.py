@@ -18,7 +18,7 @@ import torch
 
 from . import policy
 from .device import interpreted
-from .engine import captured
+from .graphs import captured
 from .launch import Launch
 from .module import function, options_of
 from .plan import Plan

@@ -37,10 +37,10 @@ def _seconds(launch: Turn | Swept, rows: int, gpu: Gpu, precision: Precision) ->
 
 def _work(launch: Turn | Swept, rows: int, precision: Precision) -> Work:
     if isinstance(launch, Swept):
-        one, count = _matrix(launch.form.stage, rows, precision, False), launch.form.count * len(launch.sums)
+        one, count = _matrix(launch.form.stage, rows, False, precision), launch.form.count * len(launch.sums)
         return (one + one).times(count, len(launch.sums))
     if launch.form is not None:
-        return _matrix(launch.form, rows, precision, True).times(launch.groups, launch.groups)
+        return _matrix(launch.form, rows, True, precision).times(launch.groups, launch.groups)
     width, values = launch.counted
     flops = 2 * width * values * rows
     tensor = width > VECTOR
@@ -48,7 +48,7 @@ def _work(launch: Turn | Swept, rows: int, precision: Precision) -> Work:
     return own.times(launch.groups, launch.groups)
 
 
-def _matrix(form: Form, rows: int, precision: Precision, written: bool) -> Work:
+def _matrix(form: Form, rows: int, written: bool, precision: Precision) -> Work:
     """A product with a group's matrix, and the flows that it reads and, if so, writes."""
     assert form.matrix is not None
     flows = form.matrix.blocks * (form.matrix.rows + form.matrix.columns * written)

@@ -29,17 +29,14 @@ def lanes(rows: int) -> int:
 
 
 def shape(rows: int, drain: bool = False) -> Shape:
-    """A tile has 1024 values: 4 for each thread of 8 warps are in flight at once, as loads from L2 want.
-
-    With 4 warps, ptxas spills 8 to 24 bytes on sm_90 where all levels are one launch; with 8 none (40 registers in
-    float32, 64 for float64 logarithms).
-    """
+    """A tile has 1024 values: 4 for each thread of 8 warps are in flight at once, as loads from L2 want."""
     batch = lanes(rows)
     return Shape(1024 // batch, batch, 8, drain)
 
 
 def reverse_shape(rows: int, form: Form, drain: bool = False) -> Shape:
-    """The same, with 4 warps for logarithms: there 8 spill 32 bytes on sm_90, 4 none; linear it is the other way."""
+    """The same, with 4 warps for logarithms, which take 168 registers of each thread on sm_80: of 8 only one program
+    would fit on a multiprocessor."""
     batch = lanes(rows)
     return Shape(1024 // batch, batch, 8 if form == "linear" else 4, drain)
 
@@ -47,7 +44,7 @@ def reverse_shape(rows: int, form: Form, drain: bool = False) -> Shape:
 def walk_shape(rows: int, drawn: bool, drain: bool = False) -> Shape:
     """A tile of a walk down has 512 values and 4 warps, 1024 where all levels are one launch that draws.
 
-    Integers of 64 bits take twice the registers; of both sizes these are what does not spill on sm_90.
+    Integers of 64 bits take twice the registers: with 255 for each of 128 threads two programs share a multiprocessor.
     """
     batch = lanes(rows)
     return Shape((1024 if drawn else 512) // batch, batch, 4, drain)

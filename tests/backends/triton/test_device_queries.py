@@ -29,6 +29,7 @@ from danaus.runtime.bundle import Bundle, files_of, save_bundle
 from danaus.runtime.bundled import Bundled
 from danaus.runtime.device_code import NUMBERS, DeviceCode, DeviceKernel
 from danaus.runtime.unbundle import read_bundle
+from recorded_launches import Recording
 from tangled_networks import tangled
 
 pytest.importorskip("triton")
@@ -214,6 +215,20 @@ def test_counts_are_those_of_enumeration(kind: str) -> None:
         for name, own in expected.items():
             np.testing.assert_allclose(found[name], own, rtol=3e-4, atol=3e-4)
     assert set(launched) & {"pull", "derive"}
+
+
+def test_derivatives_of_a_bundle_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice over other rows of one number: recorded once forward and once back, and launched again each time."""
+    circuit = dn.parse(HMM).circuits["p"]
+    model, launched = on_device(circuit, ["flows"])
+    host, found = Bundled(model.bundle, None, lambda: "none"), Recording(monkeypatch)
+    for turn in range(2):
+        x = np.random.default_rng(turn).integers(0, 2, (4, 3)).astype(float)
+        for (name, own), other in zip(model.flows(x).items(), host.flows(x).values(), strict=True):
+            np.testing.assert_allclose(own, other, rtol=2e-4, atol=2e-4, err_msg=name)
+        assert (found.count, found.replayed) == (2, 2 * turn + 2)
+    counts = {name: launched.count(name) for name in launched}  # once as they are recorded, then for each batch
+    assert {count % 3 for count in counts.values()} == {0} and {"pull", "outer"} <= set(counts)
 
 
 def test_a_query_without_kernels_says_how_to_include_it(circuit: Circuit) -> None:
