@@ -73,9 +73,10 @@ def test_values_beyond_the_cache_pass_memory() -> None:
 
 def test_narrow_levels_are_one_launch_and_wide_ones_many() -> None:
     rates = H200.rates
-    assert quicker_together(1, 1, 50, 50 * 10, rates)  # 10 µs of tiles in a level, 20 of its launch
-    assert not quicker_together(1, 1, 50, 50 * 100, rates)
-    assert quicker_together(132, 132, 50, 50 * 19, rates) and not quicker_together(1320, 132, 50, 50 * 19, rates)
+    assert quicker_together(1, 1, 50, 50 * 3 - 2, rates)  # 3 µs of tiles in a level, 3 of its launch and its tiles
+    assert not quicker_together(1, 1, 50, 50 * 4, rates)
+    assert quicker_together(1, 1, 2, 2 * 15, rates) and not quicker_together(1, 1, 2, 2 * 25, rates)  # not recorded
+    assert quicker_together(132, 132, 50, 50 * 2, rates) and not quicker_together(1320, 132, 50, 50 * 2, rates)
 
 
 def test_the_policy_asks_for_the_faster() -> None:
