@@ -25,6 +25,7 @@ from .paths import Unit, units
 from .policy import Precision
 from .precision import held
 from .scratch import by_scratch
+from .sums import linked
 from .sweep import LoopForm, forward, swept
 from .value import Form, Matrix
 
@@ -107,7 +108,8 @@ def drawn(program: Program, precision: Precision, rows: int, kept: bool) -> Draw
     batch = policy.batch_tile(rows)
     space = Space(program, found, precision)
     homes = dict(enumerate(found.homes))
-    make = partial(_kept, homes=homes) if kept else partial(_works, rows=rows)
+    forms = {} if kept else linked(found, batch, precision)
+    make = partial(_kept, homes=homes) if kept else partial(_works, rows=rows, forms=forms)
     works = [work for unit in units(found) for work in make(unit, found, space, precision)]
     found = replace(found, homes=tuple(homes.values()), widths=tuple(space.widths))
     waves = _waves(works, found.groups)
@@ -162,7 +164,9 @@ class Work:
     scratch: int | None = None
 
 
-def _works(unit: Unit, found: Grouped, space: Space, precision: Precision, rows: int) -> list[Work]:
+def _works(
+    unit: Unit, found: Grouped, space: Space, precision: Precision, rows: int, forms: Mapping[int, Form]
+) -> list[Work]:
     """A path in one launch where it fits on chip and its operands move on by equal steps; else its groups."""
     placed = {number: space.operands(found.groups[number]) for number in unit.groups}
     path = _path(unit, found, placed) if len(unit.groups) > 1 else None
@@ -171,9 +175,26 @@ def _works(unit: Unit, found: Grouped, space: Space, precision: Precision, rows:
         if fits(form, precision):
             return [path]
         if policy.by_scratch(*weights_of(form, precision), rows):
-            half = max(stage.width for stage in form.stages)
+            form = _linked(unit, form, forms) or form
+            half = max(stage.writes.width if stage.writes else stage.width for stage in form.stages)
             return [replace(path, form=replace(form, scratch=half), scratch=space.buffer(2 * half))]
-    return [Work(found.groups[n].form, found.groups[n].out, placed[n], (n,)) for n in unit.groups]
+    alone = [Work(forms.get(n, found.groups[n].form), found.groups[n].out, placed[n], (n,)) for n in unit.groups]
+    for work in alone:
+        if isinstance(work.form, Form) and work.form.writes is not None:
+            space.widths[work.out] = work.form.writes.width
+    return alone
+
+
+def _linked(unit: Unit, form: ChainForm, forms: Mapping[int, Form]) -> ChainForm | None:
+    """A path whose stages read and write sums; None where turns differ in that."""
+    head, period, end = unit.head, unit.period, unit.head + unit.period * unit.count
+    own = [forms.get(number) for number in unit.groups]
+    if any(own[at] != own[at - period] for at in range(head + period, end)):
+        return None
+    stages = [forms.get(number, stage) for number, stage in zip(unit.stages, form.stages, strict=True)]
+    return replace(
+        form, head=tuple(stages[:head]), body=tuple(stages[head : head + period]), tail=tuple(stages[head + period :])
+    )
 
 
 def _kept(
