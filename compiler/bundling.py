@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,9 +15,9 @@ from ..ir.circuit import Circuit
 from ..ir.diagnostic import DanausError, error
 from ..ir.expression import Floats
 from ..ir.numbers import Numbers
-from ..ir.program.program import Program
 from ..ir.query.exactness import one_path
 from .folding import tables_of
+from .lowering.feeding import fed_by
 from .lowering.lower import Lowered, lower
 from .lowering.tables import exactly
 from .needs import require
@@ -26,27 +27,25 @@ from .programs.reuse import reuse
 from .properties import check
 
 if TYPE_CHECKING:
-    from ..backends.triton.network import Numbers as Kinds
     from ..runtime.bundle import Bundle, Walks
-    from ..runtime.device_code import DeviceCode
 from .able import Type, form_of, packages, runs_compiled
 from .pipeline import optimised, passed, plainly_passed, program_of
 
 
-def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu") -> str:
+def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu", queries: Sequence[str] = ()) -> str:
     """The LLVM IR of a circuit's likelihood for a target by name; of a network, for its narrowest tiles.
 
-    For a GPU the Triton kernels that its batches may launch.
+    For a GPU the Triton kernels that its likelihoods, and queries by kind, may launch.
 
-    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`, `not-on-device`.
+    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`, `not-on-device`,
+    `unknown-query`.
     """
     if is_gpu(target):
         from ..backends.triton.stored import kernels_for
         from ..backends.triton.stored import text_of as text_of_kernels
 
         gpu = gpu_named(target)
-        program = _of_gpus(circuit, dtype, [target])
-        return text_of_kernels(kernels_for(program, DEFAULT, _of_network(circuit, program, dtype), gpu))
+        return text_of_kernels(kernels_for(_of_gpus(circuit, dtype, [target]), DEFAULT, gpu, queries))
     with packages():
         from ..backends.cpu.engine import text_of
         from ..backends.cpu.machine import named
@@ -57,43 +56,40 @@ def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu") -
     return text_of(program, *form_of(circuit, program, dtype), named(target))
 
 
-def report_of(circuit: Circuit, dtype: Type, targets: Sequence[str], rows: int) -> str:
+def report_of(circuit: Circuit, dtype: Type, targets: Sequence[str], rows: int, queries: Sequence[str] = ()) -> str:
     """What a circuit's kernels take of GPUs by name, and the time that they take at least for a batch, as tables.
 
-    Raises: DanausError `missing-package`, `unknown-target`, `not-in-bundle`, `not-on-device`, and as compiling them.
+    Raises: DanausError `missing-package`, `unknown-target`, `not-in-bundle`, `not-on-device`, `unknown-query`, and as
+    compiling them.
     """
     from ..backends.triton.report import report
 
-    program = _of_gpus(circuit, dtype, targets)
-    return report(program, DEFAULT, targets, rows, _of_network(circuit, program, dtype))
+    return report(_of_gpus(circuit, dtype, targets), DEFAULT, targets, rows, queries)
 
 
-def _of_network(circuit: Circuit, program: Program, dtype: Type) -> Kinds:
-    """The numbers of a network of scalar nodes on a GPU."""
-    from ..backends.triton.network import Numbers as Kinds
-
-    size, form = form_of(circuit, program, dtype)
-    return Kinds(form, size)
-
-
-def _of_gpus(circuit: Circuit, dtype: Type, targets: Sequence[str]) -> Program:
-    """The Program of a circuit that kernels for GPUs are made from.
+def _of_gpus(circuit: Circuit, dtype: Type, targets: Sequence[str]) -> Bundle:
+    """The bundle of a circuit that kernels for GPUs are made from: without code.
 
     Raises: DanausError `unknown-type` where it is to be float64, `not-in-bundle`, `missing-package`.
     """
-    with packages():
-        from ..runtime.bundle import not_compiled
-    if not runs_compiled(circuit):
-        raise not_compiled(circuit.name)
-    program = program_of(circuit)
-    if dtype == "float64" and not program.layouts:
-        message = f'the kernels of "{circuit.name}" for {targets[0]} compute in float32'
+    found = bundle_of(circuit, dtype, ())
+    _require_floats(found, targets)
+    return found
+
+
+def _require_floats(bundle: Bundle, targets: Sequence[str]) -> None:
+    """Raises DanausError `unknown-type` where kernels of vectors are to be float64."""
+    if bundle.dtype == "float64" and not bundle.program.layouts:
+        message = f'the kernels of "{bundle.name}" for {targets[0]} compute in float32'
         raise error("unknown-type", message, hint="leave out --dtype, or its target")
-    return program
 
 
-def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] = ("cpu",)) -> Bundle:
+def bundle_of(
+    circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] = ("cpu",), queries: Sequence[str] = ()
+) -> Bundle:
     """What is saved of a circuit: its Program, the numbers of its present parameters, and code for targets by name.
+
+    Kernels for GPUs answer likelihoods, and queries by kind: "flows", "sample", "map", "evidence", "hamming", "all".
 
     Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`, `not-on-device`, and as
     compiling kernels for GPUs.
@@ -116,9 +112,10 @@ def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] 
         tables = tables_of(folded, tables, size)
     except OutOfRange:
         program = plainly_passed(lowered.program)
-    return Bundle(
+    fed = None if walks is None else fed_by(lowered.tables, circuit.parameters)
+    bundle = Bundle(
         circuit.name,
-        _answered(circuit, lowered, walks is not None),
+        _answered(circuit, lowered, walks is not None, fed is not None),
         circuit.variables,
         lowered.variables,
         tuple(circuit.variables.index(variable) for variable in circuit.free),
@@ -133,8 +130,9 @@ def bundle_of(circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] 
         compiler(),
         codes_of(program, size, form, [target for target in targets if not is_gpu(target)]),
         walks,
-        devices=_devices(circuit, dtype, program, targets),
+        fed=fed or (),
     )
+    return _with_devices(bundle, targets, queries)
 
 
 def term_of(circuit: Circuit) -> Bundle:
@@ -149,18 +147,18 @@ def term_of(circuit: Circuit) -> Bundle:
     return Bundle(*kept, (), (), compiler(), ())
 
 
-def _devices(circuit: Circuit, dtype: Type, program: Program, targets: Sequence[str]) -> tuple[DeviceCode, ...]:
-    """Kernels for those targets that are GPUs."""
+def _with_devices(bundle: Bundle, targets: Sequence[str], queries: Sequence[str]) -> Bundle:
+    """The same with kernels for those targets that are GPUs."""
     gpus = [target for target in targets if is_gpu(target)]
     if not gpus:
-        return ()
-    _of_gpus(circuit, dtype, gpus)
+        return bundle
+    _require_floats(bundle, gpus)
     from ..backends.triton.stored import devices_of
 
-    return devices_of(program, DEFAULT, gpus, _of_network(circuit, program, dtype))
+    return replace(bundle, devices=devices_of(bundle, DEFAULT, gpus, queries))
 
 
-def _answered(circuit: Circuit, lowered: Lowered, walks: bool) -> tuple[str, ...]:
+def _answered(circuit: Circuit, lowered: Lowered, walks: bool, flows: bool) -> tuple[str, ...]:
     """The queries of a bundle: a likelihood always, what sums something out where it is proved to do so.
 
     Those that walk back from the root need numbers that are not negative and are within float64.
@@ -175,7 +173,7 @@ def _answered(circuit: Circuit, lowered: Lowered, walks: bool) -> tuple[str, ...
             found += [kind for kind in ("map", "sample", "hamming") if _is_met(kind, circuit)]
             if latents_of(lowered.program, len(circuit.variables)) is not None:
                 found += ["decode", "posterior"]
-    return tuple(found)
+    return (*found, "flows") if flows else tuple(found)
 
 
 def _is_met(kind: str, circuit: Circuit) -> bool:

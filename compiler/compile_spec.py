@@ -24,38 +24,51 @@ from .compile import compile
 
 
 def compile_spec(
-    spec: Spec, dtype: Type = "float32", device: str = "cpu", precision: Precision | None = None
+    spec: Spec, dtype: Type = "float32", device: str = "cpu", precision: Precision | None = None, tune: bool = False
 ) -> Collection:
     """All circuits of a spec compiled, with its queries by name."""
     circuits, asked = _asked(spec)
-    executables = {name: compile(circuit, dtype, device, precision) for name, circuit in circuits.items()}
+    executables = {name: compile(circuit, dtype, device, precision, tune) for name, circuit in circuits.items()}
     from ..runtime.collection import Collection
 
     return Collection(executables, asked, compositions(spec, executables, term_of))
 
 
 def bundle_of_spec(
-    spec: Spec, only: str | None = None, dtype: Type = "float32", targets: Sequence[str] = ("cpu",)
+    spec: Spec,
+    only: str | None = None,
+    dtype: Type = "float32",
+    targets: Sequence[str] = ("cpu",),
+    queries: Sequence[str] | None = None,
 ) -> tuple[Bundle | Several, list[str]]:
     """What is saved of a spec, or of one of its circuits: a sentence is given for each part that is left out.
 
-    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`.
+    Kernels for GPUs answer `queries` by kind; those of the spec where none are named.
+
+    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`, `unknown-query`.
     """
     with packages():
-        from ..runtime.several import several_of
+        from ..runtime.several import kinds_by_circuit, several_of
     circuits, asked = _asked(spec)
+    kinds_of = kinds_by_circuit(asked, queries)
     if only is not None:
-        bundle = bundle_of(circuits[only], dtype, targets)
+        bundle = bundle_of(circuits[only], dtype, targets, kinds_of(only))
         answered = {name: of for name, of in asked.items() if of.circuit == only and of.kind in bundle.queries}
         return replace(bundle, asked=_renamed(answered, bundle.name)), []
     kinds = {query.name: query.kind for query in spec.queries.values()}
-    makers = {name: partial(bundle_of, circuit, dtype, targets) for name, circuit in circuits.items()}
+    makers = {name: partial(bundle_of, circuit, dtype, targets, kinds_of(name)) for name, circuit in circuits.items()}
     composed = saved_by(spec, term_of)
     several, left_out = several_of(makers, asked, composed, kinds, spec.name)
     if len(circuits) > 1 or several.composed:
         return several, left_out
     ((_, bundle),) = several.circuits.items()
     return replace(bundle, asked=_renamed(several.asked, bundle.name)), left_out
+
+
+def asked_of(spec: Spec, circuit: str) -> list[str]:
+    """The kinds of queries that a spec asks of a circuit by name."""
+    with packages():
+        return [of.kind for of in _asked(spec)[1].values() if of.circuit == circuit]
 
 
 def _renamed(asked: Mapping[str, Asked], circuit: str) -> dict[str, Asked]:

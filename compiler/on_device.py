@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,15 +25,17 @@ from .bundling import bundle_of
 from .pipeline import optimised, plainly_passed
 
 
-def on_device(circuit: Circuit, device: str, precision: Precision | None) -> Executable:
-    """A circuit compiled for a GPU; its numbers are float32."""
+def on_device(circuit: Circuit, device: str, precision: Precision | None, tune: bool = False) -> Executable:
+    """A circuit compiled for a GPU; its numbers are float32. `tune` tries tiles around the policy's on the device."""
     with packages("triton"):
         from ..backends.triton.adjoint import FusedReverse
         from ..backends.triton.device import chosen, device_of
         from ..backends.triton.engine import Fused
+        from ..backends.triton.measured import tuner_on
         from ..backends.triton.scalar import Device
         from ..backends.triton.steps import steps
         from ..backends.triton.steps_walker import StepsWalker
+        from ..backends.triton.tune import tuned
         from ..runtime.compiled import Compiled
         from ..runtime.executable import Executable
     place = device_of(device)
@@ -46,11 +48,12 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None) -> Exe
     feeding = feeds(lowered.tables)
     by_node = frozenset(i for i, number in enumerate(folded.wanted) if number in feeding.by_node)
     mode = chosen(precision)
-    fast = Fused(folded.program, place, mode, by_node)
+    choose = partial(tuned, tuner=tuner_on(place, mode)) if tune else None
+    fast = Fused(folded.program, place, mode, by_node, choose=choose)
 
     @cache
     def plain() -> Fused:
-        return Fused(plainly_passed(lowered.program), place, mode, feeding.by_node)
+        return Fused(plainly_passed(lowered.program), place, mode, feeding.by_node, choose=choose)
 
     walkers: list[StepsWalker] = []
     records = cache(lambda: steps(lowered.program, lowered.sites))
@@ -78,7 +81,7 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None) -> Exe
         lambda of, store: fed(lowered.tables, feeding, of, store),
         len(feeding.direct) + len(feeding.fixed) == len(lowered.tables),
         lambda store, numbers: held([lowered.tables[number] for number in numbers], store),
-        lambda circuit, targets: bundle_of(circuit, "float32", targets),
+        lambda circuit, *of: bundle_of(circuit, "float32", *of),
         lowered.program,
         lambda store: [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)],
         lambda circuit: reverse(),
@@ -86,7 +89,7 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None) -> Exe
         lambda store, given, missing: counts(lowered.tables, store, given, missing),
         lowered.sites,
         links_of,
-        walker,
+        walker=walker,
     )
     return Executable(circuit, compiled, Proofs())
 
@@ -124,7 +127,7 @@ def _network_on_device(circuit: Circuit, lowered: Lowered, program: Program, dev
         None,
         False,
         lambda store, numbers: held([lowered.tables[number] for number in numbers], store),
-        lambda circuit, targets: bundle_of(circuit, "float32", targets),
+        lambda circuit, *of: bundle_of(circuit, "float32", *of),
         lowered.program,
         lambda store: [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)],
         lambda circuit: reverse(*numeric_of(circuit, 4)),
@@ -132,6 +135,6 @@ def _network_on_device(circuit: Circuit, lowered: Lowered, program: Program, dev
         lambda store, given, missing: counts(lowered.tables, store, given, missing),
         lowered.sites,
         links_of,
-        walker,
+        walker=walker,
     )
     return Executable(circuit, compiled, Proofs())

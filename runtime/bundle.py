@@ -29,6 +29,7 @@ from ..ir.program.program import Program
 from ..ir.semirings import Array
 from .asked import Asked, Composed
 from .device_code import DeviceCode, device_written
+from .fed import Fed, fed_written
 from .package import MANIFEST, write
 from .written import composed_written, density_written, variable_written
 
@@ -75,7 +76,8 @@ class Bundle:
     positions of variables that multiply a row by their number of values where they are missing. `tables` are float64;
     `exact` has logarithms and signs, [..., 2], of those whose entries float64 cannot hold. `size` and `form` are the
     bytes of a number in the code, and whether it stands for itself ("linear", with a power of two per buffer in a
-    Program of vectors) or for its logarithm. `devices` are kernels for GPUs.
+    Program of vectors) or for its logarithm. `devices` are kernels for GPUs. `fed` says where parameters lie in the
+    tables of `walks`, if "flows" is among the queries.
     """
 
     name: str
@@ -96,6 +98,7 @@ class Bundle:
     walks: Walks | None = None
     asked: Mapping[str, Asked] = field(default_factory=dict[str, Asked])
     devices: tuple[DeviceCode, ...] = ()
+    fed: tuple[Fed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,6 +189,7 @@ def _written(bundle: Bundle, folder: str, files: dict[str, bytes]) -> tuple[dict
         "walks": walks,
         "program": place,
         "kernels": kernels,
+        **({"fed": fed_written(bundle.fed)} if bundle.fed else {}),
         **({"asked": _written_asked(bundle.asked)} if bundle.asked else {}),
         **({"devices": [device_written(each, folder, files) for each in bundle.devices]} if bundle.devices else {}),
     }

@@ -25,11 +25,14 @@ from ..ir.program.tabled import Tabled
 from ..ir.query.likelihood import log_and_sign, logarithm
 from ..ir.semirings import LOG, SIGNED_LOG, Array, Log, SignedLog
 from ..ir.store import Store
+from .backward import Flows, compiled_flows, flows
 from .bundle import Bundle, save_bundle
-from .compiled import Bools, Engine, codes_of, density_logs, free_logs, with_first_values
+from .compiled import Bools, Engine, Reverse, Walker, codes_of, density_logs, free_logs, with_first_values
+from .fed import counts
 from .queries.answers import Answers, ByProgram
 from .queries.asking import Asking
 from .queries.evidence import as_array
+from .queries.on_device import ByDevice, OnDevice
 from .queries.questions import Questions
 
 _ELEMENTS = 1 << 23
@@ -44,15 +47,21 @@ class Bundled(Asking):
     where all rows are taken in logarithms, as those of circuits with negative numbers are.
     """
 
-    def __init__(self, bundle: Bundle, engine: Engine | None, origin: Callable[[], str]) -> None:
+    def __init__(
+        self, bundle: Bundle, engine: Engine | None, origin: Callable[[], str], device: OnDevice | None = None
+    ) -> None:
+        """`device` answers queries beyond likelihoods where the engine is one on a GPU."""
         super().__init__()
+        self._device = device
+        self._reverse: tuple[Reverse | None] | None = None
         self.bundle = bundle
         self._engine = engine
         self._origin = origin
         self._numbers = Numbers(Store())
         self._over: Log | SignedLog = SIGNED_LOG if negative(bundle) else LOG
         self._tables: list[Array] | None = None
-        self._asked: Answers | None = None
+        self._asked: ByProgram | None = None
+        self._walks: Walker | None = None
         self.recomputed = 0
         if engine is not None:
             engine.refill(bundle.tables)
@@ -101,10 +110,36 @@ class Bundled(Asking):
         """
         self._require("marginal")
         if evidence:
+            self._require_code("evidence")
             return self._weighted(x, observed, evidence)
         given = None if observed is None else as_array(observed)
         values, mask = validate_array(as_array(x), self.variables, given, missing="nan")
         return torch.from_numpy(self._log_likelihood(values, mask))
+
+    def flows(self, x: Any, observed: Any = None) -> dict[str, Floats]:
+        """Expected counts per parameter, summed over the rows, by name: as `Executable.flows`.
+
+        Raises: DanausError `not-in-bundle` where a parameter enters otherwise than as it lies.
+        """
+        self._require("flows")
+        values, mask = self._rows(x, observed)
+        if not mask.all():
+            self._require("marginal")
+        questions = self._program().questions
+        tabled, rows = questions.tabled, questions.rows(values, mask)
+        tables, ones = list(tabled.tables), np.ones(rows.count)
+
+        def interpreted(part: Indices) -> Flows:
+            inner = {source: logs[:, part] for source, logs in rows.densities.items()}
+            return flows(tabled.program, tables, rows.codes[:, part], inner, ones[part])
+
+        reverse = self._way_back(tabled)
+        if reverse is None:
+            found = interpreted(np.arange(rows.count))
+        else:
+            threads = torch.get_num_threads()
+            found = compiled_flows(reverse, interpreted, rows.codes, rows.densities, ones, threads, True)
+        return counts(self.bundle.fed, tables, found.tables)
 
     def partition(self) -> float:
         """The natural logarithm of the total mass."""
@@ -138,8 +173,42 @@ class Bundled(Asking):
                 f'the bundle of "{self.name}" does not answer {kind}: it answers {", ".join(self.bundle.queries)}',
                 hint="what a query needs is proved when the bundle is made; danaus check says what is not",
             )
+        self._require_code(kind)
+
+    def _require_code(self, what: str) -> None:
+        """Whether a device that answers this by kernels has them.
+
+        Raises: DanausError `not-in-bundle`.
+        """
+        device = self._device
+        if device is not None and what in device.able and what not in device.held:
+            held = ", ".join(sorted(device.held))
+            raise error(
+                "not-in-bundle",
+                f'the bundle of "{self.name}" has no kernels of {what} for this GPU: it has those of {held}',
+                hint=f'make them: danaus compile --queries {what}, or save(…, queries=["{what}"]); a CPU needs none',
+            )
+
+    def _way_back(self, tabled: Tabled) -> Reverse | None:
+        """Derivatives by the device; None where the Program gives them here."""
+        if self._device is None or "flows" not in self._device.held:
+            return None
+        if self._reverse is None:
+            self._reverse = (self._device.reverse(tabled),)
+        return self._reverse[0]
 
     def _answers(self) -> Answers:
+        program, device = self._program(), self._device
+        if device is None or "sample" not in device.able:
+            return program
+        return ByDevice(program, self._walker(device, program.questions.tabled))
+
+    def _walker(self, device: OnDevice, tabled: Tabled) -> Walker:
+        if self._walks is None:
+            self._walks = device.walker(tabled)
+        return self._walks
+
+    def _program(self) -> ByProgram:
         if self._asked is None:
             bundle = self.bundle
             if bundle.walks is None:

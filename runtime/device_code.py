@@ -41,7 +41,8 @@ class DeviceCode:
     """The kernels of a circuit for one target: `launches` says how many there are, by the rows of a batch that
     stand for its class.
 
-    `precision` is how they multiply, `triton` the version that made them.
+    `precision` is how they multiply, `triton` the version that made them, `answers` what they are for: "likelihood",
+    and "flows", "sample", "map", "evidence", "hamming" where these were asked for.
     """
 
     target: str
@@ -49,6 +50,7 @@ class DeviceCode:
     triton: str
     launches: Mapping[int, int]
     kernels: tuple[DeviceKernel, ...]
+    answers: tuple[str, ...] = ("likelihood",)
 
 
 def device_written(code: DeviceCode, folder: str, files: dict[str, bytes]) -> dict[str, Any]:
@@ -77,7 +79,7 @@ def device_written(code: DeviceCode, folder: str, files: dict[str, bytes]) -> di
         )
     launches = {str(batch): count for batch, count in code.launches.items()}
     about = {"target": code.target, "precision": code.precision, "triton": code.triton}
-    return {**about, "launches": launches, "kernels": kernels}
+    return {**about, "answers": list(code.answers), "launches": launches, "kernels": kernels}
 
 
 def read_device(data: Mapping[str, Any], content: Callable[[str], bytes]) -> DeviceCode:
@@ -85,7 +87,8 @@ def read_device(data: Mapping[str, Any], content: Callable[[str], bytes]) -> Dev
     kernels = tuple(_read_kernel(each, content) for each in data["kernels"])
     launches = {int(batch): int(count) for batch, count in data["launches"].items()}
     assert str(data["target"]).partition(":")[0] in _SUFFIXES
-    return DeviceCode(str(data["target"]), str(data["precision"]), str(data["triton"]), launches, kernels)
+    answers = tuple(map(str, data.get("answers", ["likelihood"])))
+    return DeviceCode(str(data["target"]), str(data["precision"]), str(data["triton"]), launches, kernels, answers)
 
 
 def _read_kernel(data: Mapping[str, Any], content: Callable[[str], bytes]) -> DeviceKernel:

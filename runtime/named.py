@@ -75,7 +75,7 @@ class Named(torch.nn.Module, Generic[Model]):
                 return model.decode(x, observed)
             case "posterior":
                 return model.posterior(x, observed)
-            case "flows" if isinstance(model, Executable):
+            case "flows":
                 return model.flows(x, observed)
             case kind:
                 raise error("not-yet", f"a compiled spec does not answer {kind} yet", hint=f"danaus.{kind} does")

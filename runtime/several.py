@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from ..ir.diagnostic import DanausError, error
 from .asked import Asked, Composed
 from .bundle import Bundle, Several
+
+
+def kinds_by_circuit(asked: Mapping[str, Asked], named: Sequence[str] | None) -> Callable[[str], Sequence[str]]:
+    """What kernels for GPUs have to answer of a circuit, by its name: the kinds that are `named`, or that are asked."""
+
+    def kinds(circuit: str) -> Sequence[str]:
+        return [of.kind for of in asked.values() if of.circuit == circuit] if named is None else named
+
+    return kinds
 
 
 def several_of(

@@ -22,6 +22,7 @@ from ..ir.semirings import Array
 from .asked import Asked
 from .bundle import FORMAT, PARAMETERS, SEVERAL, SITES, Bundle, Code, Several, Walks, danaus_version, sha256_of, text_of
 from .device_code import read_device
+from .fed import read_fed
 from .package import MANIFEST, Package
 from .written import read_composed, read_densities, read_variable
 
@@ -92,6 +93,7 @@ def _bundle(manifest: Mapping[str, Any], arrays: Mapping[str, Array], content: C
     own = tuple(read_variable(each) for each in manifest["variables"])
     columns = (*own, *(read_variable(each) for each in manifest["hidden"]))
     densities, parameters = read_densities(manifest["densities"], columns, arrays)
+    walks = _read_walks(manifest.get("walks"), arrays, content)
     bundle = Bundle(
         str(manifest["circuit"]),
         tuple(map(str, manifest["queries"])),
@@ -117,8 +119,9 @@ def _bundle(manifest: Mapping[str, Any], arrays: Mapping[str, Array], content: C
             )
             for each in manifest["kernels"]
         ),
-        _read_walks(manifest.get("walks"), arrays, content),
+        walks,
         devices=tuple(read_device(each, content) for each in manifest.get("devices", [])),
+        fed=read_fed(manifest.get("fed", []), () if walks is None else walks.program.tables),
     )
     assert bundle.size in (4, 8) and bundle.form in ("linear", "log") and len(columns) == len(program.columns)
     assert all(column.size == (size or None) for column, size in zip(columns, program.columns, strict=True))

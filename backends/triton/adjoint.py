@@ -16,14 +16,13 @@ from ...ir.expression import Floats
 from ...ir.linear import Indices
 from ...ir.program.program import Program
 from . import policy
-from .engine import MOST, Bools, Codes, Exactly, Placed, options_of, with_sums
-from .kernel import Kernel
+from .engine import MOST, Bools, Codes, Exactly, Make, Placed, with_sums
 from .module import function
-from .plan import Drawn, drawn
+from .plan import drawn
 from .policy import Precision
-from .reverse import Course, course
-from .shares import shares
+from .reverse import course
 from .tables import is_held
+from .way_back import Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +36,17 @@ class Derived:
 
 
 @dataclass(slots=True, eq=False)
-class _Ready:
-    """A plan and its reverse in a device's memory."""
-
-    drawn: Drawn
-    placed: Placed
-    course: Course
-    places: torch.Tensor
-
-
-@dataclass(slots=True, eq=False)
 class FusedReverse:
-    """The reverse of a Program; `wanted` are the tables whose derivatives are asked for."""
+    """The reverse of a Program; `wanted` are the tables whose derivatives are asked for, `make` as `Fused` has it."""
 
     program: Program
     device: torch.device
     precision: Precision
     wanted: frozenset[int]
     by_node: frozenset[int] = frozenset()
-    ready: dict[int, _Ready] = field(default_factory=dict[int, _Ready])
+    ready: dict[int, Way] = field(default_factory=dict[int, Way])
     tables: Sequence[Floats] = ()
+    make: Make = function
 
     def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
         """Takes tables as an engine does; False where they are not held, or where the derivative of a number that is
@@ -95,19 +85,18 @@ class FusedReverse:
             tables[number] = by_value[:-1].T + (by_value[-1][:, None] if whole else 0.0)
         return Derived(log, unsure, tables, flows)
 
-    def _ready(self, count: int) -> _Ready:
+    def _ready(self, count: int) -> Way:
         rows = policy.batch_class(count)
         if rows not in self.ready:
             made = drawn(self.program, self.precision, rows, True)
-            placed = Placed(made.plan, self.device, self.precision, function)
+            placed = Placed(made.plan, self.device, self.precision, self.make)
             placed.fill(self.tables)
-            way = course(made, self.precision, self.wanted)
-            self.ready[rows] = _Ready(made, placed, way, torch.from_numpy(way.places).to(self.device))
+            self.ready[rows] = Way(made, placed, course(made, self.precision, self.wanted))
         return self.ready[rows]
 
     def _part(
         self,
-        ready: _Ready,
+        ready: Way,
         codes: Indices | Codes,
         densities: Mapping[int, Floats],
         weights: Floats,
@@ -117,17 +106,20 @@ class FusedReverse:
     ) -> tuple[Floats, Bools]:
         """log p of some rows, and those that are unsure; what the others add goes into tables and flows."""
         made, count = ready.drawn.plan, codes.shape[1]
-        values, laid, flags, stride = ready.placed.filled(codes, densities)
-        ready.placed.launch(values, laid, flags, stride)
-        answer = ready.placed.answer(values, flags, count)
+        held = ready.held(codes, densities)
+        held.forward()
+        answer = ready.placed.answer(held.values, held.flags, count)
         log, unsure = answer.log, answer.unsure
         while True:
             seed = np.where(unsure | np.isneginf(log), 0.0, weights)
-            flows, sums, gone = self._reverse(ready, values, laid, stride, seed)
-            again = gone & ~unsure & (seed != 0)
-            unsure |= gone & (seed != 0)
+            held.seed[:count] = torch.from_numpy(seed.astype(np.float32)).to(self.device)
+            held.back()
+            gone = (held.beyond[:count] != 0).cpu().numpy() & (seed != 0)
+            again = gone & ~unsure
+            unsure |= gone
             if not again.any():
                 break
+        sums = held.sums.double().cpu().numpy()
         for number, offsets in ready.course.sums.items():
             size = tables[number].size
             found = np.sum([sums[offset : offset + size] for offset in offsets], axis=0)
@@ -136,48 +128,5 @@ class FusedReverse:
         for source, buffer in ready.drawn.found.densities.items():
             row, nodes = ready.course.flow_of.get(buffer, -1), made.densities[source][1]
             if row >= 0:
-                flows_of[source][:, part] = flows[row : row + nodes, :count].double().cpu().numpy()
+                flows_of[source][:, part] = held.flows[row : row + nodes, :count].double().cpu().numpy()
         return log, unsure
-
-    def _reverse(
-        self, ready: _Ready, values: torch.Tensor, codes: torch.Tensor, stride: int, seed: Floats
-    ) -> tuple[torch.Tensor, Floats, Bools]:
-        """Flows from a seed per row, sums for tables, and rows beyond the range of the products."""
-        way, device = ready.course, self.device
-        flows = torch.zeros((way.rows, stride), dtype=torch.float32, device=device)
-        largest = torch.empty((way.blocks, stride), dtype=torch.float32, device=device)
-        sums = torch.zeros(max(1, way.size), dtype=torch.float32, device=device)
-        flags = torch.zeros(stride, dtype=torch.int32, device=device)
-        flows[way.root, : len(seed)] = torch.from_numpy(seed.astype(np.float32)).to(device)
-        placed = ready.placed
-        buffers = (values, placed.tables, placed.weights, codes, placed.indices, ready.places, flags)
-
-        def launch(kernel: Kernel, programs: int, first: int, into: torch.Tensor) -> None:
-            arguments = (*buffers, flows, largest, into, first, stride)
-            with np.errstate(all="ignore"):
-                function(kernel)[(programs,)](*arguments, **dict(kernel.constants), **options_of(kernel))
-
-        for act in way.acts:
-            for source, target, width in act.added:
-                flows[target : target + width] += flows[source : source + width]
-            for turn in act.turns:
-                launch(turn.kernel, turn.programs * (stride // turn.batch if turn.batch else 1), turn.first, sums)
-            for each in act.swept:
-                loops = len(each.sums)
-                own = torch.empty((loops, stride // each.batch, each.size), dtype=torch.float32, device=device)
-                launch(each.kernel, loops * (stride // each.batch), each.first, own)
-                for offset, part in zip(each.sums, own, strict=True):
-                    sums[offset : offset + each.size] += part.double().sum(0).float()
-            for spread in act.spread:
-                flow = flows[spread.row : spread.row + spread.value.width]
-                for (row, adds), (_, share) in zip(
-                    spread.targets, shares(spread.value, flow, spread.indices), strict=True
-                ):
-                    if row >= 0:
-                        place = flows[row : row + len(share)]
-                        place.copy_(place + share if adds else share)
-            for turn in act.tallies:
-                launch(turn.kernel, turn.programs, turn.first, sums)
-            for source, width, offset in act.totals:
-                sums[offset : offset + width] += flows[source : source + width].double().sum(1).float()
-        return flows, sums.double().cpu().numpy(), (flags[: len(seed)] != 0).cpu().numpy()

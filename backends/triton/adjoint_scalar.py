@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ...ir.expression import Floats
 from ...ir.linear import Indices
 from ...ir.program.program import Program
 from . import network_reverse, sparse_policy
+from .graphs import Launch, Tapes, played
 from .network import Form, Shape
 from .records import by_value, by_weight, downward
 from .scalar import Bools, Device, Held, Scalar
@@ -59,6 +61,7 @@ class AdjointScalar:
     forward: Scalar = field(init=False)
     tables: tuple[Floats, Floats] = field(init=False)
     ways: dict[int, _Ways] = field(default_factory=dict[int, _Ways])
+    tapes: Tapes = field(default_factory=Tapes)
 
     def __post_init__(self) -> None:
         self.forward = Scalar(self.program, self.size, self.form, self.device)
@@ -171,16 +174,35 @@ class AdjointScalar:
         code = forward.code(shape.width, False)
         turns = -(-rows // shape.lanes)
         values = forward.by_levels(code, shape, data, (), rows)
-        back = device.empty(turns * code.size * shape.lanes, self.size)
-        kernel = network_reverse.reverse_level(forward.numbers, shape)
-        for first, last in zip(ways.down.bounds[:-1], ways.down.bounds[1:], strict=True):
-            arguments = (forward.weights, given, values.view(-1), back, rows, code.size, first, code.root)
-            device.launch(kernel, (last - first, turns), (*ways.down.arrays, *arguments))
-        for held, total, weights in ((ways.leaves, leaf_sums, False), (ways.weights, weight_sums, True)):
-            if held.bounds[-1] and self.wanted[weights].any():
-                kernel = network_reverse.sums(forward.numbers, shape, weights)
-                arguments = (forward.weights, data, values.view(-1), back, total, rows, code.size, turns)
-                device.launch(kernel, (held.bounds[-1],), (*held.arrays, *arguments))
+        summed = (ways.leaves, ways.weights)
+        ends = [held.bounds[-1] if wanted.any() else 0 for held, wanted in zip(summed, self.wanted, strict=True)]
+
+        def made() -> tuple[tuple[Any, ...], Launch]:
+            back = device.empty(turns * code.size * shape.lanes, self.size)
+            totals = (leaf_sums, weight_sums)
+
+            def launch() -> None:
+                for total in totals:
+                    total.zero_()
+                kernel = network_reverse.reverse_level(forward.numbers, shape)
+                for first, last in pairwise(ways.down.bounds):
+                    arguments = (forward.weights, given, values.view(-1), back, rows, code.size, first, code.root)
+                    device.launch(kernel, (last - first, turns), (*ways.down.arrays, *arguments))
+                for heavy, (held, total, end) in enumerate(zip(summed, totals, ends, strict=True)):
+                    if end:
+                        kernel = network_reverse.sums(forward.numbers, shape, bool(heavy))
+                        arguments = (forward.weights, data, values.view(-1), back, total, rows, code.size, turns)
+                        device.launch(kernel, (end,), (*held.arrays, *arguments))
+
+            return (back, *totals), launch
+
+        count = ways.down.levels + sum(map(bool, ends))
+        own = (values, data, given)
+        back, *found = played(self.tapes, device.name, (shape, rows), count, own, made)
+        forward.fixed = forward.fixed or bool(self.tapes)
+        for total, sums in zip((leaf_sums, weight_sums), found, strict=True):
+            if total is not sums:
+                total.copy_(sums)
         leaves = back.view(turns, code.size, shape.lanes)[:, : forward.net.net.leaves]
         bad = (~torch.isfinite(leaves)).any(1).reshape(-1)[:rows].to(torch.int32)
         return values[:, code.root].reshape(-1)[:rows], bad

@@ -18,16 +18,19 @@ from ...ir.expression import Floats
 from ...ir.linear import Indices
 from ...ir.program.program import Program
 from . import policy
+from .graphs import captured, room
 from .kernel import Kernel
-from .module import function
+from .module import function, options_of
 from .plan import Plan, plan
 from .policy import Precision
 from .tables import is_held, packed
+from .tiled import Choices
 
 Bools = NDArray[np.bool_]
 Codes = NDArray[np.int32]
 Exactly = Callable[[Sequence[int]], Sequence[Floats]]
 Make = Callable[[Kernel], Any]
+Choose = Callable[[Program, Precision, int], Choices]
 
 MOST = 2**31 - 2**16
 """So many numbers the buffers of a batch have at most: offsets within them are 32-bit. More rows run in parts."""
@@ -51,23 +54,9 @@ class Recorded:
     replay: Callable[[], None]
 
 
-def captured(device: torch.device, launch: Callable[[], None]) -> Callable[[], None]:
-    """Launches as one CUDA graph; they run once before, so that nothing is compiled while it is recorded."""
-    made: Any = torch.cuda.Stream  # which carries no types
-    stream = made(device)
-    stream.wait_stream(torch.cuda.current_stream(device))
-    with torch.cuda.stream(stream):
-        launch()
-    stream.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=stream):
-        launch()
-    return graph.replay
-
-
 @dataclass(slots=True, eq=False)
 class Placed:
-    """A plan with its numbers in a device's memory."""
+    """A plan with its numbers in a device's memory; where that is `fixed`, others take their place there."""
 
     plan: Plan
     device: torch.device
@@ -79,6 +68,7 @@ class Placed:
     tables: torch.Tensor = field(init=False)
     functions: list[Any] = field(init=False)
     recorded: dict[int, Recorded] = field(default_factory=dict[int, "Recorded"])
+    fixed: bool = False
 
     def __post_init__(self) -> None:
         self.places = torch.from_numpy(self.plan.places).to(self.device)
@@ -91,7 +81,7 @@ class Placed:
         half = numbers.dtype == np.uint16
         weights = torch.from_numpy(numbers.view(np.int16)).view(torch.bfloat16) if half else torch.from_numpy(numbers)
         logs = torch.from_numpy(others)
-        if self.recorded:  # what was recorded reads them where they are
+        if self.recorded or self.fixed:  # what was recorded reads them where they are
             self.weights.copy_(weights)
             self.tables.copy_(logs)
             return
@@ -110,15 +100,13 @@ class Placed:
         values, laid, flags, stride = self.filled(codes, densities)
         found = self.recorded.pop(stride, None)
         if found is None:
-            while len(self.recorded) >= policy.RECORDED:
-                self.recorded.pop(next(iter(self.recorded)))
             replay = captured(self.device, lambda: self.launch(values, laid, flags, stride))
             found = Recorded(values, laid, flags, replay)
         else:
             for first, nodes in self.plan.densities.values():
                 found.values[first : first + nodes].copy_(values[first : first + nodes])
             found.codes.copy_(laid)
-        self.recorded[stride] = found
+        room(self.recorded)[stride] = found
         found.flags.zero_()
         found.replay()
         return self.answer(found.values, found.flags, codes.shape[1])
@@ -166,16 +154,12 @@ class Placed:
             )
 
 
-def options_of(kernel: Kernel) -> dict[str, Any]:
-    """What Triton is told: whether multiplications and additions are fused is said, as its default changes."""
-    return {"num_warps": kernel.warps, "num_stages": kernel.stages, "enable_fp_fusion": True}
-
-
 @dataclass(slots=True, eq=False)
 class Fused:
     """A Program as fused kernels; a plan is made for each class of batch sizes that comes.
 
-    `make` gives what a kernel is called by: its jitted function, or code that was compiled ahead of time.
+    `make` gives what a kernel is called by: its jitted function, or code that was compiled ahead of time. `choose`
+    gives tiles for a class of batches; without it they are the policy's.
     """
 
     program: Program
@@ -185,6 +169,7 @@ class Fused:
     placed: dict[int, Placed] = field(default_factory=dict[int, Placed])
     tables: Sequence[Floats] = ()
     make: Make = function
+    choose: Choose | None = None
 
     def refill(self, tables: Sequence[Floats]) -> None:
         """Other values for the tables: no kernel is made again."""
@@ -220,9 +205,9 @@ class Fused:
     def _placed(self, count: int) -> Placed:
         rows = policy.batch_class(count)
         if rows not in self.placed:
-            placed = self.placed[rows] = Placed(
-                plan(self.program, self.precision, rows), self.device, self.precision, self.make
-            )
+            choices = {} if self.choose is None else self.choose(self.program, self.precision, rows)
+            made = plan(self.program, self.precision, rows, choices)
+            placed = self.placed[rows] = Placed(made, self.device, self.precision, self.make)
             placed.fill(self.tables)
         return self.placed[rows]
 

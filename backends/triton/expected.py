@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from . import policy
 from .grids import batched
-from .plan import Launch
+from .launch import Launch
 from .policy import Precision
 from .stage import is_vector, matrix_of
 from .sweep import LoopForm

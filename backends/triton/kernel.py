@@ -28,7 +28,9 @@ class Kernel:
     """One jitted function: the text of its module, its arguments in order, and the values of its constants.
 
     `constants` are the function's `tl.constexpr` arguments, which come after all others in its source. `cooperative`
-    asks that all programs of a launch are on the device at once, for barriers over the grid.
+    asks that all programs of a launch are on the device at once, for barriers over the grid. `registers` are those that
+    a thread may have on NVIDIA's: where nothing is said (0) ptxas takes few, so that more programs are resident, and
+    spills for that.
     """
 
     name: str
@@ -38,10 +40,11 @@ class Kernel:
     warps: int = 4
     stages: int = 2
     cooperative: bool = False
+    registers: int = 0
 
     @property
     def digest(self) -> str:
         """SHA-256 of all that compiling the kernel hangs on, apart from the target."""
         arguments = [[argument.name, argument.type, argument.aligned] for argument in self.arguments]
-        rest = [self.name, arguments, self.constants, self.warps, self.stages, self.cooperative]
+        rest = [self.name, arguments, self.constants, self.warps, self.stages, self.cooperative, self.registers]
         return hashlib.sha256(f"{json.dumps(rest)}\n{self.source}".encode()).hexdigest()

@@ -10,18 +10,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from ...ir.diagnostic import DanausError, error
+from ...ir.program.tabled import Tabled
 from ...runtime.bundle import Bundle
 from ...runtime.device_code import DeviceCode, DeviceKernel
+from ...runtime.queries.on_device import OnDevice
+from .adjoint import FusedReverse
+from .adjoint_scalar import AdjointScalar
 from .driver import Driver, Function, driver_of
 from .engine import Fused
 from .kernel import Kernel
-from .network import Form
-from .policy import PRECISIONS
+from .policy import PRECISIONS, Precision
 from .scalar import Device, Scalar
+from .steps import steps
+from .steps_walker import StepsWalker
+from .stored import numbers_of, tabled_of, walked_of
 from .targets import GPUS
+from .walker import NetworkWalker
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +61,21 @@ class Loaded(Device):
         self.make(kernel)[grid](*arguments)
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What answers a bundle's queries on a device: likelihoods, and what else it has code for."""
+
+    engine: Fused | Scalar
+    more: OnDevice | None
+
+
 def engine_of(bundle: Bundle, device: str, driver: Driver | None = None) -> Fused | Scalar:
-    """The engine of a bundle on a device of torch's, such as "cuda" or "cuda:1"; `driver` in place of the system's.
+    """The engine of a bundle's likelihoods; otherwise as `ready_on`."""
+    return ready_on(bundle, device, driver).engine
+
+
+def ready_on(bundle: Bundle, device: str, driver: Driver | None = None) -> Ready:
+    """A bundle on a device of torch's, such as "cuda" or "cuda:1"; `driver` in place of the system's.
 
     Raises: DanausError `unknown-device`, `no-device`, `no-driver`, `not-in-bundle` without code for the device,
         `wrong-device`, `damaged-bundle`.
@@ -74,13 +95,49 @@ def engine_of(bundle: Bundle, device: str, driver: Driver | None = None) -> Fuse
             loaded[kernel.digest] = Entry(using.load(found.binary, found.form, kernel.arguments), _stream(place))
         return loaded[kernel.digest]
 
+    runs = Loaded(place, make)
     if bundle.program.layouts:
-        form: Form = "log" if bundle.form == "log" else "linear"
-        return Scalar(bundle.program, bundle.size, form, Loaded(place, make))
+        numbers = numbers_of(bundle)
+        return Ready(Scalar(bundle.program, numbers.size, numbers.form, runs), _more(bundle, code, runs, None))
     precision = next((each for each in PRECISIONS if each == code.precision), None)
     if precision is None:
         raise error("damaged-bundle", f'there is no precision "{code.precision}"', hint="compile it again")
-    return Fused(bundle.program, place, precision, make=make)
+    return Ready(Fused(bundle.program, place, precision, make=make), _more(bundle, code, runs, precision))
+
+
+def _more(bundle: Bundle, code: DeviceCode, device: Loaded, precision: Precision | None) -> OnDevice | None:
+    """What the device answers beyond likelihoods; `precision` is that of a Program of vectors."""
+    walks, tabled = bundle.walks, tabled_of(bundle)
+    about = walked_of(bundle, tabled)
+    if walks is None or tabled is None or about is None:
+        return None
+    sites, program = walks.sites, tabled.program
+
+    def walker(own: Tabled) -> NetworkWalker | StepsWalker:
+        if precision is None:
+            return NetworkWalker(sites, device, own)
+        found = steps(program, sites)
+        assert found is not None
+        return StepsWalker(found, device, own)
+
+    def reverse(own: Tabled) -> FusedReverse | AdjointScalar | None:
+        if precision is None:
+            found: FusedReverse | AdjointScalar = _network_reverse(bundle, own, device)
+        else:
+            found = FusedReverse(program, device.name, precision, about.wanted, make=device.make)
+        return found if found.load(list(own.tables), lambda numbers: ()) else None
+
+    return OnDevice(frozenset(about.able), frozenset(code.answers), walker, reverse)
+
+
+def _network_reverse(bundle: Bundle, tabled: Tabled, device: Loaded) -> AdjointScalar:
+    """The derivatives of a network, of those entries of its tables that are parameters."""
+    wanted = [np.zeros(table.shape, dtype=bool) for table in tabled.tables]
+    for each in bundle.fed:
+        wanted[each.table].reshape(-1)[each.start : each.start + each.size] = True
+    numbers = numbers_of(bundle)
+    size = 8 if numbers.form == "log" else numbers.size
+    return AdjointScalar(tabled.program, size, numbers.form, (wanted[0], wanted[1]), device)
 
 
 def _device(name: str) -> torch.device:

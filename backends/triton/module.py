@@ -16,6 +16,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from .kernel import Kernel
 
 _lock = threading.Lock()
@@ -25,6 +27,14 @@ def function(kernel: Kernel) -> Any:
     """The jitted function of a kernel."""
     with _lock:
         return getattr(_module(kernel.source), kernel.name)
+
+
+def options_of(kernel: Kernel) -> dict[str, Any]:
+    """What Triton is told: whether multiplications and additions are fused is said, as its default changes."""
+    options = {"num_warps": kernel.warps, "num_stages": kernel.stages, "enable_fp_fusion": True}
+    if kernel.registers and torch.version.hip is None:
+        options["maxnreg"] = kernel.registers
+    return options
 
 
 @cache

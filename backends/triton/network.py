@@ -249,6 +249,11 @@ class Shape:
     drain: bool = False
 
     @property
+    def registers(self) -> int:
+        """Registers that a thread may have: two programs share a multiprocessor's 65536."""
+        return min(255, 1024 // self.warps)
+
+    @property
     def constants(self) -> tuple[tuple[str, int | bool], ...]:
         return (("WIDTH", self.width), ("LANES", self.lanes), ("DRAIN", self.drain))
 
@@ -268,7 +273,12 @@ def whole(numbers: Numbers, shape: Shape, weighted: bool = False) -> Kernel:
     )
     doc = "All levels of a network of scalar nodes, for one tile of the batch after the other."
     return Kernel(
-        "network", jitted("network", arguments, CONSTANTS, doc, body), arguments, shape.constants, shape.warps
+        "network",
+        jitted("network", arguments, CONSTANTS, doc, body),
+        arguments,
+        shape.constants,
+        shape.warps,
+        registers=shape.registers,
     )
 
 
@@ -277,4 +287,11 @@ def level(numbers: Numbers, shape: Shape, weighted: bool = False) -> Kernel:
     arguments = (*data(numbers, weighted), *counts("rows", "size", "first_tile"))
     body = by_tiles(forward_tile(numbers, weighted))
     doc = "One level of a network of scalar nodes."
-    return Kernel("level", jitted("level", arguments, CONSTANTS, doc, body), arguments, shape.constants, shape.warps)
+    return Kernel(
+        "level",
+        jitted("level", arguments, CONSTANTS, doc, body),
+        arguments,
+        shape.constants,
+        shape.warps,
+        registers=shape.registers,
+    )

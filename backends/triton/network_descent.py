@@ -137,7 +137,7 @@ def descend(numbers: Numbers, shape: Shape, sampled: bool, single: bool) -> Kern
     body = by_turns([line.format("program") for line in STATES], ranks, [])
     doc = "From the root of a network of scalar nodes to its leaves, for one tile of the batch after the other."
     text = jitted("descend", arguments, CONSTANTS, doc, body)
-    return Kernel("descend", text, arguments, shape.constants, shape.warps)
+    return Kernel("descend", text, arguments, shape.constants, shape.warps, registers=shape.registers)
 
 
 def descend_level(numbers: Numbers, shape: Shape, sampled: bool, single: bool) -> Kernel:
@@ -147,7 +147,7 @@ def descend_level(numbers: Numbers, shape: Shape, sampled: bool, single: bool) -
     body = by_tiles([*states, _seed(numbers, single), *_tile(numbers, sampled, single)])
     doc = "One level of the way from the root of a network of scalar nodes to its leaves."
     text = jitted("descend_level", arguments, CONSTANTS, doc, body)
-    return Kernel("descend_level", text, arguments, shape.constants, shape.warps)
+    return Kernel("descend_level", text, arguments, shape.constants, shape.warps, registers=shape.registers)
 
 
 def descend_leaves(numbers: Numbers, shape: Shape, sampled: bool) -> Kernel:
@@ -157,4 +157,4 @@ def descend_leaves(numbers: Numbers, shape: Shape, sampled: bool) -> Kernel:
     body = by_tiles([*states, *value_tile(numbers, sampled)])
     doc = "The values of missing columns from the leaves of a network that were reached."
     text = jitted("descend_leaves", arguments, CONSTANTS, doc, body)
-    return Kernel("descend_leaves", text, arguments, shape.constants, shape.warps)
+    return Kernel("descend_leaves", text, arguments, shape.constants, shape.warps, registers=shape.registers)

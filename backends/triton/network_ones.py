@@ -134,7 +134,7 @@ def level_of_ones(numbers: Numbers, shape: Shape) -> Kernel:
     ]
     doc = "One level of a network over polynomials, by coefficients."
     text = jitted("ones_level", arguments, CONSTANTS, doc, body)
-    return Kernel("ones_level", text, arguments, shape.constants, shape.warps)
+    return Kernel("ones_level", text, arguments, shape.constants, shape.warps, registers=shape.registers)
 
 
 def ones(program: Program, tables: Sequence[Floats], variables: int, form: Form, device: Device) -> Floats:

@@ -172,7 +172,7 @@ def derive(numbers: Numbers, shape: Shape, weights: bool, leaves: bool) -> Kerne
     doc = "All levels of a network of scalar nodes, up and back, for one tile of the batch after the other."
     body = by_turns(before, ranks, after)
     text = jitted("derive", arguments, CONSTANTS, doc, body)
-    return Kernel("derive", text, arguments, shape.constants, shape.warps)
+    return Kernel("derive", text, arguments, shape.constants, shape.warps, registers=shape.registers)
 
 
 def reverse_level(numbers: Numbers, shape: Shape) -> Kernel:
@@ -184,7 +184,7 @@ def reverse_level(numbers: Numbers, shape: Shape) -> Kernel:
     body = by_tiles([back, *seed(numbers), *reverse_tile(numbers)])
     doc = "One level of the way back through a network of scalar nodes."
     text = jitted("back_level", arguments, CONSTANTS, doc, body)
-    return Kernel("back_level", text, arguments, shape.constants, shape.warps)
+    return Kernel("back_level", text, arguments, shape.constants, shape.warps, registers=shape.registers)
 
 
 def sums(numbers: Numbers, shape: Shape, weights: bool) -> Kernel:
@@ -209,4 +209,4 @@ def sums(numbers: Numbers, shape: Shape, weights: bool) -> Kernel:
     ]
     doc = f"Sums of derivatives for the table of {'weights' if weights else 'leaves'}."
     text = jitted(f"{stem}_sums", arguments, CONSTANTS, doc, body)
-    return Kernel(f"{stem}_sums", text, arguments, shape.constants, shape.warps)
+    return Kernel(f"{stem}_sums", text, arguments, shape.constants, shape.warps, registers=shape.registers)

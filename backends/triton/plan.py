@@ -6,6 +6,7 @@ Groups of one form that do not wait for one another are one launch. The number o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,36 +18,20 @@ from numpy.typing import NDArray
 
 from ...ir.program.program import Program
 from . import policy
-from .chain import ChainForm, fits, resident, weights_of
-from .dense import kernel_of, programs, tiles_of
+from .chain import ChainForm, fits, weights_of
 from .groups import Group, Grouped, grouped
-from .kernel import Kernel
+from .launch import Launch
 from .paths import Unit, units
 from .policy import Precision
 from .precision import held
-from .scratch import by_scratch
 from .sums import linked
-from .sweep import LoopForm, forward, swept
+from .sweep import LoopForm, swept
+from .tiled import NONE, Choices, launched, tiled
 from .value import Form, Matrix
+from .ways import one_launch
 
 ALIGNED = 16
 """Tables begin at multiples of so many numbers: 64 bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """One kernel on the groups whose places begin at `first`: `programs` programs for each tile of `batch` rows."""
-
-    kernel: Kernel
-    programs: int
-    batch: int
-    first: int
-    groups: int
-    form: Form | ChainForm
-
-    def grid(self, rows: int) -> int:
-        """How many programs run for so many rows of data."""
-        return self.programs * -(-rows // self.batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,23 +79,24 @@ class Drawn:
     space: Space
 
 
-def plan(program: Program, precision: Precision, rows: int) -> Plan:
-    """The plan of a Program for batches of about so many rows.
+def plan(program: Program, precision: Precision, rows: int, choices: Choices = NONE) -> Plan:
+    """The plan of a Program for batches of about so many rows, with tiles chosen in place of the policy's.
 
     Raises: DanausError `not-on-device`.
     """
-    return drawn(program, precision, rows, False).plan
+    return drawn(program, precision, rows, False, choices).plan
 
 
-def drawn(program: Program, precision: Precision, rows: int, kept: bool) -> Drawn:
+def drawn(program: Program, precision: Precision, rows: int, kept: bool, choices: Choices = NONE) -> Drawn:
     """The same; where buffers are `kept`, each group writes one of its own, for the reverse."""
     found = grouped(program)
-    batch = policy.batch_tile(rows)
     space = Space(program, found, precision)
     homes = dict(enumerate(found.homes))
-    forms = {} if kept else linked(found, batch, precision)
+    forms = {} if kept else linked(found, policy.batch_tile(rows), precision)
     make = partial(_kept, homes=homes) if kept else partial(_works, rows=rows, forms=forms)
-    works = [work for unit in units(found) for work in make(unit, found, space, precision)]
+    parts = units(found)
+    alike = Counter(_shape(unit, found) for unit in parts)
+    works = [work for unit in parts for work in make(unit, found, space, precision, alike[_shape(unit, found)])]
     found = replace(found, homes=tuple(homes.values()), widths=tuple(space.widths))
     waves = _waves(works, found.groups)
     where, total = _buffers(found, waves, space.widths, kept)
@@ -118,27 +104,17 @@ def drawn(program: Program, precision: Precision, rows: int, kept: bool) -> Draw
     places: list[int] = []
     for wave in waves:
         form = wave[0].form
-        if isinstance(form, LoopForm):
-            tile = min(batch, policy.chain_batch(rows, [form.stage], precision))
-            kernel, count = forward(form, tile, precision), 1
-        elif isinstance(form, ChainForm):
-            tile = batch if form.scratch else min(batch, policy.chain_batch(rows, form.stages, precision))
-            kernel, count = (by_scratch if form.scratch else resident)(form, tile, precision), 1
-        else:
-            tiles = tiles_of(form, batch, precision)
-            kernel, count, tile = kernel_of(form, tiles, precision), programs(form, tiles), batch
-        shape = form.path if isinstance(form, LoopForm) else form
-        launches.append(Launch(kernel, count * len(wave), tile, len(places), len(wave), shape))
+        launches.append(launched(form, tiled(form, rows, precision, choices), len(places), len(wave)))
         for work in wave:
             if not isinstance(form, LoopForm):
                 places.append(where[work.out])
             if work.scratch is not None:
                 places.append(where[work.scratch])
             places += [where[place] if buffer else place for buffer, place in work.operands]
-    made = Plan(
+    laid_out = Plan(
         tuple(launches),
         policy.batch_class(rows),
-        batch,
+        max([policy.batch_tile(rows), *(launch.batch for launch in launches)]),
         total,
         space.weights,
         space.tables,
@@ -149,7 +125,7 @@ def drawn(program: Program, precision: Precision, rows: int, kept: bool) -> Draw
         {source: (where[buffer], found.widths[buffer]) for source, buffer in found.densities.items()},
         where[found.root],
     )
-    return Drawn(made, found, waves, where, space)
+    return Drawn(laid_out, found, waves, where, space)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,20 +140,37 @@ class Work:
     scratch: int | None = None
 
 
+def _shape(unit: Unit, found: Grouped) -> tuple[object, ...]:
+    """What paths that run together have in common: the forms of their stages, and how long they are."""
+    return (*(found.groups[number].form for number in unit.stages), len(unit.groups))
+
+
 def _works(
-    unit: Unit, found: Grouped, space: Space, precision: Precision, rows: int, forms: Mapping[int, Form]
+    unit: Unit,
+    found: Grouped,
+    space: Space,
+    precision: Precision,
+    alike: int,
+    rows: int,
+    forms: Mapping[int, Form],
 ) -> list[Work]:
-    """A path in one launch where it fits on chip and its operands move on by equal steps; else its groups."""
+    """A path in one launch or group by group, whichever is predicted to take less; on chip where it fits there.
+
+    One launch needs operands that move on by equal steps. There are so many paths `alike`, which run together. `forms`
+    are those of groups that hand on sums.
+    """
     placed = {number: space.operands(found.groups[number]) for number in unit.groups}
     path = _path(unit, found, placed) if len(unit.groups) > 1 else None
     if path is not None and isinstance(path.form, ChainForm):
         form = path.form
-        if fits(form, precision):
-            return [path]
-        if policy.by_scratch(*weights_of(form, precision), rows):
-            form = _linked(unit, form, forms) or form
-            half = max(stage.writes.width if stage.writes else stage.width for stage in form.stages)
-            return [replace(path, form=replace(form, scratch=half), scratch=space.buffer(2 * half))]
+        on_chip = fits(form, precision)
+        linking = form if on_chip else _linked(unit, form, forms) or form
+        half = max(stage.writes.width if stage.writes else stage.width for stage in linking.stages)
+        whole = form if on_chip else replace(linking, scratch=half)
+        able = on_chip or policy.by_scratch(*weights_of(form, precision))
+        each = Counter(forms.get(n, found.groups[n].form) for n in unit.groups)
+        if able and one_launch(whole, each, alike, rows, precision):
+            return [path if on_chip else replace(path, form=whole, scratch=space.buffer(2 * half))]
     alone = [Work(forms.get(n, found.groups[n].form), found.groups[n].out, placed[n], (n,)) for n in unit.groups]
     for work in alone:
         if isinstance(work.form, Form) and work.form.writes is not None:
@@ -198,7 +191,7 @@ def _linked(unit: Unit, form: ChainForm, forms: Mapping[int, Form]) -> ChainForm
 
 
 def _kept(
-    unit: Unit, found: Grouped, space: Space, precision: Precision, homes: dict[int, tuple[int, int]]
+    unit: Unit, found: Grouped, space: Space, precision: Precision, alike: int, homes: dict[int, tuple[int, int]]
 ) -> list[Work]:
     """The groups of a path each with a buffer of its own; a loop of one stage in one launch, its states end to end."""
     placed = {number: space.operands(found.groups[number]) for number in unit.groups}

@@ -1,6 +1,7 @@
-"""What compiled kernels take of each GPU, as a table to read: `danaus compile --report`.
+"""What compiled kernels take of each GPU, as tables to read: `danaus compile --report`.
 
-What enters are the plans of a Program and a GPU; what leaves are lines, one per kernel of the plan for a batch.
+What enters is a bundle without code and a GPU; what leaves are lines, one per kernel of what a query launches for a
+batch, with the time that its launches take at least.
 """
 
 from __future__ import annotations
@@ -8,50 +9,80 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...ir.program.program import Program
+from ...runtime.bundle import Bundle
 from .ahead import Compiled, compiled
-from .network import Numbers
+from .answering import Answering, Walked, reverse_for
+from .kernel import Kernel
 from .plan import plan
 from .policy import Precision
 from .roofline import seconds_of
-from .stored import FLOATS, about, kernels_for
+from .roofline_reverse import back_seconds_of
+from .stored import about, kernels_by, numbers_of, walked_of
 from .targets import Gpu, gpu_named
 
 _HEAD = ("kernel", "launches", "registers", "spilled", "shared", "tensor", "matrix units", "predicted")
 
+Launched = list[tuple[Kernel, float]]
+"""The kernel of each launch, and the seconds that it takes at least."""
 
-def report(program: Program, precision: Precision, names: Sequence[str], rows: int, numbers: Numbers = FLOATS) -> str:
-    """A table per GPU of what the kernels for a batch take of it, and of the time that they take at least.
 
-    Of a network of scalar nodes all kernels, and no time: how many levels are launched is known with the device.
+def report(bundle: Bundle, precision: Precision, names: Sequence[str], rows: int, queries: Sequence[str] = ()) -> str:
+    """A table per GPU and query of what the kernels for a batch take of it, and of the time that they take at least.
+
+    Of walks and of a network of scalar nodes all kernels, and no time: which are launched is known with the batch.
 
     Raises: DanausError as `devices_of`.
     """
     gpus = [gpu_named(name) for name in dict.fromkeys(names)]
-    if program.layouts:
-        return "\n".join(_network(program, precision, gpu, numbers) for gpu in gpus)
-    made = plan(program, precision, rows)
-    kernels = {launch.kernel.digest: launch.kernel for launch in made.launches}
-    code = compiled(list(kernels.values()), gpus)
+    return "\n".join(part for gpu in gpus for part in _parts(bundle, precision, gpu, rows, queries))
+
+
+def _parts(bundle: Bundle, precision: Precision, gpu: Gpu, rows: int, queries: Sequence[str]) -> list[str]:
+    by = kernels_by(bundle, precision, gpu, queries)
+    walks = walked_of(bundle)
     parts: list[str] = []
-    for gpu in gpus:
-        table: list[tuple[str, ...]] = [_HEAD]
-        total = 0.0
-        for digest in kernels:
-            own = [launch for launch in made.launches if launch.kernel.digest == digest]
-            seconds = sum(seconds_of(launch, rows, gpu, precision) for launch in own)
-            total += seconds
-            table.append(_row(code[digest, gpu.name], len(own), seconds))
-        parts.append(_title(gpu, precision, rows, len(made.launches), total) + "\n" + _laid_out(table))
-    return "\n".join(parts)
+    for what, kernels in by.items():
+        launched = None if bundle.program.layouts else _launched(bundle.program, walks, what, precision, gpu, rows)
+        if launched is None:
+            code = compiled(kernels, [gpu])
+            table = [_row(code[kernel.digest, gpu.name], None, None) for kernel in kernels]
+            parts.append(_untimed(bundle, what, gpu) + "\n" + _laid_out([_HEAD, *table]))
+            continue
+        own = {kernel.digest: kernel for kernel, _ in launched}
+        code = compiled(list(own.values()), [gpu])
+        table = []
+        for digest in own:
+            times = [seconds for kernel, seconds in launched if kernel.digest == digest]
+            table.append(_row(code[digest, gpu.name], len(times), sum(times)))
+        total = sum(seconds for _, seconds in launched)
+        parts.append(_title(gpu, what, precision, rows, len(launched), total) + "\n" + _laid_out([_HEAD, *table]))
+    return parts
 
 
-def _network(program: Program, precision: Precision, gpu: Gpu, numbers: Numbers) -> str:
-    kernels = kernels_for(program, precision, numbers, gpu)
-    code = compiled(kernels, [gpu])
-    rows = [_row(code[kernel.digest, gpu.name], None, None) for kernel in kernels]
-    nodes = sum(layout.nodes for layout in program.layouts)
-    what = f"{gpu.name}, float{8 * numbers.size}: a network of {nodes} scalar nodes"
-    return f"{what}, in one launch or one for each level\n" + _laid_out([_HEAD, *rows])
+def _launched(
+    program: Program, walks: Walked | None, what: Answering, precision: Precision, gpu: Gpu, rows: int
+) -> Launched | None:
+    """What likelihoods or derivatives of vectors launch for a batch; None of walks."""
+    if what == "likelihood":
+        return [
+            (each.kernel, seconds_of(each, rows, gpu, precision)) for each in plan(program, precision, rows).launches
+        ]
+    if what != "flows" or walks is None:
+        return None
+    made, way = reverse_for(walks, precision, rows)
+    up = [(each.kernel, seconds_of(each, rows, gpu, precision)) for each in made.plan.launches]
+    return up + back_seconds_of(way, rows, gpu, precision)
+
+
+def _untimed(bundle: Bundle, what: Answering, gpu: Gpu) -> str:
+    """What stands above kernels of which the batch says which are launched."""
+    if not bundle.program.layouts:
+        return f"{gpu.name}, float64: {what}, in one launch up and one down, or one for each step"
+    numbers = numbers_of(bundle)
+    size = numbers.size if what in ("likelihood", "flows") else 8
+    nodes = sum(layout.nodes for layout in bundle.program.layouts)
+    said = "a network of" if what == "likelihood" else f"{what} of a network of"
+    return f"{gpu.name}, float{8 * size}: {said} {nodes} scalar nodes, in one launch or one for each level"
 
 
 def _row(made: Compiled, launches: int | None, seconds: float | None) -> tuple[str, ...]:
@@ -61,9 +92,10 @@ def _row(made: Compiled, launches: int | None, seconds: float | None) -> tuple[s
     return (about(made.kernel), *map(str, numbers), units, "" if seconds is None else _time(seconds))
 
 
-def _title(gpu: Gpu, precision: Precision, rows: int, launches: int, seconds: float) -> str:
-    what = f"{gpu.name}, {precision}, {rows} rows: {launches} launch{'es' if launches > 1 else ''}"
-    return f"{what}, predicted at least {_time(seconds)} on {gpu.rates.device}"
+def _title(gpu: Gpu, what: Answering, precision: Precision, rows: int, launches: int, seconds: float) -> str:
+    said = "" if what == "likelihood" else f"{what}, "
+    what_runs = f"{gpu.name}, {precision}, {rows} rows: {said}{launches} launch{'es' if launches > 1 else ''}"
+    return f"{what_runs}, predicted at least {_time(seconds)} on {gpu.rates.device}"
 
 
 def _time(seconds: float) -> str:

@@ -21,17 +21,27 @@ from .plan import Drawn, Work
 from .policy import Precision
 from .pulls import outer, pull, tally, tiles_of
 from .sweep import LoopForm, backward, tallies
-from .value import Constant, Look, Read, Times, Value, leaves
+from .value import Constant, Form, Look, Read, Times, Value, leaves
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A launch: its programs, for each tile of `batch` rows where that is not 0, and where its places begin."""
+    """A launch: its programs, for each tile of `batch` rows where that is not 0, and where its places begin.
+
+    It is of so many `groups` of a form, or of inputs of so many nodes and values, which it has `counted`.
+    """
 
     kernel: Kernel
     programs: int
     batch: int
     first: int
+    groups: int
+    form: Form | None = None
+    counted: tuple[int, int] = (0, 0)
+
+    def grid(self, rows: int) -> int:
+        """How many programs run for so many rows of data, a multiple of `batch`."""
+        return self.programs * (-(-rows // self.batch) if self.batch else 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +65,11 @@ class Swept:
     first: int
     sums: tuple[int, ...]
     size: int
+    form: LoopForm
+
+    def grid(self, rows: int) -> int:
+        """How many programs run for so many rows of data."""
+        return len(self.sums) * -(-rows // self.batch)
 
 
 @dataclass(slots=True)
@@ -68,6 +83,11 @@ class Act:
     spread: list[Spread] = field(default_factory=list[Spread])
     tallies: list[Turn] = field(default_factory=list[Turn])
     totals: list[tuple[int, int, int]] = field(default_factory=list[tuple[int, int, int]])
+
+    @property
+    def launches(self) -> list[Turn | Swept]:
+        """Its launches in order."""
+        return [*self.turns, *self.swept, *self.tallies]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +107,12 @@ class Course:
     @property
     def launches(self) -> int:
         """How many kernels run."""
-        return sum(len(act.turns) + len(act.swept) + len(act.tallies) for act in self.acts)
+        return sum(len(act.launches) for act in self.acts)
+
+    @property
+    def kernels(self) -> list[Kernel]:
+        """The kernel of each launch, in order."""
+        return [launch.kernel for act in self.acts for launch in act.launches]
 
 
 def course(made: Drawn, precision: Precision, wanted: frozenset[int]) -> Course:
@@ -181,13 +206,14 @@ class _Maker:
                 for turn, group in enumerate(turns):
                     self._leaves(group, rows + turn * width, act, taken, tallied)
         tile = min(batch, policy.chain_batch(self.drawn.plan.most, [form.stage], self.precision))
-        act.swept.append(Swept(backward(form, tile, self.precision), tile, first, tuple(sums), width * width))
+        act.swept.append(Swept(backward(form, tile, self.precision), tile, first, tuple(sums), width * width, form))
         self._tallies(act, tallied)
         for (wide, rows), own in stepped.items():
             tiles = policy.tally_tiles(wide, rows, batch)
             kernel = tallies(wide, rows, form.count, batch, self.precision)
             programs = -(-wide // tiles.rows) * -(-rows // tiles.inner) * (len(own) // 4)
-            act.tallies.append(Turn(kernel, programs, 0, len(self.places)))
+            inputs = len(own) // 4 * form.count
+            act.tallies.append(Turn(kernel, programs, 0, len(self.places), inputs, counted=(wide, rows)))
             self.places += own
         self.acts.append(act)
 
@@ -197,7 +223,7 @@ class _Maker:
             tiles = policy.tally_tiles(width, rows, self.drawn.plan.batch)
             kernel = tally(width, rows, self.drawn.plan.batch, self.precision)
             programs = -(-width // tiles.rows) * -(-rows // tiles.inner) * (len(own) // 3)
-            act.tallies.append(Turn(kernel, programs, 0, len(self.places)))
+            act.tallies.append(Turn(kernel, programs, 0, len(self.places), len(own) // 3, counted=(width, rows)))
             self.places += own
 
     def _flow(self, buffer: int, act: Act) -> int | None:
@@ -286,12 +312,13 @@ class _Maker:
             self.places += [source, block, self.flow_of[group.out], own]
         tiles = tiles_of(matrix, batch, self.precision)
         programs = matrix.blocks * -(-matrix.columns // tiles.rows) * len(pulled)
-        act.turns.append(Turn(pull(form, matrix, tiles, self.precision), programs, batch, first))
+        act.turns.append(Turn(pull(form, matrix, tiles, self.precision), programs, batch, first, len(pulled), form))
         if counted:
             tiles = policy.dense_tiles(matrix.rows, matrix.columns, batch, self.precision)
             tall, wide = -(-matrix.rows // tiles.rows), -(-matrix.columns // tiles.inner)
             kernel = outer(form, matrix, tiles, self.precision)
-            act.turns.append(Turn(kernel, matrix.blocks * tall * wide * len(pulled), 0, first))
+            programs = matrix.blocks * tall * wide * len(pulled)
+            act.turns.append(Turn(kernel, programs, 0, first, len(pulled), form))
 
 
 def _steps(form: LoopForm) -> bool:

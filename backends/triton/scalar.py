@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ from ...ir.expression import Floats
 from ...ir.linear import Indices
 from ...ir.program.program import Program
 from . import network, sparse_policy
+from .graphs import Launch, Tapes, played
 from .kernel import Kernel
-from .module import function
+from .module import function, options_of
 from .network import Form, Numbers, Shape
 from .records import Tiles, Wired, slotted, upward, wired
 
@@ -68,8 +70,7 @@ class Device:
 
     def launch(self, kernel: Kernel, grid: tuple[int, ...], arguments: Sequence[Any]) -> None:
         """Runs a kernel over a grid of programs, with its arguments in order."""
-        options = {"num_warps": kernel.warps, "num_stages": kernel.stages, "enable_fp_fusion": True}
-        function(kernel)[grid](*arguments, **dict(kernel.constants), **options)
+        function(kernel)[grid](*arguments, **dict(kernel.constants), **options_of(kernel))
 
     def put(self, array: NDArray[Any]) -> Any:
         """An array there, with an entry at least, so that it has an address."""
@@ -124,6 +125,8 @@ class Scalar:
     leaves: Any = field(init=False)
     weights: Any = field(init=False)
     codes: dict[tuple[int, bool], _Code] = field(default_factory=dict[tuple[int, bool], _Code])
+    tapes: Tapes = field(default_factory=Tapes)
+    fixed: bool = False
 
     def __post_init__(self) -> None:
         self.numbers = Numbers(self.form, self.size)
@@ -131,7 +134,12 @@ class Scalar:
 
     def refill(self, tables: Sequence[Floats]) -> None:
         """Other values for the tables: no code is made again."""
-        self.leaves, self.weights = map(self.device.put, tables_for(self.numbers, tables))
+        leaves, weights = map(self.device.put, tables_for(self.numbers, tables))
+        if self.fixed:  # what was recorded reads them where they are
+            self.leaves.copy_(leaves)
+            self.weights.copy_(weights)
+            return
+        self.leaves, self.weights = leaves, weights
 
     def load(self, tables: Sequence[Floats], exactly: object) -> bool:
         """Networks have their tables computed: `refill` takes them."""
@@ -219,11 +227,24 @@ class Scalar:
         return out, values.view(programs, code.size, shape.lanes)
 
     def by_levels(self, code: _Code, shape: Shape, data: Any, given: tuple[Any, ...], rows: int) -> Any:
-        """The values of all nodes by place, [tiles of the batch, nodes, lanes], a launch for each level."""
+        """The values of all nodes by place, [tiles of the batch, nodes, lanes], a launch for each level.
+
+        Where launches are recorded, they are written again by the next call for so many rows.
+        """
         turns = -(-rows // shape.lanes)
-        values = self.device.empty(turns * code.size * shape.lanes, self.size)
         kernel = network.level(self.numbers, shape, bool(given))
-        for first, last in zip(code.up.bounds[:-1], code.up.bounds[1:], strict=True):
-            arguments = (self.leaves, self.weights, data, *given, values, rows, code.size, first)
-            self.device.launch(kernel, (last - first, turns), (*code.up.arrays, *arguments))
+
+        def made() -> tuple[tuple[Any, ...], Launch]:
+            values = self.device.empty(turns * code.size * shape.lanes, self.size)
+
+            def launch() -> None:
+                for first, last in pairwise(code.up.bounds):
+                    arguments = (self.leaves, self.weights, data, *given, values, rows, code.size, first)
+                    self.device.launch(kernel, (last - first, turns), (*code.up.arrays, *arguments))
+
+            return (values,), launch
+
+        key = (shape, rows, len(given))
+        (values,) = played(self.tapes, self.device.name, key, code.up.levels, (data, *given), made)
+        self.fixed = self.fixed or bool(self.tapes)
         return values.view(turns, code.size, shape.lanes)

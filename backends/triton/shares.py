@@ -17,10 +17,25 @@ from .value import Constant, Joined, Look, Paired, Picked, Read, Times, Value
 Leaf = Read | Look | Constant
 
 
-def shares(
-    value: Value, flow: torch.Tensor, starts: dict[int, NDArray[np.int64]]
-) -> Iterator[tuple[Leaf, torch.Tensor]]:
-    """The flow [width, batch] of each leaf of a value, in the order of `leaves`; indices by slot."""
+Turns = tuple[tuple[torch.Tensor, torch.Tensor], ...]
+"""Of what a gather reads more than once: in each turn nodes take one more of their rows each (nodes, rows)."""
+
+
+def turns_of(index: NDArray[np.int64], device: torch.device) -> Turns:
+    """The turns of a gather's flows on a device."""
+    order = np.argsort(index, kind="stable")
+    counts = np.bincount(index)
+    first = np.cumsum(counts) - counts
+    found: list[tuple[torch.Tensor, torch.Tensor]] = []
+    for turn in range(int(counts.max(initial=0))):
+        nodes = np.flatnonzero(counts > turn)
+        pair = (nodes, order[first[nodes] + turn])
+        found.append((torch.from_numpy(pair[0]).to(device), torch.from_numpy(pair[1]).to(device)))
+    return tuple(found)
+
+
+def shares(value: Value, flow: torch.Tensor, turns: dict[int, Turns]) -> Iterator[tuple[Leaf, torch.Tensor]]:
+    """The flow [width, batch] of each leaf of a value, in the order of `leaves`; turns of gathers by slot."""
     waiting: list[tuple[Value, torch.Tensor]] = [(value, flow)]
     while waiting:
         what, own = waiting.pop()
@@ -38,20 +53,14 @@ def shares(
                 stretches = [(part, own[end - part.width : end]) for part, end in zip(parts, ends, strict=True)]
                 waiting += reversed(stretches)
             case Picked(index, source, _):
-                waiting.append((source, _scattered(own, starts[index], source.width)))
+                waiting.append((source, _scattered(own, turns[index], source.width)))
             case leaf:
                 yield leaf, own
 
 
-def _scattered(flow: torch.Tensor, index: NDArray[np.int64], width: int) -> torch.Tensor:
-    """Sums of rows by index: in each turn every node takes one more of its rows."""
+def _scattered(flow: torch.Tensor, turns: Turns, width: int) -> torch.Tensor:
+    """Sums of rows by node."""
     out = torch.zeros((width, flow.shape[1]), dtype=flow.dtype, device=flow.device)
-    order = np.argsort(index, kind="stable")
-    counts = np.bincount(index, minlength=width)
-    first = np.cumsum(counts) - counts
-    for turn in range(int(counts.max(initial=0))):
-        nodes = np.flatnonzero(counts > turn)
-        rows = torch.from_numpy(order[first[nodes] + turn]).to(flow.device)
-        at = torch.from_numpy(nodes).to(flow.device)
-        out[at] = out[at] + flow[rows]
+    for nodes, rows in turns:
+        out[nodes] = out[nodes] + flow[rows]
     return out

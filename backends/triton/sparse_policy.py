@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from .network import Form, Shape
+from .sparse_roofline import quicker_together
+from .targets import H200
 
 LIVE = 24 << 20
 """Bytes that the scratches of all programs may take together for one launch over all levels: half of an H200's L2
@@ -15,24 +17,26 @@ PROGRAMS = 132
 """Multiprocessors of an H200; a few more or fewer cost little, since each takes what tiles are left."""
 
 
+LANES = (1, 8, 32)
+"""Rows of the batch in a tile. 32 are a warp's, so that a node's values are one load of 128 bytes; a smaller batch
+leaves lanes to nodes, and one row has none to share. Widths between would waste half as much, and each is one kernel
+more to compile of every kind."""
+
+
 def lanes(rows: int) -> int:
-    """Rows of the batch in a tile: 32 are a warp's, so that a node's values are one load of 128 bytes; a smaller batch
-    leaves the lanes to nodes."""
-    return min(32, 1 << max(0, rows - 1).bit_length())
+    """Rows of the batch in a tile: the least that hold them, or 32."""
+    return next((each for each in LANES if rows <= each), LANES[-1])
 
 
 def shape(rows: int, drain: bool = False) -> Shape:
-    """A tile has 1024 values: 4 for each thread of 8 warps are in flight at once, as loads from L2 want.
-
-    With 4 warps, ptxas spills 8 to 24 bytes on sm_90 where all levels are one launch; with 8 none (40 registers in
-    float32, 64 for float64 logarithms).
-    """
+    """A tile has 1024 values: 4 for each thread of 8 warps are in flight at once, as loads from L2 want."""
     batch = lanes(rows)
     return Shape(1024 // batch, batch, 8, drain)
 
 
 def reverse_shape(rows: int, form: Form, drain: bool = False) -> Shape:
-    """The same, with 4 warps for logarithms: there 8 spill 32 bytes on sm_90, 4 none; linear it is the other way."""
+    """The same, with 4 warps for logarithms, which take 168 registers of each thread on sm_80: of 8 only one program
+    would fit on a multiprocessor."""
     batch = lanes(rows)
     return Shape(1024 // batch, batch, 8 if form == "linear" else 4, drain)
 
@@ -40,7 +44,7 @@ def reverse_shape(rows: int, form: Form, drain: bool = False) -> Shape:
 def walk_shape(rows: int, drawn: bool, drain: bool = False) -> Shape:
     """A tile of a walk down has 512 values and 4 warps, 1024 where all levels are one launch that draws.
 
-    Integers of 64 bits take twice the registers; of both sizes these are what does not spill on sm_90.
+    Integers of 64 bits take twice the registers: with 255 for each of 128 threads two programs share a multiprocessor.
     """
     batch = lanes(rows)
     return Shape((1024 if drawn else 512) // batch, batch, 4, drain)
@@ -49,9 +53,9 @@ def walk_shape(rows: int, drawn: bool, drain: bool = False) -> Shape:
 def programs(slots: int, rows: int, size: int, levels: int, tiles: int) -> int:
     """How many programs one launch over all levels has; 0 where each level is to be a launch.
 
-    A program alone takes the tiles of a level in turn: with fewer tiles of the batch than multiprocessors it leaves
-    most of the device idle, which pays only while levels are narrow, so that a launch (about 4 µs) takes longer than
-    the tiles of a level (about 1 µs each, the time of two loads after each other).
+    A program alone takes the tiles of a level in turn, and leaves most of the device idle where the batch has fewer
+    tiles than there are multiprocessors: that pays only while levels are narrow. Which is faster is predicted
+    (`sparse_roofline.py`): a tile takes about 1 µs, two loads after each other, a launch of a level 20 µs from Python.
     """
     batch = lanes(rows)
     turns = -(-rows // batch)
@@ -59,9 +63,8 @@ def programs(slots: int, rows: int, size: int, levels: int, tiles: int) -> int:
     count = min(turns, PROGRAMS * (2 if scratch <= SMALL else 1))
     if count * scratch > LIVE:
         return 0
-    if turns < PROGRAMS and tiles > 4 * levels * max(1, PROGRAMS // max(1, turns)):
-        return 0
-    return max(1, count)
+    count = max(1, count)
+    return count if quicker_together(turns, count, levels, tiles, H200) else 0
 
 
 HELD = 1 << 32

@@ -163,4 +163,4 @@ def descend(sampled: bool, single: bool, shape: Shape) -> Kernel:
     arguments = (*COMMON, *held, *counts(*KEYS, "rows", "size", "first_step", "last_step"))
     doc = "From the root of a Program to its inputs, a choice at each matrix."
     text = jitted("descend_steps", arguments, CONSTANTS, doc, body)
-    return Kernel("descend_steps", text, arguments, shape.constants, shape.warps)
+    return Kernel("descend_steps", text, arguments, shape.constants, shape.warps, registers=shape.registers)

@@ -177,4 +177,4 @@ def fill(form: Form, shape: Shape, weighted: bool = False) -> Kernel:
     arguments: tuple[Argument, ...] = (*COMMON, *(EVIDENCE if weighted else ()), Argument("values", "*fp64"))
     arguments += counts("rows", "size", "first_step", "last_step")
     text = jitted("fill_steps", arguments, CONSTANTS, "The values of all buffers of a Program, step by step.", body)
-    return Kernel("fill_steps", text, arguments, shape.constants, shape.warps)
+    return Kernel("fill_steps", text, arguments, shape.constants, shape.warps, registers=shape.registers)

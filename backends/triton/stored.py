@@ -1,7 +1,7 @@
-"""Kernels of a Program for bundles: all that its plans launch, compiled for GPUs by name.
+"""Kernels of a circuit for bundles: all that its queries may launch, compiled for GPUs by name.
 
-What enters is a Program; what leaves is code by target. A loader plans the Program again, which takes no Triton, and
-finds the code of each kernel by its digest: code never meets places or tables of another version.
+What enters is a bundle without them; what leaves is code by target. A loader plans the Program again, which takes no
+Triton, and finds the code of each kernel by its digest: code never meets places or tables of another version.
 """
 
 from __future__ import annotations
@@ -10,19 +10,17 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from ...ir.program.program import Program
+from ...ir.program.single import single
+from ...ir.program.tabled import Tabled
+from ...runtime.bundle import Bundle
 from ...runtime.device_code import DeviceCode, DeviceKernel
-from . import sparse_policy
 from .ahead import Compiled, compiled_pairs, triton_version
+from .answering import Answering, Walked, answering, of_network, of_vectors, walked
 from .kernel import Kernel
-from .network import Numbers, level, whole
+from .network import Form, Numbers
 from .plan import Plan, plan
 from .policy import CLASSES, Precision
 from .targets import Gpu, gpu_named
-
-FLOATS = Numbers("linear", 4)
-
-LANES = (1, 2, 4, 8, 16, 32)
-"""Batches of each width that the tiles of networks have."""
 
 
 def plans_of(program: Program, precision: Precision) -> tuple[Plan, ...]:
@@ -38,32 +36,72 @@ def kernels_of(plans: Sequence[Plan]) -> tuple[Kernel, ...]:
     return tuple({launch.kernel.digest: launch.kernel for each in plans for launch in each.launches}.values())
 
 
-def kernels_for(program: Program, precision: Precision, numbers: Numbers, gpu: Gpu) -> tuple[Kernel, ...]:
-    """All kernels that likelihoods of a Program may launch on a GPU: those of its plans, or of its network.
+def kernels_by(
+    bundle: Bundle, precision: Precision, gpu: Gpu, queries: Sequence[str] = ()
+) -> dict[Answering, tuple[Kernel, ...]]:
+    """The kernels that a circuit's queries may launch on a GPU, by what they answer: likelihoods, and queries by kind.
 
-    A network of scalar nodes has one for each width of its tiles, for all levels at once and for one level; `numbers`
-    are its.
+    A network of scalar nodes has one for each width of its tiles, for all levels at once and for one level. A kernel
+    that answers several things is in each.
 
-    Raises: DanausError `not-on-device`.
+    Raises: DanausError `not-on-device`, `unknown-query`.
     """
-    if not program.layouts:
-        return kernels_of(plans_of(program, precision))
-    shapes = dict.fromkeys(sparse_policy.shape(rows, gpu.backend == "hip") for rows in LANES)
-    return tuple(make(numbers, shape) for shape in shapes for make in (whole, level))
+    wanted = answering(queries)
+    drain, walks, program = gpu.backend == "hip", walked_of(bundle), bundle.program
+    able = ("likelihood", *(() if walks is None else walks.able))
+    found: dict[Answering, tuple[Kernel, ...]] = {}
+    for what in wanted:
+        if what not in able:
+            continue
+        if program.layouts:
+            found[what] = of_network(walks or Walked(program, ()), what, numbers_of(bundle), drain)
+        elif what == "likelihood":
+            found[what] = kernels_of(plans_of(program, precision))
+        elif walks is not None:
+            found[what] = of_vectors(walks, what, precision, drain)
+    return found
+
+
+def kernels_for(bundle: Bundle, precision: Precision, gpu: Gpu, queries: Sequence[str] = ()) -> tuple[Kernel, ...]:
+    """The same, all of them, each once."""
+    by = kernels_by(bundle, precision, gpu, queries)
+    return tuple({kernel.digest: kernel for own in by.values() for kernel in own}.values())
+
+
+def tabled_of(bundle: Bundle) -> Tabled | None:
+    """The Program that walks and derivatives take, each of its buffers filled once, with its tables."""
+    walks = bundle.walks
+    return None if walks is None else Tabled(single(walks.program), walks.tables)
+
+
+def walked_of(bundle: Bundle, tabled: Tabled | None = None) -> Walked | None:
+    """What a device answers by walks and derivatives; None where the bundle has nothing for that."""
+    tabled = tabled or tabled_of(bundle)
+    if bundle.walks is None or tabled is None:
+        return None
+    return walked(tabled, bundle.walks.sites, bundle.fed, len(bundle.variables))
+
+
+def numbers_of(bundle: Bundle) -> Numbers:
+    """The numbers of a network's likelihoods."""
+    form: Form = "log" if bundle.form == "log" else "linear"
+    return Numbers(form, bundle.size)
 
 
 def devices_of(
-    program: Program, precision: Precision, names: Sequence[str], numbers: Numbers = FLOATS
+    bundle: Bundle, precision: Precision, names: Sequence[str], queries: Sequence[str] = ()
 ) -> tuple[DeviceCode, ...]:
-    """The kernels of a Program for GPUs by name; `numbers` are those of a network of scalar nodes.
+    """The kernels of a circuit for GPUs by name: those of likelihoods, and of queries by kind.
 
-    Raises: DanausError `unknown-target`, `not-on-device`, and as `compiled`.
+    Raises: DanausError `unknown-target`, `not-on-device`, `unknown-query`, and as `compiled`.
     """
     gpus = [gpu_named(name) for name in dict.fromkeys(names)]
-    kernels = {gpu.name: kernels_for(program, precision, numbers, gpu) for gpu in gpus}
+    program = bundle.program
+    by = {gpu.name: kernels_by(bundle, precision, gpu, queries) for gpu in gpus}
+    kernels = {name: tuple({k.digest: k for each in own.values() for k in each}.values()) for name, own in by.items()}
     made = compiled_pairs([(kernel, gpu) for gpu in gpus for kernel in kernels[gpu.name]])
     launches = {} if program.layouts else {each.most: len(each.launches) for each in plans_of(program, precision)}
-    kind = f"float{8 * numbers.size}" if program.layouts else precision
+    kind = f"float{8 * bundle.size}" if program.layouts else precision
     return tuple(
         DeviceCode(
             gpu.name,
@@ -71,6 +109,7 @@ def devices_of(
             triton_version(),
             launches,
             tuple(_stored(made[kernel.digest, gpu.name]) for kernel in kernels[gpu.name]),
+            tuple(by[gpu.name]),
         )
         for gpu in gpus
     )

@@ -6,7 +6,7 @@ values lies within rounding of a random number, about one in 10^12, another valu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +15,28 @@ import numpy as np
 from ...ir.domain import Variable, first_value
 from ...ir.expression import Floats
 from ...ir.program.descent import Reached
+from ...ir.program.tabled import Tabled
 from ...ir.query.maximum import MostProbable
 from ...ir.query.sample import Source, require_mass, require_possible, require_room, uniformly
-from ..compiled import Codes, Walker, free_logs
+from ..compiled import Codes, Reverse, Walker, free_logs
 from .answers import ByProgram, free_observed, free_weights
 from .best import Decoded, most_probable
 from .hamming import hamming
 from .questions import Bools, Questions
+
+
+@dataclass(frozen=True, slots=True)
+class OnDevice:
+    """What the device of a loaded bundle answers beyond likelihoods.
+
+    `able` is what it does for circuits of this kind ("flows", "sample", …), `held` what the bundle has code for.
+    `walker` and `reverse` launch that code.
+    """
+
+    able: frozenset[str]
+    held: frozenset[str]
+    walker: Callable[[Tabled], Walker]
+    reverse: Callable[[Tabled], Reverse | None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,9 @@ def ready(bundle: Bundle, device: str = "cpu") -> Bundled:
         return Bundled(bundle, None, lambda: "none")
     if device != "cpu":
         with _packages():
-            from .backends.triton.load import engine_of as engine_on_device
-        return Bundled(bundle, engine_on_device(bundle, device), lambda: "bundle")
+            from .backends.triton.load import ready_on
+        found = ready_on(bundle, device)
+        return Bundled(bundle, found.engine, lambda: "bundle", found.more)
     with _packages():
         from .backends.cpu.load import engine_of
     return Bundled(bundle, *engine_of(bundle))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ..backends.triton.targets import is_gpu
-from ..compiler.able import Type
+from ..compiler.able import Type, packages
 from ..compiler.bundling import kernels_of, report_of
-from ..compiler.compile_spec import bundle_of_spec
+from ..compiler.compile_spec import asked_of, bundle_of_spec
 from ..compiler.driver import syntax
 from ..compiler.judge import judge
 from ..compiler.needs import require
@@ -34,6 +34,7 @@ def run(file: Path, **options: Any) -> int:
     circuits = _chosen(spec, options["circuit"])
     dtype: Type = "float64" if options["dtype"] == "float64" else "float32"
     targets: tuple[str, ...] = options["target"] or ("cpu",)
+    queries = _queries(options["queries"], targets)
     match options["emit"]:
         case "circuit":
             status = _judged(spec)
@@ -46,40 +47,77 @@ def run(file: Path, **options: Any) -> int:
         case "kernels":
             for target in targets:
                 sign = "#" if is_gpu(target) else ";"
-                _print(_named(circuit, kernels_of(circuit, dtype, target), sign) for circuit in circuits)
+                _print(
+                    _named(circuit, kernels_of(circuit, dtype, target, _kinds(spec, circuit, queries)), sign)
+                    for circuit in circuits
+                )
             return 0
         case _:
             if options["report"]:
-                _report(circuits, dtype, targets, options["batch"] or 1024)
+                kinds = [_kinds(spec, circuit, queries) for circuit in circuits]
+                _report(circuits, kinds, dtype, targets, options["batch"] or 1024)
                 if options["output"] is None:
                     return 0
             elif options["batch"] is not None:
                 raise error(
                     "wrong-option", "--batch has no part without --report", hint="add --report, or leave it out"
                 )
-            return _bundle(spec, options["circuit"], dtype, targets, options["output"])
+            return _bundle(spec, options["circuit"], dtype, targets, queries, options["output"])
 
 
-def _report(circuits: Iterable[Circuit], dtype: Type, targets: tuple[str, ...], rows: int) -> None:
+def _queries(text: str | None, targets: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The kinds of `--queries`; None where they are the file's.
+
+    Raises: DanausError `wrong-option` without a GPU, `unknown-query`.
+    """
+    if text is None:
+        return None
+    if not any(map(is_gpu, targets)):
+        hint = "a CPU answers every query; name a GPU with --target, such as cuda:sm_90"
+        raise error("wrong-option", "--queries is on kernels for GPUs", hint=hint)
+    with packages():
+        from ..backends.triton.answering import answering
+    kinds = tuple(kind.strip() for kind in text.split(",") if kind.strip())
+    answering(kinds)
+    return kinds
+
+
+def _kinds(spec: Spec, circuit: Circuit, queries: tuple[str, ...] | None) -> Sequence[str]:
+    """What kernels of a circuit are to answer: what is named, or what the file asks of it."""
+    if queries is not None:
+        return queries
+    return [kind for name, own in spec.circuits.items() if own is circuit for kind in asked_of(spec, name)]
+
+
+def _report(
+    circuits: Iterable[Circuit], kinds: Iterable[Sequence[str]], dtype: Type, targets: tuple[str, ...], rows: int
+) -> None:
     gpus = [target for target in targets if is_gpu(target)]
     if not gpus:
         raise error(
             "wrong-option", "--report is on kernels for GPUs", hint="name one with --target, such as cuda:sm_90"
         )
-    for circuit in circuits:
+    for circuit, own in zip(circuits, kinds, strict=True):
         with working(f"compiling {circuit.name}"):
-            found = report_of(circuit, dtype, gpus, rows)
+            found = report_of(circuit, dtype, gpus, rows, own)
         _print([_named(circuit, found, "#")])
 
 
-def _bundle(spec: Spec, only: str | None, dtype: Type, targets: tuple[str, ...], output: Path | None) -> int:
+def _bundle(
+    spec: Spec,
+    only: str | None,
+    dtype: Type,
+    targets: tuple[str, ...],
+    queries: tuple[str, ...] | None,
+    output: Path | None,
+) -> int:
     if output is None:
         raise error("wrong-option", "there is nothing to do", hint="-o BUNDLE writes a bundle; --emit prints a stage")
     status = _judged(spec)
     if status:
         return status
     with working(f"compiling {only or spec.name}"):
-        bundle, left_out = bundle_of_spec(spec, only, dtype, targets)
+        bundle, left_out = bundle_of_spec(spec, only, dtype, targets, queries)
     for sentence in left_out:
         say(Diagnostic("not-in-bundle", sentence, severity="warning"))
     from ..runtime.bundle import save_bundle

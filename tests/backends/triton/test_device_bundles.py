@@ -16,14 +16,16 @@ import numpy as np
 import pytest
 
 import danaus as dn
+from danaus.backends.triton import answering, load, sparse_policy, stored
 from danaus.backends.triton import driver as drivers
-from danaus.backends.triton import load, stored
 from danaus.backends.triton.driver import Driver
 from danaus.backends.triton.kernel import Kernel
 from danaus.backends.triton.module import function
 from danaus.backends.triton.plan import plan
+from danaus.backends.triton.roofline_reverse import back_seconds_of
 from danaus.backends.triton.targets import gpu_named
 from danaus.cli import main
+from danaus.compiler import bundling
 from danaus.compiler.bundling import bundle_of
 from danaus.compiler.pipeline import program_of
 from danaus.ir.circuit import Circuit
@@ -92,11 +94,49 @@ def test_a_bundle_holds_source_and_machine_code_for_each_target(bundle: Bundle, 
 
 
 def test_no_path_of_the_machine_is_in_a_bundle(bundle: Bundle) -> None:
-    folders = {tempfile.gettempdir(), str(Path.home()), os.getcwd(), sys.prefix, os.environ["DANAUS_CACHE"]}
-    folders |= {str(Path(__file__).parents[3]), "site-packages"}
     for name, content in files_of(bundle).items():
         if name.startswith("kernels/cuda") or name.startswith("kernels/hip") or name == "manifest.json":
-            assert not [each for each in folders if len(each) > 1 and each.encode() in content], name
+            assert not [each for each in folders() if len(each) > 1 and each.encode() in content], name
+
+
+def test_kernels_of_queries_are_compiled_too(circuit: Circuit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Derivatives and the most probable values, for one class of batches: with what they take, and without a path."""
+    monkeypatch.setattr(sparse_policy, "LANES", (32,))
+    monkeypatch.setattr(answering, "CLASSES", (512,))
+    bundle = bundle_of(circuit, targets=["cuda:sm_90"], queries=["flows", "map"])
+    (code,) = bundle.devices
+    names = [kernel.name for kernel in code.kernels]
+    assert code.answers == ("likelihood", "flows", "map") and names[-2:] == ["fill_steps", "descend_steps"]
+    assert {"sweep", "swept", "tallies", "pull", "outer"} <= set(names)
+    assert all(kernel.binary.startswith(b"\x7fELF") and not kernel.resources["spilled"] for kernel in code.kernels)
+    for name, content in files_of(bundle).items():
+        if name.startswith("kernels/cuda"):
+            assert not [each for each in folders() if len(each) > 1 and each.encode() in content], name
+
+
+def test_the_report_has_a_table_for_each_query(danaus: Callable[..., Any]) -> None:
+    asked = ["--target", "cuda:sm_90", "--batch", "100", "--queries", "flows"]
+    status, out, _ = danaus("compile", "p.circuit", "--report", *asked)
+    assert status == 0
+    circuit = dn.parse(SPEC).circuits["p"]
+    walks = stored.walked_of(bundle_of(circuit, targets=[]))
+    assert walks is not None
+    made, way = answering.reverse_for(walks, "bf16x3", 100)
+    count = len(made.plan.launches) + way.launches
+    assert f"cuda:sm_90, bf16x3, 100 rows: flows, {count} launches, predicted at least" in out
+    gpu = gpu_named("cuda:sm_90")
+    for kernel, seconds in back_seconds_of(way, 100, gpu, "bf16x3"):
+        (line,) = {line for line in out.splitlines() if line.startswith(f"  {stored.about(kernel)} ")}
+        assert len(line.split()) >= 10 and seconds >= gpu.rates.launch
+    turns = [act.swept[0] for act in way.acts if act.swept]
+    (each,) = [t for kernel, t in back_seconds_of(way, 100, gpu, "bf16x3") if kernel == turns[0].kernel]
+    assert each >= 2 * turns[0].form.count * gpu.rates.stage  # turns wait for one another
+
+
+def folders() -> set[str]:
+    """What the code was made in."""
+    found = {tempfile.gettempdir(), str(Path.home()), os.getcwd(), sys.prefix, os.environ["DANAUS_CACHE"]}
+    return found | {str(Path(__file__).parents[3]), "site-packages"}
 
 
 def test_what_was_written_is_read(bundle: Bundle, tmp_path: Path) -> None:
@@ -124,17 +164,16 @@ class Interpreted:
         (code,) = (each for each in self.bundle.devices if each.target == self.gpu.name)
         (kernel,) = (each for each in code.kernels if each.binary == binary)
         assert form == kernel.form
-        kernels = stored.kernels_of(stored.plans_of(self.bundle.program, "bf16x3"))
-        # the interpreter's own products are float32: its bfloat16 is not to be relied on
-        plain = stored.kernels_of(stored.plans_of(self.bundle.program, "ieee"))
-        (place,) = (i for i, each in enumerate(kernels) if each.digest == kernel.digest)
-        assert kernels[place].arguments == arguments
-        return plain[place]
+        kernels = stored.kernels_of(stored.plans_of(self.bundle.program, "ieee"))
+        (found,) = (each for each in kernels if each.digest == kernel.digest)
+        assert found.arguments == arguments
+        return found
 
 
-def test_an_engine_of_a_bundle_launches_its_kernels(
-    bundle: Bundle, circuit: Circuit, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_engine_of_a_bundle_launches_its_kernels(circuit: Circuit, monkeypatch: pytest.MonkeyPatch) -> None:
+    # the interpreter's own products are float32: its bfloat16 is not to be relied on
+    monkeypatch.setattr(bundling, "DEFAULT", "ieee")
+    bundle = bundle_of(circuit, targets=["cuda:sm_90"])
     driver = Interpreted(bundle, gpu_named("cuda:sm_90"))
 
     class Entry:
@@ -154,7 +193,7 @@ def test_an_engine_of_a_bundle_launches_its_kernels(
     x[0, 2] = x[3, 4] = np.nan
     got = model.marginal(x).numpy()
     np.testing.assert_allclose(got, dn.evaluate(circuit, x, observed=~np.isnan(x), semiring="log"), rtol=2e-6)
-    assert driver.launched == len(plan(bundle.program, "bf16x3", 5).launches)
+    assert driver.launched == len(plan(bundle.program, "ieee", 5).launches)
 
 
 EITHER = "nnf 7 6 2\nL 1\nL -2\nA 2 0 1\nL -1\nL 2\nA 2 3 4\nO 1 2 2 5\n"
@@ -163,7 +202,7 @@ EITHER = "nnf 7 6 2\nL 1\nL -2\nA 2 0 1\nL -1\nL 2\nA 2 3 4\nO 1 2 2 5\n"
 def test_a_network_of_scalar_nodes_runs_from_its_bundle(
     danaus: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored, "LANES", (4, 32))
+    monkeypatch.setattr(sparse_policy, "LANES", (4, 32))
     Path("n.nnf").write_text(EITHER)
     circuit = dn.load("n.nnf").circuit
     assert program_of(circuit).layouts
@@ -287,7 +326,16 @@ def test_the_command_prints_kernels_and_what_they_take(danaus: Callable[..., Any
     launches = len(plan(program_of(dn.parse(SPEC).circuits["p"]), "bf16x3", 700).launches)
     assert status == 0 and f"cuda:sm_90, bf16x3, 700 rows: {launches} launch" in out and "predicted at least" in out
     assert "registers" in out and "on H200" in out and re.search(r"\d+ (wgmma|mma\.sync)", out)
+    status, out, _ = danaus(
+        "compile", "p.circuit", "--emit", "kernels", "--target", "cuda:sm_90", "--queries", "sample"
+    )
+    assert status == 0 and out.count("def fill_steps(") == 3 and out.count("def descend_steps(") == 6
+    Path("asks.circuit").write_text(SPEC + "query best = map(p)\nquery mass = partition(p)\n")
+    status, asked, _ = danaus("compile", "asks.circuit", "--emit", "kernels", "--target", "cuda:sm_90")
+    assert status == 0 and asked.count("def descend_steps(") == 3  # the file asks for the most probable values
     for wrong, code in (
+        (["-o", "q.zip", "--queries", "sampel", "--target", "cuda:sm_90"], "unknown-query"),
+        (["-o", "q.zip", "--queries", "sample"], "wrong-option"),
         (["--report"], "wrong-option"),
         (["-o", "q.zip", "--batch", "3"], "wrong-option"),
         (["-o", "q.zip", "--target", "cuda:sm_91"], "unknown-target"),

@@ -12,7 +12,8 @@ import pytest
 import danaus as dn
 from danaus.backends.triton.ahead import Compiled, compiled
 from danaus.backends.triton.expected import has_loop, kind_of
-from danaus.backends.triton.plan import Launch, Plan, plan
+from danaus.backends.triton.launch import Launch
+from danaus.backends.triton.plan import Plan, plan
 from danaus.backends.triton.policy import Precision, batch_class
 from danaus.backends.triton.targets import GPUS
 from danaus.compiler.pipeline import program_of

@@ -9,13 +9,14 @@ import pytest
 
 from danaus.backends.triton import ahead, sparse_policy
 from danaus.backends.triton import network as forward
+from danaus.backends.triton.network_descent import descend
 from danaus.backends.triton.network_reverse import derive
 from danaus.backends.triton.steps_descent import descend as walk
 from danaus.backends.triton.targets import gpu_named
 
 pytest.importorskip("triton")
 
-SINGLE, LOG = forward.Numbers("linear", 4), forward.Numbers("log", 8)
+SINGLE, DOUBLE, LOG = forward.Numbers("linear", 4), forward.Numbers("linear", 8), forward.Numbers("log", 8)
 
 
 @pytest.fixture(autouse=True)
@@ -25,13 +26,20 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_nothing_spills() -> None:
-    """At the tiles of the policy, for a batch that fills them."""
+    """What would spill on one GPU or another were ptxas not told how many registers there are, at tiles of the policy.
+
+    A slice of all kernels that queries of networks and walks launch, which `answering.py` names.
+    """
     kernels = [
-        derive(SINGLE, sparse_policy.reverse_shape(32, "linear"), True, True),
-        walk(True, False, sparse_policy.walk_shape(32, False)),
+        forward.whole(SINGLE, sparse_policy.shape(32)),
+        derive(DOUBLE, sparse_policy.reverse_shape(8, "linear"), True, True),
+        descend(DOUBLE, sparse_policy.walk_shape(1, True), True, False),
+        walk(False, False, sparse_policy.walk_shape(8, False)),
     ]
-    for made in ahead.compiled(kernels, [gpu_named("cuda:sm_90")]).values():
-        assert made.resources.spilled == 0 < made.resources.registers, made.kernel.name
+    assert [kernel.registers for kernel in kernels] == [128, 128, 255, 255]
+    for made in ahead.compiled(kernels, [gpu_named(f"cuda:sm_{number}") for number in (80, 90, 100)]).values():
+        taken = made.resources
+        assert taken.spilled == 0 < taken.registers <= made.kernel.registers, (made.kernel.name, made.gpu.name)
 
 
 def test_a_barrier_waits_for_stores_on_amd() -> None:

@@ -9,15 +9,19 @@ import pytest
 import torch
 
 import danaus as dn
-from danaus.backends.triton import policy
+from danaus.backends.triton import policy, sparse_policy
 from danaus.backends.triton.adjoint import Derived, FusedReverse
+from danaus.backends.triton.adjoint_scalar import AdjointScalar
 from danaus.backends.triton.plan import drawn
 from danaus.backends.triton.reverse import course
+from danaus.backends.triton.scalar import Device
 from danaus.compiler.pipeline import program_of
 from danaus.ir.circuit import Circuit
 from danaus.runtime.backward import Flows, flows
 from danaus.runtime.compiled import codes_of, with_first_values
+from recorded_launches import Recording
 from small_circuits import evidence, random_circuit
+from tangled_networks import coded, lowered, tangled
 
 
 def _both(circuit: Circuit, rows: int, seed: int) -> tuple[Derived, Flows, frozenset[int]] | None:
@@ -177,6 +181,39 @@ def test_large_batches_run_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert whole is not None and parts is not None
     for number in whole[2]:
         np.testing.assert_allclose(parts[0].tables[number], whole[0].tables[number], rtol=1e-5, atol=1e-6)
+
+
+def test_launches_of_derivatives_are_recorded_once_for_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other rows, weights of rows and parameters go through what was recorded for the same number of rows."""
+    circuit = dn.hmm(dn.Cat("x", 3, shape=4), states=5)
+    model, plain = (dn.compile(circuit, device=device) for device in ("cuda", "cpu"))
+    random = np.random.default_rng(0)
+    found = Recording(monkeypatch)
+    for turn, count in enumerate((6, 6, 9, 20)):  # 9 fill as many tiles as 6, 20 more
+        x = random.integers(0, 3, (count, 4))
+        for name, own in model.flows(x).items():
+            np.testing.assert_allclose(own, plain.flows(x)[name], rtol=2e-4, atol=2e-4)
+        for each in (model, plain):
+            emission = dict(each.named_parameters())["circuit/emission"]
+            emission.copy_(emission.flip(1))
+        assert (found.count, found.replayed) == (2 if turn < 3 else 4, 2 * turn + 2)  # forward, and back
+
+
+def test_levels_of_networks_are_recorded_once_for_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sparse_policy, "programs", lambda *_: 0)
+    program, tables = lowered(tangled(3, zeros=False))
+    wanted = tuple(np.ones(len(table), dtype=bool) for table in tables)
+    reverse = AdjointScalar(program, 8, "linear", (wanted[0], wanted[1]), Device(torch.device("cpu")))
+    found = Recording(monkeypatch)
+    for turn in range(3):
+        assert reverse.load(tables, None)
+        codes, weights = coded(program, 5, turn), np.random.default_rng(turn).normal(size=5)
+        got, want = reverse.run(codes, {}, weights), flows(program, tables, codes, {}, weights)
+        np.testing.assert_allclose(got.log, want.log, rtol=1e-12)
+        for own, other in zip(got.tables, want.tables, strict=True):
+            np.testing.assert_allclose(own, other, rtol=1e-9, atol=1e-9)
+        assert (found.count, found.replayed) == (2, 2 * turn + 2)
+        tables = [table * 1.1 for table in tables]
 
 
 def test_sums_have_one_order() -> None:
