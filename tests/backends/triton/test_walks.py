@@ -23,7 +23,7 @@ from danaus.ir.query.exactness import one_path
 from danaus.runtime.queries.answers import ByProgram
 from danaus.runtime.queries.on_device import ByDevice
 from danaus.runtime.queries.questions import Questions
-from small_circuits import random_circuit
+from small_circuits import evidence, random_circuit
 
 pytest.importorskip("triton")
 
@@ -101,3 +101,18 @@ def test_chains_and_trees(way: str, text: str) -> None:
 def test_circuits_of_other_maps(way: str, seed: int) -> None:
     """Gathers, joins, matrices on blocks, scales; zeros among numbers."""
     assert _agrees(random_circuit(seed), seed)
+
+
+@pytest.mark.parametrize("text", [MONARCH, TREE, 11, 49, 57])
+def test_what_comes_through_inputs(text: str | int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The distributions of missing variables from flows of inputs: the evaluator's, with no walk on the CPU."""
+    circuit = dn.parse(text).circuit if isinstance(text, str) else random_circuit(text)
+    model = dn.compile(circuit, device="cuda")
+    monkeypatch.delattr(Questions, "filled")
+    x, observed = evidence(circuit, 6, 3, 0.5)
+    possible = np.isfinite(dn.evaluate(circuit, x, observed=observed, semiring="log"))
+    found = model.conditional(x[possible], observed[possible])
+    expected = dn.conditional(circuit, x[possible], observed[possible])
+    assert found and set(found) == {variable.name for variable in expected}
+    for variable, own in expected.items():
+        np.testing.assert_allclose(found[variable.name], own, atol=1e-5)
