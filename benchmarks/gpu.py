@@ -53,7 +53,7 @@ def rows_predicted(batch: int, only: str) -> Iterator[str]:
         moved = least_bytes(model, batch)
         computing, moving = flops / gpu.rates.half, moved / gpu.rates.bytes
         made = plan(program, DEFAULT, batch)
-        seconds = predicted(made, batch, gpu, DEFAULT)
+        seconds = predicted(made.launches, batch, gpu, DEFAULT)
         limit = "bytes" if moving > computing else "bf16"
         passes = max(flops / rate(gpu.rates, DEFAULT), moving)
         yield (

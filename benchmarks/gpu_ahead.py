@@ -20,7 +20,7 @@ from gpu_models import Model, program_of
 
 from danaus.backends.triton.ahead import Compiled, compiled, triton_version
 from danaus.backends.triton.expected import has_loop, kind_of
-from danaus.backends.triton.plan import Launch
+from danaus.backends.triton.launch import Launch
 from danaus.backends.triton.policy import PRECISIONS, Precision
 from danaus.backends.triton.stored import about, plans_of
 from danaus.backends.triton.targets import GPUS

@@ -29,14 +29,20 @@ if TYPE_CHECKING:
 Type = Literal["float32", "float64"]
 
 
-def runs_compiled(circuit: Circuit) -> bool:
-    """Whether the engines hold all of it: signed inputs and scalar nodes on infinite domains are the evaluator's."""
+def has_signs(circuit: Circuit) -> bool:
+    """Whether an input on an infinite domain may be negative."""
+    inputs = [block for block in circuit.blocks if isinstance(block, Input)]
+    return any(is_signed(block.family) and not isinstance(block.variable.domain, FiniteDomain) for block in inputs)
+
+
+def runs_compiled(circuit: Circuit, signs: bool = False) -> bool:
+    """Whether the engines hold all of it: scalar nodes on infinite domains are the evaluator's, and densities of both
+    signs where engines take none, as they do with `signs`."""
     from .lowering.network import is_scalar
 
     inputs = [block for block in circuit.blocks if isinstance(block, Input)]
     infinite = any(not isinstance(block.variable.domain, FiniteDomain) for block in inputs)
-    # The engines take the logarithms of densities, which have no signs.
-    if any(is_signed(block.family) for block in inputs):
+    if not signs and has_signs(circuit):
         return False
     return not (infinite and any(is_scalar(block) for block in circuit.blocks))
 
@@ -57,11 +63,11 @@ def form_of(circuit: Circuit, program: Program, dtype: Type) -> tuple[int, Numer
     return numeric_of(circuit, size) if program.layouts else (size, "linear")
 
 
-def links_of(places: Sequence[Place], size: int) -> Links:
-    """Code of this machine's processor for numbers without constraints."""
+def links_of(places: Sequence[Place], size: int, held: int) -> Links:
+    """Code of this machine's processor for numbers without constraints, and for those they stand for."""
     with packages():
         from ..backends.cpu.links import Links
-    return Links(places, size)
+    return Links(places, size, held)
 
 
 @contextmanager

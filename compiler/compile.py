@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..ir.circuit import Circuit
+from ..ir.collecting import uncollected
 from ..ir.expression import Floats
+from ..ir.program.program import Program
 from ..ir.store import Store
-from .folding import Folding
+from .folding import Folding, SignedFolding
 from .lowering.counting import Counts, Valued, counts
 from .lowering.lower import lower
 from .lowering.tables import depending, depends, fed, feeds, held, parameter_derivatives, values
+from .programs.ranges import bounds
 from .programs.split import split
 
 if TYPE_CHECKING:
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from ..runtime.bundle import Bundle
     from ..runtime.compiled import Reverse
     from ..runtime.executable import Executable
-from .able import Proofs, Type, links_of, numeric_of, packages, runs_compiled
+from .able import Proofs, Type, has_signs, links_of, numeric_of, packages, runs_compiled
 from .bundling import bundle_of
 from .on_device import on_device
 from .pipeline import optimised, plainly_passed
@@ -38,8 +41,13 @@ from .pipeline import optimised, plainly_passed
 Counted = tuple[Counts, Counts, list[Valued]]
 
 
+@uncollected()
 def compile(
-    circuit: Circuit, dtype: Type = "float32", device: str = "cpu", precision: Precision | None = None
+    circuit: Circuit,
+    dtype: Type = "float32",
+    device: str = "cpu",
+    precision: Precision | None = None,
+    tune: bool = False,
 ) -> Executable:
     """A circuit compiled for this machine's processor, or for a GPU by its name.
 
@@ -47,16 +55,18 @@ def compile(
     `unknown-device`, `not-on-device`.
     """
     if device != "cpu":
-        return on_device(circuit, device, precision)
+        return on_device(circuit, device, precision, tune)
     with packages():
         from ..backends.cpu.adjoint_scalar import AdjointScalar
+        from ..backends.cpu.adjoint_signed import AdjointSigned
         from ..backends.cpu.adjoint_vector import AdjointVector
         from ..backends.cpu.machine import compiled_meanwhile
         from ..backends.cpu.scalar import Scalar
+        from ..backends.cpu.signed import Scalars, Signed, Vectors, magnitudes
         from ..backends.cpu.vector import Vector
-        from ..runtime.compiled import Compiled
+        from ..runtime.compiled import Apart, Compiled
         from ..runtime.executable import Executable
-    if not runs_compiled(circuit):
+    if not runs_compiled(circuit, signs=True):
         return Executable(circuit, None, Proofs())
     lowered = lower(circuit)
     folded = optimised(lowered.program)
@@ -81,6 +91,25 @@ def compile(
             made[numbers] = Scalar(program, *numbers)
         return made[numbers]
 
+    def signed_vectors(size: int) -> SignedFolding:
+        def of(program: Program) -> Signed:
+            return Signed(size, cache(lambda: Vectors(program, 4)), cache(lambda: Vectors(program, 8)))
+
+        plain = cache(lambda: of(plainly_passed(lowered.program)))
+        return SignedFolding(folded, of(program), plain, lambda given: magnitudes(lowered.program, given))
+
+    forward_of_signed = cache(lambda: signed_vectors(size))
+
+    @cache
+    def signed_scalars(both: bool) -> Signed:
+        return Signed(size, cache(lambda: Scalars(program, 4) if both else None), cache(lambda: Scalars(program, 8)))
+
+    def signed(circuit: Circuit) -> SignedFolding | Signed | None:
+        if folding is not None:
+            return forward_of_signed()
+        found = bounds(circuit)
+        return signed_scalars(found.within(np.float32)) if found.within(np.float64) else None
+
     def tables(store: Store) -> list[Floats]:
         return held(lowered.tables, store)
 
@@ -88,11 +117,20 @@ def compile(
         return [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)]
 
     @cache
-    def reverse_of_vectors() -> Reverse:
-        wanted = frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
-        return AdjointVector(split(lowered.program), size, wanted, feeding.by_node)
+    @uncollected()
+    def reverse_of_vectors() -> AdjointVector:
+        return AdjointVector(split(lowered.program), size, wanted(), feeding.by_node)
+
+    def wanted() -> frozenset[int]:
+        return frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
 
     @cache
+    @uncollected()
+    def signed_reverse() -> Reverse:
+        return AdjointSigned(signed_vectors(8), AdjointVector(split(lowered.program), 8, wanted(), signed=True))
+
+    @cache
+    @uncollected()
     def reverse_of_scalars(size: int, numeric: Numeric) -> Reverse:
         leaves, weights = map(depending, lowered.tables)
         # differences of logarithms say how a sum is shared out: float32 has not the digits
@@ -116,6 +154,11 @@ def compile(
     def counted(store: Store, given: Sequence[Floats], missing: bool) -> Counted:
         return counts(lowered.tables, store, given, missing)
 
+    whole = len(feeding.direct) + len(feeding.fixed) == len(lowered.tables)
+    straight = {parameter: number for number, parameter in feeding.direct.items()}
+    alone = vector is not None and whole and len(straight) == len(feeding.direct) and not lowered.densities
+    apart = Apart(straight, size, lambda: reverse_of_vectors().apart()) if alone else None
+
     compiled = Compiled(
         engine,
         program,
@@ -123,7 +166,7 @@ def compile(
         lowered.densities,
         tables,
         None if vector is None else present,
-        len(feeding.direct) + len(feeding.fixed) == len(lowered.tables),
+        whole,
         exactly_held,
         bundle,
         lowered.program,
@@ -133,6 +176,10 @@ def compile(
         counted,
         lowered.sites,
         links_of,
+        apart,
+        signed=signed,
+        signs=has_signs(circuit),
+        signed_reverse=None if program.layouts else signed_reverse,
     )
     executable = Executable(circuit, compiled, Proofs())
     if vector is not None:

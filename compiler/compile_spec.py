@@ -24,11 +24,11 @@ from .compile import compile
 
 
 def compile_spec(
-    spec: Spec, dtype: Type = "float32", device: str = "cpu", precision: Precision | None = None
+    spec: Spec, dtype: Type = "float32", device: str = "cpu", precision: Precision | None = None, tune: bool = False
 ) -> Collection:
     """All circuits of a spec compiled, with its queries by name."""
     circuits, asked = _asked(spec)
-    executables = {name: compile(circuit, dtype, device, precision) for name, circuit in circuits.items()}
+    executables = {name: compile(circuit, dtype, device, precision, tune) for name, circuit in circuits.items()}
     from ..runtime.collection import Collection
 
     return Collection(executables, asked, compositions(spec, executables, term_of))

@@ -16,10 +16,10 @@ from ..frontend.elaborate import elaborate
 from ..frontend.formats.options import ForeignOptions
 from ..frontend.formats.read import FOREIGN, read_foreign, suffix_of, with_values
 from ..frontend.parse import parse as parse_source
-from ..frontend.parse import uncollected
 from ..frontend.read import read_source
 from ..frontend.spec import Spec
 from ..frontend.syntax import File
+from ..ir.collecting import uncollected
 from ..ir.diagnostic import Gatherer, error
 from ..ir.domain import Variable
 from ..ir.span import Source

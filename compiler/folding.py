@@ -17,18 +17,19 @@ from .programs.derived import OutOfRange, derive
 from .programs.fold import Folded
 
 if TYPE_CHECKING:
+    from ..backends.cpu.signed import Signed
     from ..runtime.compiled import Engine
 
 NARROWEST = {4: 2.0**-90, 8: 2.0**-900}
 """How small a number of a matrix that was made may be beside its largest, by bytes: smaller ones would underflow."""
 
 
-def tables_of(folded: Folded, given: Sequence[Floats], size: int) -> list[Floats]:
+def tables_of(folded: Folded, given: Sequence[Floats], size: int, signed: bool = False) -> list[Floats]:
     """The tables of a folded Program for code in numbers of so many bytes, from those of the Program as it was.
 
     Raises: OutOfRange.
     """
-    return derive(given, folded.recipe, folded.indices, folded.wanted, NARROWEST[size])
+    return derive(given, folded.recipe, folded.indices, folded.wanted, NARROWEST[size], signed)
 
 
 @dataclass(slots=True)
@@ -78,6 +79,40 @@ class Folding:
         self.now = self.fast
         own = [tables[old] if old < len(tables) else table for old, table in zip(wanted, found, strict=True)]
         return self.fast.load([np.ascontiguousarray(table) for table in own], some)
+
+    def run(self, codes: Any, densities: Mapping[int, Floats], threads: int = 1) -> Any:
+        """The answer of the engine whose tables hold the present parameters."""
+        return self.now.run(codes, densities, threads)
+
+
+@dataclass(slots=True)
+class SignedFolding:
+    """The same for numbers of both signs: `magnitudes` gives tables as they are where no sign is negative."""
+
+    folded: Folded
+    fast: Signed
+    plain: Callable[[], Signed]
+    magnitudes: Callable[[Sequence[Floats]], list[Floats]]
+    now: Signed = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.now = self.fast
+
+    def refill(self, tables: Sequence[Floats]) -> None:
+        """Takes other values for the tables."""
+        sizes = self.magnitudes(tables)
+        try:
+            # rows may be run in either type of numbers: the matrices that are made must suit the narrower
+            found = [tables_of(self.folded, given, 4, given is tables) for given in (sizes, tables)]
+            now = self.fast
+        except OutOfRange:
+            found, now = [sizes, list(tables)], self.plain()
+        now.fill(*found)
+        self.now = now
+
+    def load(self, tables: Sequence[Floats], exactly: Callable[[Sequence[int]], Sequence[Floats]]) -> bool:
+        """Tables come with their sums: `refill` takes them."""
+        return False
 
     def run(self, codes: Any, densities: Mapping[int, Floats], threads: int = 1) -> Any:
         """The answer of the engine whose tables hold the present parameters."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,16 +25,18 @@ from .bundling import bundle_of
 from .pipeline import optimised, plainly_passed
 
 
-def on_device(circuit: Circuit, device: str, precision: Precision | None) -> Executable:
-    """A circuit compiled for a GPU; its numbers are float32."""
+def on_device(circuit: Circuit, device: str, precision: Precision | None, tune: bool = False) -> Executable:
+    """A circuit compiled for a GPU; its numbers are float32. `tune` tries tiles around the policy's on the device."""
     with packages("triton"):
         from ..backends.triton.adjoint import FusedReverse
         from ..backends.triton.device import chosen, device_of
         from ..backends.triton.engine import Fused
         from ..backends.triton.inputs import Inputs
+        from ..backends.triton.measured import tuner_on
         from ..backends.triton.scalar import Device
         from ..backends.triton.steps import steps
         from ..backends.triton.steps_walker import StepsWalker
+        from ..backends.triton.tune import tuned
         from ..runtime.compiled import Compiled
         from ..runtime.executable import Executable
     place = device_of(device)
@@ -47,11 +49,12 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None) -> Exe
     feeding = feeds(lowered.tables)
     by_node = frozenset(i for i, number in enumerate(folded.wanted) if number in feeding.by_node)
     mode = chosen(precision)
-    fast = Fused(folded.program, place, mode, by_node)
+    choose = partial(tuned, tuner=tuner_on(place, mode)) if tune else None
+    fast = Fused(folded.program, place, mode, by_node, choose=choose)
 
     @cache
     def plain() -> Fused:
-        return Fused(plainly_passed(lowered.program), place, mode, feeding.by_node)
+        return Fused(plainly_passed(lowered.program), place, mode, feeding.by_node, choose=choose)
 
     walkers: list[StepsWalker] = []
     records = cache(lambda: steps(lowered.program, lowered.sites))
@@ -87,7 +90,7 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None) -> Exe
         lambda store, given, missing: counts(lowered.tables, store, given, missing),
         lowered.sites,
         links_of,
-        walker,
+        walker=walker,
     )
     return Executable(circuit, compiled, Proofs())
 
@@ -133,6 +136,6 @@ def _network_on_device(circuit: Circuit, lowered: Lowered, program: Program, dev
         lambda store, given, missing: counts(lowered.tables, store, given, missing),
         lowered.sites,
         links_of,
-        walker,
+        walker=walker,
     )
     return Executable(circuit, compiled, Proofs())

@@ -6,9 +6,7 @@ find the first mistake of each. A statement with a mistake becomes a `BrokenStat
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import lark
 from lark.exceptions import UnexpectedToken
 from lark.lexer import Lexer
 
+from ..ir.collecting import uncollected
 from ..ir.diagnostic import DanausError, Diagnostic, Gatherer
 from ..ir.span import Source, Span
 from .mistakes import Stop, begins_with_continuation, belongs_in_body, ends_with_operator, explain
@@ -66,18 +65,6 @@ class _Mistakes(Gatherer):
         if len(self.diagnostics) >= MOST_MISTAKES:
             last = max(self.diagnostics, key=_place)
             raise DanausError(Diagnostic("syntax", f"{MOST_MISTAKES} mistakes or more; no others are shown", last.span))
-
-
-@contextmanager
-def uncollected() -> Generator[None, None, None]:
-    """Holds back the collection of cycles: a tree has none, and looking for them is a third of the time of a parse."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 class _Fed(Lexer):

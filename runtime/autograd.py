@@ -15,6 +15,7 @@ import torch
 
 from ..ir.expression import Floats
 from .compiled import Bools
+from .straight import Straightly
 
 if TYPE_CHECKING:
     from .executable import Executable
@@ -30,7 +31,8 @@ class Derivatives:
     log: Floats
 
 
-Derive = Callable[[Floats], Derivatives]
+Found = Derivatives | Straightly
+Derive = Callable[[Floats], Found]
 
 
 @dataclass(slots=True)
@@ -51,7 +53,7 @@ class Taken:
     ahead: Ahead
     derive: Derive
     weight: float = 1.0
-    found: Derivatives | None = None
+    found: Found | None = None
 
     def forward(self, rows: int, plainly: Callable[[], Floats]) -> Floats:
         """log p of so many rows."""
@@ -61,7 +63,7 @@ class Taken:
         self.weight, self.found = weight, self.derive(np.full(rows, weight))
         return self.found.log
 
-    def backward(self, weights: Floats) -> tuple[Derivatives, float]:
+    def backward(self, weights: Floats) -> tuple[Found, float]:
         """The derivatives for weights, up to a factor. They are the caller's, who may write to them."""
         found, self.found = self.found, None
         one = float(weights[0]) if len(weights) and (weights == weights[0]).all() else 0.0
@@ -106,17 +108,18 @@ class FreeLogLikelihood(torch.autograd.Function):
         ctx: Any, free: Unconstrained, values: Floats, observed: Bools, data: torch.Tensor | None, numbers: torch.Tensor
     ) -> torch.Tensor:
         """`data` is given where its derivative is wanted."""
-        model = free.model
         ctx.free, ctx.data, ctx.versions = free, data, (numbers._version,)
-        ctx.taken = Taken(model.ahead, lambda weights: model.derivatives(values, observed, weights, data is not None))
-        return torch.from_numpy(ctx.taken.forward(len(values), lambda: model.log_rows(values, observed)))
+        ctx.taken = Taken(
+            free.executable.ahead, lambda weights: free.derivatives(values, observed, weights, data is not None)
+        )
+        return torch.from_numpy(ctx.taken.forward(len(values), lambda: free.model.log_rows(values, observed)))
 
     @staticmethod
     def backward(ctx: Any, *given: torch.Tensor) -> tuple[Any, ...]:
         """Derivatives of the data and of the free numbers."""
         _require_same(ctx.versions, [ctx.free.numbers])
         found, factor = ctx.taken.backward(_weights(given[0]))
-        return (None, None, None, _data(ctx.data, found, factor), ctx.free.pulled(found.named, factor))
+        return (None, None, None, _data(ctx.data, found, factor), ctx.free.pulled(found, factor))
 
 
 def _require_same(versions: tuple[int, ...], tensors: Any) -> None:

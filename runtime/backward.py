@@ -24,7 +24,8 @@ HELD = 1 << 28
 
 @dataclass(frozen=True, slots=True)
 class Flows:
-    """log p per row, [batch]; derivatives per table; responsibilities by density, [nodes, batch]."""
+    """log p per row, [batch], NaN where p is negative; derivatives per table; responsibilities by density, each
+    [nodes, batch]."""
 
     log: Floats
     tables: list[Floats]
@@ -39,7 +40,8 @@ def flows(
     weights: Floats,
     signed: bool = False,
 ) -> Flows:
-    """For tables in float64 and logarithms of densities by source; `signed` where a number is negative."""
+    """For tables in float64 and logarithms of densities by source, [nodes, batch], or with signs [nodes, batch, 2];
+    `signed` where a number is negative."""
     semiring = SIGNED_LOG if signed else LOG
 
     def lifted(values: Floats) -> Array:
@@ -57,22 +59,17 @@ def flows(
     step = max(1, HELD // (16 * max(1, nodes)))
     out = Flows(np.empty(rows), [np.zeros(table.shape) for table in tables], {})
     for source, values in densities.items():
-        out.densities[source] = np.zeros(values.shape)
+        out.densities[source] = np.zeros(values.shape[:2])
     parts = [np.arange(rows)] if signed else [np.flatnonzero(weights >= 0), np.flatnonzero(weights < 0)]
     for part in parts:
         sign = 1.0 if signed or not len(part) or weights[part[0]] >= 0 else -1.0
         for start in range(0, len(part), step):
             own = part[start : start + step]
-            inner = {
-                source: np.stack([values[:, own], np.where(np.isneginf(values[:, own]), 0.0, 1.0)], -1)
-                if signed
-                else values[:, own]
-                for source, values in densities.items()
-            }
+            inner = {source: _elements(values[:, own], signed) for source, values in densities.items()}
             tape = recorded(program, logs, codes[:, own], semiring, inner)
             root = tape.root
             found = reverse(tape, _seed(root, lifted(weights[own] if signed else np.abs(weights[own])), signed))
-            out.log[own] = root[..., 0] if signed else root
+            out.log[own] = np.where(root[..., 1] < 0, np.nan, root[..., 0]) if signed else root
             for table, share in zip(out.tables, found.tables, strict=True):
                 table += sign * lowered(share)
             for source, share in found.densities.items():
@@ -104,6 +101,13 @@ def compiled_flows(
         for source, part in more.densities.items():
             found.densities[source][:, rows] = part
     return Flows(found.log, found.tables, found.densities)
+
+
+def _elements(values: Floats, signed: bool) -> Array:
+    """Densities as elements."""
+    if not signed or values.ndim == 3:
+        return values
+    return np.stack([values, np.where(np.isneginf(values), 0.0, 1.0)], -1)
 
 
 def _seed(root: Array, weights: Array, signed: bool) -> Array:

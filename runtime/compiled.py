@@ -16,6 +16,7 @@ from ..ir.block import Input
 from ..ir.circuit import Circuit
 from ..ir.domain import FiniteDomain, Variable, first_value
 from ..ir.expression import Expression, Floats, Parameter
+from ..ir.family import is_signed
 from ..ir.linear import Indices
 from ..ir.numbers import Numbers
 from ..ir.program.descent import Sites
@@ -105,6 +106,44 @@ class Reverse(Protocol):
         ...
 
 
+class Flat(Derived, Protocol):
+    """Derivatives of tables that lie end to end, in the type in which the tables came."""
+
+    @property
+    def addresses(self) -> NDArray[np.int64]:
+        """Where those of each table begin, in memory."""
+        ...
+
+
+class FlatReverse(Protocol):
+    """Code for the adjoint of a Program of vectors, whose tables may come in its own type."""
+
+    def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
+        """As a reverse does; all tables in float64, or all in the type of the code."""
+        ...
+
+    def run(
+        self,
+        codes: Indices | Codes,
+        densities: Mapping[int, Floats],
+        weights: Floats,
+        threads: int = 1,
+        whole: bool = True,
+    ) -> Flat:
+        """As a reverse does."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """How to run the adjoint over tables that are none of the parameters: the table that each parameter is, as it lies
+    there, the bytes of the code's numbers, and code that nobody else gives tables to."""
+
+    tables: Mapping[Parameter, int]
+    size: int
+    reverse: Callable[[], FlatReverse]
+
+
 Link = Literal["softmax", "exp", "sigmoid", "identity"]
 
 
@@ -118,14 +157,14 @@ class Place:
 
 
 class Links(Protocol):
-    """Code between free numbers, flat, and the parameters that they stand for, flat in float64."""
+    """Code between free numbers, flat, and the parameters that they stand for, flat in a type of their own."""
 
-    def hold(self, free: NDArray[Any], held: Floats) -> None:
+    def hold(self, free: NDArray[Any], held: NDArray[Any]) -> None:
         """Writes the parameters."""
         ...
 
-    def pull(self, free: NDArray[Any], held: Floats, slopes: Sequence[Floats], factor: float) -> None:
-        """Writes derivatives by free numbers, from those by each parameter times a factor."""
+    def pull(self, free: NDArray[Any], held: NDArray[Any], slopes: NDArray[np.int64], factor: float) -> None:
+        """Writes derivatives by free numbers, from those by each parameter, at addresses, times a factor."""
         ...
 
 
@@ -193,8 +232,11 @@ class Compiled:
     made when first asked for. From derivatives with respect to tables, `derivatives` gives those of parameters.
     `counts` gives the expected counts of entries of weights and tables, [ones, zeros] of probabilities, and counts of
     each value for inputs without a closed-form step; its flag says whether missing values count. `sites` say where the
-    circuit chooses in `lowered`. `links` gives code between free numbers of so many bytes and parameters end to end.
-    `walker` gives queries on a device over present tables, if it has them.
+    circuit chooses in `lowered`. `links` gives code between free numbers of so many bytes and parameters of so many,
+    end to end; `apart`, where every parameter is one table, the adjoint over other tables than the module's. `walker`
+    gives queries on a device over present tables, if it has them. `signed` gives an engine for a circuit whose
+    present numbers have both signs, if there is one: it takes `tables`, and answers NaN where the root is negative;
+    `signs` says that densities have both, whatever the numbers. `signed_reverse` gives code for derivatives of such.
     """
 
     engine: Callable[[Circuit], Engine]
@@ -214,8 +256,12 @@ class Compiled:
         [Store, Sequence[Floats], bool], tuple[dict[Parameter, Floats], dict[Parameter, Floats], list[Valued]]
     ]
     sites: Sites
-    links: Callable[[Sequence[Place], int], Links]
+    links: Callable[[Sequence[Place], int, int], Links]
+    apart: Apart | None = None
     walker: Callable[[Tabled], Walker | None] | None = None
+    signed: Callable[[Circuit], Engine | None] | None = None
+    signs: bool = False
+    signed_reverse: Callable[[], Reverse] | None = None
 
 
 class Compiler(Protocol):
@@ -313,13 +359,14 @@ def free_logs(variables: Sequence[Variable], free: Iterable[int], observed: Bool
 
 
 def density_logs(block: Input, column: int, values: Floats, observed: Bools, numbers: Numbers) -> Floats:
-    """The logarithms of an input's functions on an infinite domain, or of their integrals, [nodes, batch]."""
+    """The logarithms of an input's functions on an infinite domain, or of their integrals, [nodes, batch]; with signs,
+    [nodes, batch, 2], of a family that has them."""
     known = observed[:, column]
-    out = np.empty((block.width, len(values)))
+    out = np.empty((block.width, len(values), 2))
     if known.any():
         x = values[known, column]
-        out[:, known] = numbers.inputs(block.family, block.variable, block.parameters, x, SIGNED_LOG)[..., 0]
+        out[:, known] = numbers.inputs(block.family, block.variable, block.parameters, x, SIGNED_LOG)
     if not known.all():
-        total = numbers.moments(block.family, block.variable, block.parameters, 0, SIGNED_LOG)[..., 0]
+        total = numbers.moments(block.family, block.variable, block.parameters, 0, SIGNED_LOG)
         out[:, ~known] = total[:, None]
-    return out
+    return out if is_signed(block.family) else out[..., 0]

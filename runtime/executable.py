@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from ..ir.numbers import Numbers
 from ..ir.program.tabled import Tabled
 from ..ir.pullback import log_density_shares, log_density_slope, pullback
 from ..ir.query.exactness import one_path
-from ..ir.query.likelihood import log_likelihood
+from ..ir.query.likelihood import log_likelihood, logarithm, signed_log_value
 from ..ir.store import Store
 from .autograd import Ahead, Derivatives, LogLikelihood
 from .backward import Flows, compiled_flows, flows
@@ -42,7 +42,7 @@ from .compiled import (
     free_logs,
     with_first_values,
 )
-from .present import Present, Seen
+from .present import Present, Seen, Tensors
 from .queries.answers import Answers, ByEvaluator, ByProgram
 from .queries.asking import Asking
 from .queries.evidence import as_array
@@ -80,7 +80,8 @@ class Executable(Asking):
             self._names[name] = parameter
             value = torch.from_numpy(circuit.store[parameter].floats.copy())
             self.register_parameter(name, torch.nn.Parameter(value, requires_grad=False))
-        self.present = Present(circuit, compiled, self._names, self.tensors)
+        # torch's own mapping: a copy of thousands of entries would take longer than to look at them
+        self.present = Present(circuit, compiled, self._names, lambda: cast(Tensors, self._parameters))
         self.present.engine()
 
     @property
@@ -226,7 +227,7 @@ class Executable(Asking):
                 tables = list(compiled.linear(circuit.store))
             if not all(np.isfinite(table).all() for table in tables):
                 raise self._beyond()
-            signed = any(table.min(initial=0.0) < 0 for table in tables)
+            signed = compiled.signs or any(table.min(initial=0.0) < 0 for table in tables)
             inner = {source: logs[:, rows] for source, logs in densities.items()}
             found = flows(compiled.lowered, tables, codes[:, rows], inner, weights[rows], signed)
             # an entry that underflows may pass for 0, unless a row hangs on it alone
@@ -240,7 +241,7 @@ class Executable(Asking):
         return compiled_flows(reverse, interpreted, codes, densities, weights, torch.get_num_threads(), whole)
 
     def _densities(self, compiled: Compiled, values: Floats, observed: Bools) -> dict[int, Floats]:
-        """The logarithms of inputs on infinite domains, [nodes, batch], by source."""
+        """The logarithms of inputs on infinite domains, [nodes, batch], by source; with signs where they have some."""
         if not compiled.densities:
             return {}
         numbers = Numbers(self.circuit.store)
@@ -360,7 +361,7 @@ class Executable(Asking):
         """The Program answers where the engine runs it; else the evaluator."""
         evaluator = ByEvaluator(circuit, cache(lambda: self._compiler.deterministic(circuit)))
         compiled = self._compiled
-        if compiled is None or self.present.engine() is None:
+        if compiled is None or compiled.signs or self.present.engine() is None:
             return evaluator
         tables = compiled.tables(circuit.store)
         if not all(table.min(initial=0.0) >= 0 and np.isfinite(table).all() for table in tables):
@@ -393,10 +394,26 @@ class Executable(Asking):
         log = answer.log + free_logs(columns, self._free, observed)
         if answer.unsure.any():
             rows = np.flatnonzero(answer.unsure)
-            self.recomputed += len(rows)
             own = slice(len(self.variables))
-            log[rows] = log_likelihood(self.circuit, values[rows][:, own], observed[rows][:, own])
+            log[rows] = self._again(values[rows][:, own], observed[rows][:, own])
+        return self._told(log)
+
+    def _again(self, values: Floats, observed: Bools) -> Floats:
+        """log p by the evaluator; NaN where p is negative."""
+        self.recomputed += len(values)
+        logs, signs = signed_log_value(self.circuit, values, observed)
+        return np.where(signs < 0, np.nan, logs)
+
+    def _told(self, log: Floats) -> Floats:
+        """log p, with the evaluator's warning where it is NaN."""
+        if self.present.signed:
+            logarithm(log, np.where(np.isnan(log), -1.0, 1.0), f'the value of "{self._circuit.name}"')
         return log
+
+    def coded(self, values: Floats, observed: Bools) -> Indices:
+        """Rows that are checked as the codes of its Program's columns, [columns, batch]."""
+        assert self._compiled is not None
+        return self._coded(self._compiled, *with_first_values(self._compiled.variables, values, observed))
 
     def _coded(self, compiled: Compiled, values: Floats, observed: Bools) -> Indices:
         """Rows that are checked as codes [columns, batch]."""
@@ -416,10 +433,8 @@ class Executable(Asking):
             return log_likelihood(self.circuit, *self._columns.rows(codes))
         answer = engine.run(codes.T, {}, torch.get_num_threads())
         if answer.unsure.any():
-            self.recomputed += int(answer.unsure.sum())
-            rows = self._columns.rows(codes[answer.unsure])
-            answer.log[answer.unsure] = log_likelihood(self.circuit, *rows)
-        return answer.log
+            answer.log[answer.unsure] = self._again(*self._columns.rows(codes[answer.unsure]))
+        return self._told(answer.log)
 
     def extra_repr(self) -> str:
         return f"{self._circuit.name}: {len(self.variables)} variables, {self._circuit.nodes} nodes"

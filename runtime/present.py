@@ -21,29 +21,37 @@ from .compiled import Compiled, Engine, Reverse
 
 _VERSION = attrgetter("_version")
 _ADDRESS: Any = torch.Tensor.data_ptr
+_CONTIGUOUS: Any = torch.Tensor.is_contiguous
+_KIND = attrgetter("dtype", "is_cpu")
+_PLAIN = {(torch.float64, True)}
 
 Seen = tuple[int, ...]
+Tensors = Mapping[str, torch.Tensor]
 
 
 class Present:
-    """A circuit over tensors by name, `tensors` gives them; `compiled` is None where only the evaluator answers."""
+    """A circuit over tensors by name, `tensors` gives them; `compiled` is None where only the evaluator answers.
+
+    `hidden` says that the circuit began with exact numbers which no tensor holds.
+    """
 
     def __init__(
         self,
         circuit: Circuit,
         compiled: Compiled | None,
         names: Mapping[str, Parameter],
-        tensors: Callable[[], Mapping[str, torch.Tensor]],
+        tensors: Callable[[], Tensors],
     ) -> None:
         self._circuit, self._compiled, self._names, self._tensors = circuit, compiled, names, tensors
         self._lock = threading.Lock()
         self._written = 0
         self._seen: Seen | None = None
         self._changed = self._late = False
-        self._hidden = any(_out_of_reach(circuit.store[parameter]) for parameter in circuit.parameters)
+        self.hidden = any(_out_of_reach(circuit.store[parameter]) for parameter in circuit.parameters)
         self._fed: tuple[Seen, list[Floats]] | None = None
         self._engine: tuple[Seen, Engine | None] | None = None
         self._reverse: tuple[Seen, Reverse | None] | None = None
+        self.signed = False
 
     def written(self) -> None:
         """Says that numbers were written behind torch's back."""
@@ -80,17 +88,29 @@ class Present:
             return None
         with self._lock:
             if self._reverse is None or self._reverse[0] != seen:
-                tables = compiled.tables(self._over().store) if compiled.fed is None else self.tables(compiled)
-                reverse = None if tables is None else compiled.reverse(self._circuit)
-                fits = tables is not None and reverse is not None and reverse.load(tables, self._exactly)
-                self._reverse = seen, reverse if fits else None
-            return self._reverse[1]
+                self._reverse = seen, self._plain_reverse(compiled)
+            found = self._reverse[1]
+        if found is None and compiled.signed_reverse is not None and self.engine() is not None and self.signed:
+            with self._lock:
+                found = compiled.signed_reverse()
+                found.load(compiled.tables(self._over().store), self._exactly)
+                self._reverse = seen, found
+        return found
+
+    def _plain_reverse(self, compiled: Compiled) -> Reverse | None:
+        """Code for derivatives where no number is negative; None where one is."""
+        if compiled.signs or (compiled.fed is None and self.signed):
+            return None
+        tables = compiled.tables(self._over().store) if compiled.fed is None else self.tables(compiled)
+        reverse = None if tables is None else compiled.reverse(self._circuit)
+        fits = tables is not None and reverse is not None and reverse.load(tables, self._exactly)
+        return reverse if fits else None
 
     def tables(self, compiled: Compiled) -> list[Floats] | None:
         """The tables as they lie in the parameters, without a copy; None where something stands in the way of that."""
         tensors = self._tensors()
-        plain = all(each.dtype == torch.float64 and each.is_contiguous() and each.is_cpu for each in tensors.values())
-        if compiled.fed is None or not plain or (self._hidden and not self._changed):
+        plain = set(map(_KIND, tensors.values())) <= _PLAIN and all(map(_CONTIGUOUS, tensors.values()))
+        if compiled.fed is None or not plain or (self.hidden and not self._changed):
             return None
         places = tuple(map(_ADDRESS, tensors.values()))
         if self._fed is not None and self._fed[0] == places:
@@ -112,15 +132,20 @@ class Present:
 
     def _loaded(self, compiled: Compiled) -> Engine | None:
         with np.errstate(over="ignore"):
-            tables = self.tables(compiled)
-            if tables is not None:
-                engine = compiled.engine(self._circuit)
-                return engine if engine.load(tables, self._exactly) else None
+            self.signed, tables = compiled.signs, self.tables(compiled)
+            if tables is not None and not self.signed:
+                plain = compiled.engine(self._circuit)
+                if plain.load(tables, self._exactly):
+                    return plain
             tables = list(compiled.tables(self._over().store))
-            # numbers of both signs are the evaluator's, and sums of the largest numbers, which may be none
-            if not all(table.min(initial=0.0) >= 0 and table.max(initial=0.0) < np.inf for table in tables):
+            # sums of the largest numbers may be none; they are the evaluator's
+            if not all(np.isfinite(table).all() for table in tables):
                 return None
-            engine = compiled.engine(self._circuit)
+            self.signed = compiled.signs or any(table.min(initial=0.0) < 0 for table in tables)
+            make = compiled.signed if self.signed else compiled.engine
+            engine = None if make is None else make(self._circuit)
+            if engine is None:
+                return None
             engine.refill(tables)
             return engine
 

@@ -15,8 +15,10 @@ import torch
 
 from ..ir.diagnostic import error
 from ..ir.expression import Floats, Parameter
-from .autograd import FreeLogLikelihood
-from .compiled import Link, Links, Place
+from .autograd import Derivatives, FreeLogLikelihood
+from .compiled import Bools, Link, Links, Place
+from .kept import Kept
+from .straight import Straight, Straightly
 
 if TYPE_CHECKING:
     from .executable import Executable
@@ -50,10 +52,15 @@ class Unconstrained(torch.nn.Module):
         learnable = model.learnable()
         if not learnable:
             raise error("nothing-to-learn", f'"{model.circuit.name}" has no learnable parameters')
-        self._make = compiled.links
+        self._compiled, self._learnable = compiled, learnable
+        apart = compiled.apart
+        within = apart is not None and all(each in apart.tables for each in learnable.values())
+        self._apart = apart if within else None
         self._model = [model]  # in a list: it is no part of this module, whose one parameter is `numbers`
         self._places = [_place(parameter) for parameter in learnable.values()]
-        self._links: dict[torch.dtype, Links] = {}
+        self._links: dict[tuple[int, int], Links] = {}
+        self._straight: dict[torch.dtype, Straight] = {}
+        self._kept: dict[torch.dtype, Kept] = {}
         self._seen: tuple[int, int] | None = None
         self.at: dict[str, slice] = {}
         start = 0
@@ -81,6 +88,12 @@ class Unconstrained(torch.nn.Module):
             self._seen = seen
         return model
 
+    @property
+    def executable(self) -> Executable:
+        """The executable as it is, with the parameters of the last time when `model` was looked at."""
+        (model,) = self._model
+        return model
+
     def reset(self) -> None:
         """Takes the numbers from the executable's parameters, after these were changed by other means."""
         with torch.no_grad():
@@ -98,11 +111,11 @@ class Unconstrained(torch.nn.Module):
 
     def log_likelihood(self, x: Any, observed: Any = None) -> torch.Tensor:
         """log p(x), [batch], as the executable's, under autograd by `numbers` and, where it asks, by data."""
-        model = self.model
         data = x if isinstance(x, torch.Tensor) and x.requires_grad else None
         if not torch.is_grad_enabled() or not (self.numbers.requires_grad or data is not None):
-            return model.log_likelihood(x, observed)
-        values, known = model.checked(x, observed)
+            return self.model.log_likelihood(x, observed)
+        self._require_place()
+        values, known = self.executable.checked(x, observed)
         apply: Any = FreeLogLikelihood.apply
         found: torch.Tensor = apply(self, values, known, data, self.numbers)
         return found
@@ -112,18 +125,60 @@ class Unconstrained(torch.nn.Module):
         nothing = np.zeros((1, len(self.model.variables)))
         return self.log_likelihood(nothing, nothing.astype(bool))[0]
 
-    def pulled(self, named: dict[str, Floats], factor: float = 1.0) -> torch.Tensor:
+    def derivatives(
+        self, values: Floats, observed: Bools, weights: Floats, data: bool = False
+    ) -> Derivatives | Straightly:
+        """Derivatives of Σ weight · log p over rows that are already checked; of the data where asked for."""
+        straight = None if data else self._straightly()
+        found = None if straight is None else straight.run(self.executable.coded(values, observed), weights)
+        return self.model.derivatives(values, observed, weights, data) if found is None else found
+
+    def pulled(self, found: Derivatives | Straightly, factor: float = 1.0) -> torch.Tensor:
         """From derivatives by parameters, times a factor, those by `numbers`."""
-        slopes = [np.ascontiguousarray(named[name]) for name in self.at]
-        out = torch.empty_like(self.numbers)
-        self._linked().pull(out.detach().numpy(), self._held, slopes, factor)
+        out = self._slopes()
+        if isinstance(found, Straightly):
+            self._straight[self.numbers.dtype].pull(out, found, factor)
+            return out
+        slopes = [np.ascontiguousarray(found.named[name]) for name in self.at]
+        places = np.array([each.__array_interface__["data"][0] for each in slopes], dtype=np.int64)
+        self._linked().pull(out.numpy(), self._held, places, factor)
         return out
 
-    def _linked(self) -> Links:
+    def _slopes(self) -> torch.Tensor:
+        """A tensor like `numbers`: one of those before, where nobody holds it."""
         dtype = self.numbers.dtype
-        if dtype not in self._links:
-            self._links[dtype] = self._make(self._places, _SIZES[dtype])
-        return self._links[dtype]
+        if dtype not in self._kept:
+            count, kind = self.numbers.numel(), np.float32 if dtype == torch.float32 else np.float64
+            self._kept[dtype] = Kept(lambda: np.empty(count, dtype=kind))
+        return torch.from_numpy(self._kept[dtype].take())
+
+    def _straightly(self) -> Straight | None:
+        """The quick way, with the present numbers; None where there is none, or not for these numbers."""
+        apart, dtype = self._apart, self.numbers.dtype
+        if apart is None or self.executable.present.hidden:
+            return None
+        if dtype not in self._straight:
+            links = self._linked(apart.size)
+            parameters = list(self._learnable.values())
+            self._straight[dtype] = Straight(self._compiled, apart, parameters, self._places, links)
+        tensors = self.executable.tensors()
+        beside = {name: tensor for name, tensor in tensors.items() if name not in self.at}
+        by_parameter = self.executable.by_parameter
+        straight = self._straight[dtype]
+        held = straight.load(
+            self.numbers,
+            list(beside.values()),
+            lambda parameter: by_parameter()[parameter].detach().double().cpu().numpy(),
+            lambda: self.model.circuit.store,
+        )
+        return straight if held else None
+
+    def _linked(self, held: int = 8) -> Links:
+        """Code between `numbers` and parameters of so many bytes."""
+        key = _SIZES[self.numbers.dtype], held
+        if key not in self._links:
+            self._links[key] = self._compiled.links(self._places, *key)
+        return self._links[key]
 
     def _require_place(self) -> None:
         numbers = self.numbers

@@ -17,7 +17,6 @@ from ...ir.linear import Indices
 from ...ir.program.program import Layout, Program
 from . import adjoint_network, arena, levels, network
 from .adjoint_stream import Streams, streams
-from .adjoint_vector import Derived
 from .batch import INTEGER, POINTER, Bools, Bytes, Codes, Make, buffers, copied, spread, tiled
 from .builder import module
 from .machine import Library, Target, compiled, host
@@ -31,6 +30,16 @@ KEPT = 1 << 28
 
 FOLDED = 2048
 """Rows after which a thread's sums go into float64."""
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """log p per row, [batch]; rows that are not in the derivatives; derivatives by table; no flows of densities."""
+
+    log: Floats
+    unsure: Bools
+    tables: list[Floats]
+    densities: dict[int, Floats]
 
 
 @dataclass(frozen=True, slots=True)

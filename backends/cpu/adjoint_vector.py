@@ -7,7 +7,8 @@ of them with respect to tables, and the rows whose derivatives these numbers do 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -18,15 +19,15 @@ from ...ir.expression import Floats
 from ...ir.linear import Indices
 from ...ir.program.adjoint import Adjoint, adjoint
 from ...ir.program.program import Program
+from ...runtime.kept import Kept
 from . import arena
 from .adjoint_driver import adjoint_driver
 from .adjoint_plan import AdjointPlan, adjoint_plan
 from .batch import INTEGER, POINTER, Bytes, Codes, Make, buffers, copied, spread, tiled
 from .builder import module
 from .driver import CACHE, together
-from .kept import Kept
 from .machine import Library, Target, compiled, host
-from .packed import Exactly, Packing, Unpacking
+from .packed import Exactly, Packed, Packing, Unpacking
 from .pulls import ANSWERS
 from .state import HEAD, STATE
 from .vector import TOLERANCE, answered, laid_densities
@@ -40,25 +41,64 @@ FOLDED = 64
 
 
 @dataclass(frozen=True, slots=True)
+class Laid:
+    """Tables as they come: bytes of a number, shapes, and where each begins when they lie end to end, in numbers."""
+
+    outer: int
+    shapes: list[tuple[int, ...]]
+    starts: NDArray[np.int64]
+
+    @staticmethod
+    def of(tables: Sequence[Floats]) -> Laid:
+        """Those of tables of one type."""
+        shapes = [table.shape for table in tables]
+        starts = np.cumsum([0, *map(prod, shapes)], dtype=np.int64)
+        return Laid(tables[0].itemsize if tables else 8, shapes, starts)
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers there are."""
+        return int(self.starts[-1])
+
+    def of_flat(self, flat: Floats) -> list[Floats]:
+        """The tables in an array of all their numbers."""
+        starts = self.starts.tolist()
+        return [
+            flat[first : first + prod(shape)].reshape(shape) for first, shape in zip(starts, self.shapes, strict=False)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
 class Derived:
-    """log p per row, [batch]; rows that are not in the derivatives; derivatives by table; flows [nodes, batch]."""
+    """log p per row, [batch]; rows that are not in the derivatives; derivatives of the tables, end to end, in their
+    type; flows [nodes, batch]."""
 
     log: Floats
     unsure: Any
-    tables: list[Floats]
+    flat: Floats
+    laid: Laid
     densities: dict[int, Floats]
+
+    @property
+    def tables(self) -> list[Floats]:
+        """Derivatives by table: views, so that what is added there is added here."""
+        return self.laid.of_flat(self.flat)
+
+    @property
+    def addresses(self) -> NDArray[np.int64]:
+        """Where the derivatives of each table begin, in memory."""
+        first: int = self.flat.__array_interface__["data"][0]
+        return first + self.laid.outer * self.laid.starts[:-1]
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Tables in an arena; those that numpy has written there, with their exponents; their shapes as they came, and
-    where they begin laid end to end, in bytes; and whether a wanted number is exactly 0."""
+    """Tables in an arena; exponents of those that numpy has written there; how they came; and whether a wanted number
+    is exactly 0."""
 
-    arena: Bytes
-    exact: frozenset[int]
+    packed: Packed
     exponents: dict[tuple[str, int], Any]
-    shapes: list[tuple[int, ...]]
-    offsets: NDArray[np.int64]
+    laid: Laid
     strict: bool
 
 
@@ -66,13 +106,15 @@ class Loaded:
 class AdjointVector:
     """The adjoint of a Program whose products have two factors and whose buffers are filled once.
 
-    Derivatives of maps by tables that are not `wanted` stay 0.
+    Derivatives of maps by tables that are not `wanted` stay 0. A `signed` one takes numbers of both signs, which come
+    as `Compiled.tables` gives them; log p, and which rows are certain, are left to adjoint_signed.py.
     """
 
     program: Program
     size: int
     wanted: frozenset[int]
     by_node: frozenset[int] = frozenset()
+    signed: bool = False
     target: Target = field(default_factory=host)
     make: Make = compiled
     vectors: Vectors = field(init=False)
@@ -88,9 +130,10 @@ class AdjointVector:
     heads: dict[tuple[str, int], int] = field(init=False)
     derivatives: Kept = field(init=False)
     spare: list[Bytes] = field(init=False, default_factory=list[Bytes])
+    known: tuple[Sequence[Floats], Laid] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.vectors = self.target.vectors(self.size)
+        self.vectors = replace(self.target.vectors(self.size), signed=self.signed)
         self.adjoint = adjoint(self.program, KEPT // ROW)
         self.plan = adjoint_plan(self.adjoint, self.wanted, self.vectors)
         code = adjoint_driver(self.plan, TOLERANCE[self.size], self.vectors)
@@ -100,28 +143,44 @@ class AdjointVector:
         self.function = self.library.call("adjoint", *kinds)
         self.records, self.words = copied(self.plan.records), copied(self.plan.words)
         shapes = self.program.tables
-        self.derivatives = Kept(lambda: np.zeros(self._numbers()))
+        self.derivatives = Kept(self._flat)
         self.packing = Packing(self.plan, shapes, self.by_node, self.vectors, self.target)
         self.unpacking = Unpacking(self.plan, shapes, self.by_node, self.vectors, self.target)
         self.heads = {(entry.kind, entry.table): entry.offset for entry in self.plan.entries}
 
     def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
         """Tables as they lie in parameters, those `by_node` without the row of sums; False where some are negative."""
-        fresh = self.packing.fill(tables, exactly)
-        if fresh is None:
+        if self.signed:
+            packed: Packed | None = self._signs(tables)
+        else:
+            packed = self.packing.fill(tables, exactly)
+        if packed is None:
             return False
-        place, exact = fresh
         exponents = {
-            (kind, table): _exponents(kind, self.program.tables[table], place, self.heads[kind, table], self.vectors)
+            (kind, table): _exponents(
+                kind, self.program.tables[table], packed.place, self.heads[kind, table], self.vectors
+            )
             for kind, table in self.plan.gradients
-            if table in exact
+            if table in packed.exact
         }
         joins = any(kernel.kind == "pull join" for kernel in self.plan.kernels)
-        strict = joins and not all(tables[table].min(initial=1.0) > 0 for table in self.wanted)
-        shapes = [table.shape for table in tables]
-        offsets = np.cumsum([0, *(8 * prod(shape) for shape in shapes[:-1])], dtype=np.int64)[: len(shapes)]
-        self.loaded = Loaded(place, exact, exponents, shapes, offsets, strict)
+        if self.known is None or self.known[0] is not tables:  # the same list again holds the same arrays
+            self.known = tables, Laid.of(tables)
+        self.loaded = Loaded(packed, exponents, self.known[1], joins and not self.wanted.isdisjoint(packed.zero))
         return True
+
+    def _signs(self, tables: Sequence[Floats]) -> Packed:
+        """Tables of both signs; a part whose numbers cancel has no value either, so that each may be 0."""
+        place, everything = arena.aligned(self.plan.arena), frozenset(range(len(tables)))
+        arena.fill(self.plan, tables, self.vectors, place)
+        return Packed(place, everything, everything)
+
+    def apart(self) -> AdjointVector:
+        """The same code, for tables of its own."""
+        own = copy(self)
+        own.spare, own.known = [], None
+        own.derivatives = Kept(own._flat)
+        return own
 
     def run(
         self,
@@ -139,10 +198,12 @@ class AdjointVector:
         out = Derived(
             np.empty(rows),
             np.zeros(rows, dtype=bool),
-            _zeros(self.derivatives.take(), loaded.shapes, loaded.offsets),
-            {source: np.zeros(values.shape) for source, values in densities.items()},
+            self.derivatives.take(),
+            loaded.laid,
+            {source: np.zeros(values.shape[:2]) for source, values in densities.items()},
         )
         step = FOLDED * max(1, threads) * self.vectors.lanes
+        self._clear(out, everything=not rows)
         for start in range(0, rows, step):
             part = slice(start, min(start + step, rows))
             inner = {source: values[:, part] for source, values in densities.items()}
@@ -188,7 +249,7 @@ class AdjointVector:
                 self.function(
                     self.records.ctypes.data,
                     len(self.plan.records),
-                    loaded.arena.ctypes.data,
+                    loaded.packed.place.ctypes.data,
                     self.words.ctypes.data,
                     laid.ctypes.data,
                     len(codes) * v.lanes * 4,
@@ -217,11 +278,12 @@ class AdjointVector:
             for each in sums:
                 each[:] = 0
                 self.spare.append(each)
-        answer = answered(found, rows, v)
-        out.log[part] = answer.log
-        out.unsure[part] |= answer.unsure
-        for each in sums:
-            self._fold(loaded, each, out.tables, whole)
+        if not v.signed:
+            answer = answered(found, rows, v)
+            out.log[part] = answer.log
+            out.unsure[part] |= answer.unsure
+        for n, each in enumerate(sums):
+            self._fold(loaded, each, out, whole, fresh=not part.start and not n)
             self.spare.append(each)
         if not self.plan.soft:
             return
@@ -231,9 +293,19 @@ class AdjointVector:
             own_flows = flowing[:, first : first + nodes].transpose(1, 0, 2).reshape(nodes, -1)
             out.densities[source][:, part] = own_flows[:, :rows]
 
-    def _numbers(self) -> int:
-        """How many numbers the tables have as they come."""
-        return sum(map(prod, self.loaded.shapes))
+    def _flat(self) -> Floats:
+        """An array of the derivatives of all tables."""
+        laid = self.loaded.laid
+        return np.zeros(laid.numbers, dtype=np.float64 if laid.outer == 8 else np.float32)
+
+    def _clear(self, out: Derived, everything: bool) -> None:
+        """Zeros where derivatives are added; those of most tables are written at first."""
+        if everything or not self.unpacking.once:
+            out.flat.fill(0.0)
+            return
+        shapes, starts = out.laid.shapes, out.laid.starts
+        for table in self.unpacking.untouched | self.loaded.packed.exact:
+            out.flat[starts[table] : starts[table] + prod(shapes[table])] = 0.0
 
     def _sums(self) -> Bytes:
         """Zeros to sum in: those of an earlier call, or new ones."""
@@ -242,12 +314,12 @@ class AdjointVector:
         except IndexError:
             return arena.aligned(max(self.plan.sums, ROW))
 
-    def _fold(self, loaded: Loaded, sums: Bytes, tables: list[Floats], whole: bool) -> None:
+    def _fold(self, loaded: Loaded, sums: Bytes, out: Derived, whole: bool, fresh: bool) -> None:
         """Adds sums over numbers as they lie in the arena to derivatives of the numbers that the tables hold."""
-        # the tables lie one after the other, as `_zeros` has made them
-        first = tables[0].__array_interface__["data"][0] if tables else 0
-        self.unpacking.add(sums, loaded.arena, first + loaded.offsets, whole, loaded.exact)
+        fresh = fresh and self.unpacking.once
+        self.unpacking.bring(sums, loaded.packed, out.addresses, loaded.laid.outer, whole, fresh)
         floats, _ = arena.kind_of(self.vectors)
+        tables = out.tables if loaded.exponents else []
         for (kind, table), exponents in loaded.exponents.items():
             offset, columns = self.plan.gradients[kind, table]
             shape = self.program.tables[table]
@@ -257,13 +329,6 @@ class AdjointVector:
             if table in self.by_node:
                 found = found[:-1].T + (found[-1][:, None] if whole else 0.0)
             tables[table] += found
-
-
-def _zeros(flat: Floats, shapes: Sequence[tuple[int, ...]], offsets: NDArray[np.int64]) -> list[Floats]:
-    """Zeros in shapes, in one piece of memory, at offsets in bytes."""
-    flat.fill(0.0)
-    starts = (offsets // flat.itemsize).tolist()
-    return [flat[first : first + prod(shape)].reshape(shape) for first, shape in zip(starts, shapes, strict=True)]
 
 
 _NAN = {4: 0x7FC00000, 8: 0x7FF8000000000000}

@@ -7,6 +7,7 @@ and what the bound on underflow needs to know of it (state.py).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +121,13 @@ def _loaded(tables: Floats, vectors: Vectors) -> tuple[NDArray[Any], NDArray[Any
 
 
 def scaled_rows(table: Floats, vectors: Vectors) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[Any]]:
-    """Rows [count, nodes] scaled by powers of two, their exponents, and largest, least, least non-zero and lost."""
+    """Rows [count, nodes] scaled by powers of two, their exponents, and largest, least, least non-zero and lost.
+
+    Of signed numbers all but the signs is that of their magnitudes.
+    """
+    if vectors.signed:
+        scaled, exponent, statistics = scaled_rows(np.abs(table), replace(vectors, signed=False))
+        return np.copysign(scaled, table), exponent, statistics
     numbers, _ = kind_of(vectors)
     top, bottom = table.max(axis=1), table.min(axis=1)
     exponent = np.where(top > 0, np.frexp(np.where(top > 0, top, 1))[1] - 1, 0)
@@ -148,7 +155,11 @@ def _plain(bottom: Floats, top: Floats) -> bool:
 
 def _mapped(tables: Floats, vectors: Vectors) -> tuple[NDArray[Any], NDArray[Any]]:
     """Maps [tables, blocks, rows, columns], each scaled so that no row sums to more than 1, with its exponent and its
-    least non-zero number before it, [tables, a row]."""
+    least non-zero number before it, [tables, a row]. Of signed numbers all but the signs is that of their magnitudes.
+    """
+    if vectors.signed:
+        head, scaled = _mapped(np.abs(tables), replace(vectors, signed=False))
+        return head, np.copysign(scaled, tables)
     numbers, integers = kind_of(vectors)
     count = len(tables)
     axes = (1, 2, 3)

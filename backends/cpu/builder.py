@@ -104,9 +104,9 @@ class Function:
         kind = kind or self.vectors.floats
         return self.op(f"load {kind}, ptr {pointer}, align {align or self.vectors.align(kind)}")
 
-    def store(self, value: str, pointer: str, kind: str | None = None) -> None:
+    def store(self, value: str, pointer: str, kind: str | None = None, align: int | None = None) -> None:
         kind = kind or self.vectors.floats
-        self.do(f"store {kind} {value}, ptr {pointer}, align {self.vectors.align(kind)}")
+        self.do(f"store {kind} {value}, ptr {pointer}, align {align or self.vectors.align(kind)}")
 
     def word(self, pointer: str, kind: str = "i32") -> str:
         """An integer from memory, as i64."""
@@ -154,6 +154,11 @@ class Function:
         v = self.vectors
         less = self.op(f"fcmp nnan nsz olt {v.floats} {a}, {b}")
         return self.op(f"select nnan nsz <{v.width} x i1> {less}, {v.floats} {a}, {v.floats} {b}")
+
+    def magnitude(self, value: str) -> str:
+        """A number without its sign."""
+        v = self.vectors
+        return self.op(f"call {v.floats} @llvm.fabs.{v.suffix}({v.floats} {value})")
 
     def bits(self, value: str) -> str:
         """A vector of numbers as integers."""

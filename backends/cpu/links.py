@@ -1,13 +1,15 @@
 """Code between numbers without constraints and the parameters that they stand for, and derivatives back.
 
 What enters are records of rows: softmax of a row on the simplex, exp of what is positive, a sigmoid in [0, 1], or
-numbers as they are. Free numbers are in the code's type, parameters and their derivatives in float64: so the numbers
-of a row sum to 1 in float64, whatever the logits' type. Loops are plain, and LLVM's passes vectorise them.
+numbers as they are. Free numbers are in the code's type, parameters and their derivatives in float64 (so that the
+numbers of a row sum to 1 there, whatever the logits' type) or in the type of the code that they are for. Loops are
+plain, and LLVM's passes vectorise them.
 """
 
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +19,8 @@ from numpy.typing import NDArray
 from ...runtime.compiled import Link, Place
 from . import arena
 from .batch import INTEGER, POINTER
+from .between import cast
+from .between import number as number_of
 from .builder import Function, module
 from .machine import Target, compiled, host
 from .mathematics import exp
@@ -33,11 +37,11 @@ _LOWEST = "0xFFF0000000000000"
 
 
 class Links:
-    """Code for parameters that lie one after the other, flat, with free numbers of so many bytes."""
+    """Code for parameters that lie one after the other, flat, of `held` bytes, with free numbers of `size` bytes."""
 
-    def __init__(self, places: Sequence[Place], size: int, target: Target | None = None) -> None:
+    def __init__(self, places: Sequence[Place], size: int, held: int = 8, target: Target | None = None) -> None:
         target = target or host()
-        self._vectors = target.vectors(size)
+        self._vectors, self._outer = target.vectors(size), held
         starts = np.cumsum([0, *(place.rows * place.columns for place in places)])
         rows = [(n, *row) for n, place in enumerate(places) for row in _rows(place)]
         table: NDArray[np.int64] = np.array(rows, dtype=np.int64).reshape(-1, 5)
@@ -45,25 +49,23 @@ class Links:
         self._within = table[:, 4]
         self._starts = starts[self._owner] + self._within
         self._longest = int(self._records[:, 2].max(initial=0))
-        text = module([held(self._vectors), slopes(self._vectors)], self._vectors)
+        text = module([forth(self._vectors, held), back(self._vectors, held)], self._vectors)
         self._library = compiled(text, target, passes=True)
 
-    def hold(self, free: NDArray[Any], held: NDArray[np.float64]) -> None:
+    def hold(self, free: NDArray[Any], held: NDArray[Any]) -> None:
         """Writes the parameters that free numbers stand for."""
         self._call("held", free, held, 0 * self._starts, 1.0)
 
-    def pull(
-        self, free: NDArray[Any], held: NDArray[np.float64], slopes: Sequence[NDArray[np.float64]], factor: float
-    ) -> None:
-        """From derivatives with respect to parameters, times a factor, those of free numbers, written to `free`."""
-        starts = np.array([each.__array_interface__["data"][0] for each in slopes], dtype=np.int64)
-        self._call("slopes", free, held, starts[self._owner] + 8 * self._within, factor)
+    def pull(self, free: NDArray[Any], held: NDArray[Any], slopes: NDArray[np.int64], factor: float) -> None:
+        """From derivatives with respect to each parameter at addresses, times a factor, those of free numbers, written
+        to `free`."""
+        self._call("slopes", free, held, slopes[self._owner] + self._outer * self._within, factor)
 
     def _call(
-        self, name: str, free: NDArray[Any], held: NDArray[np.float64], slopes: NDArray[np.int64], factor: float
+        self, name: str, free: NDArray[Any], held: NDArray[Any], slopes: NDArray[np.int64], factor: float
     ) -> None:
         v = self._vectors
-        places = [free.ctypes.data + v.size * self._starts, held.ctypes.data + 8 * self._starts, slopes]
+        places = [free.ctypes.data + v.size * self._starts, held.ctypes.data + self._outer * self._starts, slopes]
         records = np.ascontiguousarray(np.column_stack([self._records, *places]))
         work = arena.aligned((self._longest + v.width) * v.size)
         function = self._library.call(name, POINTER, INTEGER, POINTER, ctypes.c_double)
@@ -78,10 +80,10 @@ def _rows(place: Place) -> list[tuple[int, int, int, int]]:
     return [(link, 1, min(PIECE, numbers - start), start) for start in range(0, numbers, PIECE)]
 
 
-def held(vectors: Vectors) -> Function:
-    """The function `held`: parameters from free numbers."""
+def forth(vectors: Vectors, outer: int) -> Function:
+    """The function `held`: parameters of `outer` bytes from free numbers."""
     f = Function("held", _ARGUMENTS, vectors)
-    number = vectors.number
+    number, kind = vectors.number, number_of(outer)
 
     def exponentials(count: str, value: Callable[[str], str]) -> None:
         """exp of so many numbers into %work."""
@@ -100,80 +102,124 @@ def held(vectors: Vectors) -> Function:
             return f.load(f.at(free, c, vectors.size), number)
 
         def done(c: str) -> str:
-            return _wide(f, f.load(f.at("%work", c, vectors.size), number))
+            return cast(f, f.load(f.at("%work", c, vectors.size), number), vectors.size, outer)
 
         def write(value: Callable[[str], str]) -> None:
-            f.loop(columns, lambda c: f.store(value(c), f.at(out, c, 8), "double"))
+            f.loop(columns, lambda c: f.store(value(c), f.at(out, c, outer), kind))
+
+        def softmax() -> None:
+            def larger(c: str, top: str) -> list[str]:
+                x = given(c)
+                known = f.op(f"select i1 {f.op(f'fcmp ord {number} {x}, 0.0')}, {number} {x}, {number} {_LOWEST}")
+                more = f.op(f"fcmp nnan nsz ogt {number} {known}, {top}")
+                return [f.op(f"select nnan nsz i1 {more}, {number} {known}, {number} {top}")]
+
+            top = f.loop(columns, larger, carried=[(number, _LOWEST)])[0]
+            exponentials(columns, lambda c: f.op(f"fsub {number} {given(c)}, {top}"))
+
+            def add(c: str, sum: str) -> list[str]:
+                return [f.op(f"fadd reassoc {kind} {sum}, {done(c)}")]
+
+            total = f.loop(columns, add, carried=[(kind, "0.0")])[0]
+            share = f.op(f"fdiv {kind} 1.0, {total}")
+            write(lambda c: f.op(f"fmul {kind} {done(c)}, {share}"))
+
+        def in_vectors() -> None:
+            """A softmax of whole vectors, whose exponentials wait where the result belongs."""
+
+            def larger(c: str, top: str) -> list[str]:
+                x = f.load(f.at(free, c, vectors.size), align=vectors.size)
+                known = f.select(f.compare("ord", x, "zeroinitializer"), x, f.number(-math.inf))
+                return [f.maximum(known, top)]
+
+            lowest = f.number(-math.inf)
+            top = f.splat(_folded(f, f.maximum, f.loop(columns, larger, vectors.width, [(vectors.floats, lowest)])[0]))
+
+            def raised(c: str, sum: str) -> list[str]:
+                x = f.load(f.at(free, c, vectors.size), align=vectors.size)
+                value = exp(f, f.subtract(x, top))
+                f.store(value, f.at(out, c, outer), align=outer)
+                return [f.add(sum, value)]
+
+            total = f.loop(columns, raised, vectors.width, [(vectors.floats, "zeroinitializer")])[0]
+            share = f.splat(f.op(f"fdiv {kind} 1.0, {_folded(f, f.add, total)}"))
+
+            def shared(c: str) -> None:
+                place = f.at(out, c, outer)
+                f.store(f.multiply(f.load(place, align=outer), share), place, align=outer)
+
+            f.loop(columns, shared, vectors.width)
 
         match link:
+            case "softmax" if outer == vectors.size:
+                rest = f.op(f"urem i64 {columns}, {vectors.width}")
+                whole, parts, joined = (f.fresh(each) for each in ("whole", "parts", "joined"))
+                f.do(f"br i1 {f.op(f'icmp eq i64 {rest}, 0')}, label %{whole}, label %{parts}")
+                f.label(whole)
+                in_vectors()
+                f.do(f"br label %{joined}")
+                f.label(parts)
+                softmax()
+                f.do(f"br label %{joined}")
+                f.label(joined)
             case "softmax":
-
-                def larger(c: str, top: str) -> list[str]:
-                    x = given(c)
-                    return [f.op(f"select i1 {f.op(f'fcmp ogt {number} {x}, {top}')}, {number} {x}, {number} {top}")]
-
-                top = f.loop(columns, larger, carried=[(number, _LOWEST)])[0]
-                exponentials(columns, lambda c: f.op(f"fsub {number} {given(c)}, {top}"))
-
-                def add(c: str, sum: str) -> list[str]:
-                    return [f.op(f"fadd reassoc double {sum}, {done(c)}")]
-
-                total = f.loop(columns, add, carried=[("double", "0.0")])[0]
-                write(lambda c: f.op(f"fdiv double {done(c)}, {total}"))
+                softmax()
             case "exp":
                 exponentials(columns, given)
                 write(done)
             case "sigmoid":
                 exponentials(columns, lambda c: f.op(f"fneg {number} {given(c)}"))
-                write(lambda c: f.op(f"fdiv double 1.0, {f.op(f'fadd double 1.0, {done(c)}')}"))
+                write(lambda c: f.op(f"fdiv {kind} 1.0, {f.op(f'fadd {kind} 1.0, {done(c)}')}"))
             case "identity":
-                write(lambda c: _wide(f, given(c)))
+                write(lambda c: cast(f, given(c), vectors.size, outer))
 
-    _each(f, row)
+    _each(f, row, outer)
     return f
 
 
-def slopes(vectors: Vectors) -> Function:
+def back(vectors: Vectors, outer: int) -> Function:
     """The function `slopes`: derivatives by free numbers, from those by parameters and these."""
     f = Function("slopes", _ARGUMENTS, vectors)
+    kind = number_of(outer)
+    factor = cast(f, "%factor", 8, outer)
 
     def row(link: Link, columns: str, out: str, held: str, given: str) -> None:
         def w(c: str) -> str:
-            return f.load(f.at(held, c, 8), "double")
+            return f.load(f.at(held, c, outer), kind)
 
         def g(c: str) -> str:
-            return f.load(f.at(given, c, 8), "double")
+            return f.load(f.at(given, c, outer), kind)
 
         def write(value: Callable[[str], str]) -> None:
             def one(c: str) -> None:
-                result = f.op(f"fmul double {value(c)}, %factor")
-                f.store(_narrow(f, result), f.at(out, c, vectors.size), vectors.number)
+                result = cast(f, f.op(f"fmul {kind} {value(c)}, {factor}"), outer, vectors.size)
+                f.store(result, f.at(out, c, vectors.size), vectors.number)
 
             f.loop(columns, one)
 
         def weighted(c: str) -> str:
-            return f.op(f"fmul double {w(c)}, {g(c)}")
+            return f.op(f"fmul {kind} {w(c)}, {g(c)}")
 
         match link:
             case "softmax":
 
                 def add(c: str, sum: str) -> list[str]:
-                    return [f.op(f"fadd reassoc double {sum}, {weighted(c)}")]
+                    return [f.op(f"fadd reassoc {kind} {sum}, {weighted(c)}")]
 
-                mean = f.loop(columns, add, carried=[("double", "0.0")])[0]
-                write(lambda c: f.op(f"fmul double {w(c)}, {f.op(f'fsub double {g(c)}, {mean}')}"))
+                mean = f.loop(columns, add, carried=[(kind, "0.0")])[0]
+                write(lambda c: f.op(f"fmul {kind} {w(c)}, {f.op(f'fsub {kind} {g(c)}, {mean}')}"))
             case "exp":
                 write(weighted)
             case "sigmoid":
-                write(lambda c: f.op(f"fmul double {weighted(c)}, {f.op(f'fsub double 1.0, {w(c)}')}"))
+                write(lambda c: f.op(f"fmul {kind} {weighted(c)}, {f.op(f'fsub {kind} 1.0, {w(c)}')}"))
             case "identity":
                 write(g)
 
-    _each(f, row)
+    _each(f, row, outer)
     return f
 
 
-def _each(f: Function, row: Callable[[Link, str, str, str, str], None]) -> None:
+def _each(f: Function, row: Callable[[Link, str, str, str, str], None], outer: int) -> None:
     """Emits the walk over records and their rows: row(link, columns, and the places of free, held and slopes)."""
 
     def record(i: str) -> None:
@@ -188,7 +234,7 @@ def _each(f: Function, row: Callable[[Link, str, str, str, str], None]) -> None:
 
             def one(r: str, link: Link = link) -> None:
                 first = f.op(f"mul nsw i64 {r}, {names['columns']}")
-                sizes = (f.vectors.size, 8, 8)
+                sizes = (f.vectors.size, outer, outer)
                 places = [f.at(base, first, size) for base, size in zip(bases, sizes, strict=True)]
                 row(link, names["columns"], *places)
 
@@ -199,9 +245,11 @@ def _each(f: Function, row: Callable[[Link, str, str, str, str], None]) -> None:
     f.loop("%count", record)
 
 
-def _wide(f: Function, x: str) -> str:
-    return x if f.vectors.size == 8 else f.op(f"fpext float {x} to double")
-
-
-def _narrow(f: Function, x: str) -> str:
-    return x if f.vectors.size == 8 else f.op(f"fptrunc double {x} to float")
+def _folded(f: Function, both: Callable[[str, str], str], x: str) -> str:
+    """One number of all lanes, by halves."""
+    v, step = f.vectors, f.vectors.width // 2
+    while step:
+        mask = ", ".join(f"i32 {(lane + step) % v.width}" for lane in range(v.width))
+        x = both(x, f.op(f"shufflevector {v.floats} {x}, {v.floats} poison, <{v.width} x i32> <{mask}>"))
+        step //= 2
+    return f.op(f"extractelement {v.floats} {x}, i64 0")

@@ -1,7 +1,7 @@
 """Tables on their way into an engine and back: native code where it reaches, arena.py where it does not.
 
-What enters are tables as contiguous float64, an input's by node where the engine was told so; what leaves is the arena,
-or derivatives of the same arrays.
+What enters are tables, contiguous, all of float64 or all of the code's type, an input's by node where the engine was
+told so; what leaves is the arena, or derivatives of the same arrays in the same type.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...ir.expression import Floats
+from ...runtime.kept import Kept
 from . import arena
 from .adjoint_plan import AdjointPlan
 from .batch import INTEGER, POINTER, Bytes
 from .builder import module
-from .kept import Kept
 from .machine import Library, Target, compiled, compiled_meanwhile
-from .packing import PACK_FIELDS, UNPACK_FIELDS, pack, pack_kernel, unpack, unpack_kernel
+from .packing import OUT_OF_REACH, PACK_FIELDS, ZERO, pack, pack_kernel
 from .plan import Kernel, Plan
+from .unpacking import UNPACK_FIELDS, unpack, unpack_kernel
 from .vectors import Vectors
 
 Exactly = Callable[[Sequence[int]], Sequence[Floats]]
@@ -31,6 +32,23 @@ Exactly = Callable[[Sequence[int]], Sequence[Floats]]
 
 FEW_TABLES, FEW_NUMBERS = 64, 1 << 15
 """So few tables and numbers numpy packs sooner than code for them is made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A function, and the library without which it dies."""
+
+    library: Library
+    function: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """An arena of tables; those that arena.py has written; those in which a number is exactly 0."""
+
+    place: Bytes
+    exact: frozenset[int]
+    zero: frozenset[int]
 
 
 @dataclass(slots=True)
@@ -42,8 +60,8 @@ class Packing:
     by_node: frozenset[int]
     vectors: Vectors
     target: Target
-    library: Library | None = field(init=False, default=None)
-    function: Callable[..., Any] = field(init=False)
+    kernels: tuple[Kernel, ...] = field(init=False)
+    code: dict[int, Code] = field(init=False, default_factory=dict[int, Code])
     records: Any = field(init=False)
     tables: Any = field(init=False)
     arenas: Kept = field(init=False)
@@ -65,38 +83,47 @@ class Packing:
             )
             for entry in self.plan.entries
         ]
+        self.kernels = tuple(kernels)
         self.records = np.array(rows, dtype=np.int64).reshape(-1, len(PACK_FIELDS))
         self.tables = np.array([entry.table for entry in self.plan.entries], dtype=np.int64)
-        numbers = sum(prod(shape) for shape in self.shapes)
-        if len(rows) > FEW_TABLES or numbers > FEW_NUMBERS:
-            text = module([pack(tuple(kernels), self.vectors)], self.vectors)
-            self.library = compiled_meanwhile(text, self.target, passes=True)
-            self.function = self.library.call("pack", POINTER, INTEGER, POINTER, POINTER)
+        if len(rows) > FEW_TABLES or sum(map(prod, self.shapes)) > FEW_NUMBERS:
+            self._code(8)
 
-    def fill(self, tables: Sequence[Floats], exactly: Exactly) -> tuple[Bytes, frozenset[int]] | None:
-        """A new arena of the tables, and those that arena.py has written; None where one has numbers that no engine
-        for non-negative numbers holds."""
+    def fill(self, tables: Sequence[Floats], exactly: Exactly) -> Packed | None:
+        """A new arena of the tables; None where one has numbers that no engine for non-negative numbers holds."""
         place = self.arenas.take()
-        bad = sorted(set(self.tables[self._packed(tables, place)].tolist()))
+        flags = self._packed(tables, place)
+        bad = sorted(set(self.tables[(flags & OUT_OF_REACH) != 0].tolist()))
+        zero = set(self.tables[(flags & ZERO) != 0].tolist()).difference(bad)
         if bad:
             found = dict(zip(bad, exactly(bad), strict=True))
-            if not all(table.min(initial=0.0) >= 0 and np.isfinite(table).all() for table in found.values()):
+            least = {number: table.min(initial=np.inf) for number, table in found.items()}
+            if not all(least[number] >= 0 and np.isfinite(table).all() for number, table in found.items()):
                 return None
+            zero.update(number for number in bad if least[number] == 0)
             arena.fill_some([entry for entry in self.plan.entries if entry.table in found], found, self.vectors, place)
-        return place, frozenset(bad)
+        return Packed(place, frozenset(bad), frozenset(zero))
 
-    def _packed(self, tables: Sequence[Floats], place: Bytes) -> Any:
-        """Packs by native code what it reaches; which records it does not."""
-        if self.library is None:
-            return slice(None)
+    def _packed(self, tables: Sequence[Floats], place: Bytes) -> NDArray[np.uint8]:
+        """Packs by native code what it reaches; flags by record."""
+        if not self.code:
+            return np.full(len(self.records), OUT_OF_REACH, dtype=np.uint8)
         if tables is not self.last:  # the same list again holds the same arrays
             self.addresses = np.array([table.__array_interface__["data"][0] for table in tables], dtype=np.int64)
             self.last = tables
         records = self.records.copy()
         records[:, 1] = self.addresses[self.tables]
         flags = np.zeros(len(records), dtype=np.uint8)
-        self.function(records.ctypes.data, len(records), place.ctypes.data, flags.ctypes.data)
-        return flags != 0
+        function = self._code(tables[0].itemsize if tables else 8).function
+        function(records.ctypes.data, len(records), place.ctypes.data, flags.ctypes.data)
+        return flags
+
+    def _code(self, outer: int) -> Code:
+        if outer not in self.code:
+            text = module([pack(self.kernels, self.vectors, outer)], self.vectors)
+            library = compiled_meanwhile(text, self.target, passes=True)
+            self.code[outer] = Code(library, library.call("pack", POINTER, INTEGER, POINTER, POINTER))
+        return self.code[outer]
 
 
 @dataclass(slots=True)
@@ -108,11 +135,12 @@ class Unpacking:
     by_node: frozenset[int]
     vectors: Vectors
     target: Target
-    library: Library | None = field(init=False, default=None)
-    function: Callable[..., Any] = field(init=False)
+    code: dict[tuple[int, bool], Code] = field(init=False, default_factory=dict[tuple[int, bool], Code])
     records: Any = field(init=False)
     tables: Any = field(init=False)
     kernels: tuple[Kernel, ...] = field(init=False)
+    untouched: frozenset[int] = field(init=False)
+    once: bool = field(init=False)
 
     def __post_init__(self) -> None:
         kernels: dict[Kernel, int] = {}
@@ -129,21 +157,37 @@ class Unpacking:
         self.records = np.array(rows, dtype=np.int64).reshape(-1, len(UNPACK_FIELDS))
         self.tables = np.array([table for _, table in self.plan.gradients], dtype=np.int64)
         self.kernels = tuple(kernels)
+        reached = set(self.tables.tolist())
+        self.untouched = frozenset(range(len(self.shapes))) - reached
+        self.once = len(reached) == len(self.tables)
 
-    def add(self, sums: Bytes, place: Bytes, addresses: NDArray[np.int64], whole: bool, but: frozenset[int]) -> None:
-        """Adds to derivatives at addresses, in the shapes in which their tables came, and clears the sums; `but` leaves
-        some out.
+    def bring(
+        self,
+        sums: Bytes,
+        packed: Packed,
+        addresses: NDArray[np.int64],
+        outer: int,
+        whole: bool,
+        fresh: bool,
+    ) -> None:
+        """Adds to derivatives at addresses, in the shapes in which their tables came, and clears the sums; those that
+        are `fresh` are written. Tables that arena.py has packed are left out.
 
         `whole` gives each value of an input by node the derivative of the sum over all values, too.
         """
-        if not set(self.tables.tolist()) - but:
-            return
-        if self.library is None:
-            text = module([unpack(self.kernels, self.vectors)], self.vectors)
-            self.library = compiled(text, self.target, passes=True)
-            self.function = self.library.call("unpack", POINTER, INTEGER, POINTER, POINTER, INTEGER)
         records = self.records.copy()
         records[:, 2] = addresses[self.tables]
-        if but:
-            records = np.ascontiguousarray(records[~np.isin(self.tables, list(but))])
-        self.function(records.ctypes.data, len(records), sums.ctypes.data, place.ctypes.data, int(whole))
+        if packed.exact:
+            records = np.ascontiguousarray(records[~np.isin(self.tables, list(packed.exact))])
+        if not len(records):
+            return
+        function = self._code(outer, fresh).function
+        function(records.ctypes.data, len(records), sums.ctypes.data, packed.place.ctypes.data, int(whole))
+
+    def _code(self, outer: int, fresh: bool) -> Code:
+        key = outer, fresh
+        if key not in self.code:
+            text = module([unpack(self.kernels, self.vectors, outer, fresh)], self.vectors)
+            library = compiled(text, self.target, passes=True)
+            self.code[key] = Code(library, library.call("unpack", POINTER, INTEGER, POINTER, POINTER, INTEGER))
+        return self.code[key]

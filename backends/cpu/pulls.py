@@ -17,7 +17,10 @@ ANSWERS = 5
 
 
 def seed(f: Function, tolerance: float, root: str, out: str, answer: str, weights: str) -> None:
-    """weight / root per lane, 0 where the root is 0 or too much of it may be lost; and the answer of the tile."""
+    """weight / root per lane, 0 where the root is 0 or too much of it may be lost; and the answer of the tile.
+
+    Of signed numbers whoever gives the weights knows which roots to trust.
+    """
     v = f.vectors
     for c in range(v.columns):
         for position, row in enumerate((None, EXPONENT, LOST, ERROR)):
@@ -25,9 +28,12 @@ def seed(f: Function, tolerance: float, root: str, out: str, answer: str, weight
             f.store(value, f.at(answer, None, offset=position * ROW + c * v.bytes))
         f.store("zeroinitializer", f.at(answer, None, offset=4 * ROW + c * v.bytes))
         value = f.load(f.at(values(f, root), c, v.bytes))
-        lost, error = get(f, root, LOST, c), get(f, root, ERROR, c)
-        sure = f.compare("ole", f.fma(error, value, lost), f.multiply(value, f.number(tolerance)))
-        sure = both(f, sure, f.compare("ogt", value, "zeroinitializer"))
+        if v.signed:
+            sure = f.compare("une", value, "zeroinitializer")
+        else:
+            lost, error = get(f, root, LOST, c), get(f, root, ERROR, c)
+            sure = f.compare("ole", f.fma(error, value, lost), f.multiply(value, f.number(tolerance)))
+            sure = both(f, sure, f.compare("ogt", value, "zeroinitializer"))
         divisor = f.select(sure, value, f.number(1.0))
         share = f.op(f"fdiv {v.floats} {f.load(f.at(weights, c, v.bytes))}, {divisor}")
         f.store(f.select(sure, share, "zeroinitializer"), f.at(values(f, out), c, v.bytes))

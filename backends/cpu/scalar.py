@@ -97,12 +97,16 @@ class Scalar:
 
     def refill(self, tables: Sequence[Floats]) -> None:
         """Other values for the tables: no code is made again."""
+        self.leaves, self.weights = self.packed(tables)
+
+    def packed(self, tables: Sequence[Floats]) -> tuple[Bytes, Bytes]:
+        """Leaves and weights as the code reads them."""
         floats, _ = arena.kind_of(self.vectors)
         leaves, weights = tables[0], np.concatenate([[1.0], tables[1]])
         if self.numeric == "log":
             with np.errstate(divide="ignore"):
                 leaves, weights = np.log(leaves), np.log(weights)
-        self.leaves, self.weights = copied(leaves.astype(floats)), copied(weights.astype(floats))
+        return copied(leaves.astype(floats)), copied(weights.astype(floats))
 
     def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
         """Networks have their tables computed: `refill` takes them."""
@@ -111,12 +115,20 @@ class Scalar:
     def run(self, codes: Indices | Codes, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
         """The answer for codes [columns, batch]; every row is certain."""
         assert not densities
+        value = self.values((self.leaves, self.weights), codes, threads)
+        if self.numeric == "linear":
+            with np.errstate(divide="ignore"):
+                value = np.log(value)
+        return Answer(value, np.zeros(len(value), dtype=bool))
+
+    def values(self, tables: tuple[Bytes, Bytes], codes: Indices | Codes, threads: int) -> Floats:
+        """The root per row over tables that were packed, in the numbers of the code."""
         rows = codes.shape[1]
         code = self._code(rows)
         vectors = code.vectors
         laid, tiles = tiled(codes, vectors)
         out = arena.aligned(tiles * vectors.row)
-        leaves, weights = self.leaves, self.weights
+        leaves, weights = tables
 
         def call(first: int, last: int) -> None:
             slots = buffers(code.slots * vectors.row)
@@ -135,8 +147,5 @@ class Scalar:
 
         spread(call, tiles, threads)
         floats, _ = arena.kind_of(self.vectors)
-        value = out.view(floats)[:rows].astype(np.float64)
-        if self.numeric == "linear":
-            with np.errstate(divide="ignore"):
-                value = np.log(value)
-        return Answer(value, np.zeros(rows, dtype=bool))
+        found: Floats = out.view(floats)[:rows].astype(np.float64)
+        return found

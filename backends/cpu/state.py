@@ -85,7 +85,9 @@ class Range:
         return Range("zeroinitializer", f.number(float("inf")), f.whole(-1))
 
     def with_value(self, f: Function, value: str) -> Range:
-        """The range with one more value."""
+        """The range with one more value; of signed ones the largest magnitude alone."""
+        if f.vectors.signed:
+            return Range(f.maximum(f.magnitude(value), self.largest), self.least, self.nonzero)
         bits = f.integer("add", f.bits(value), f.whole(-1))
         less = f.op(f"icmp ult {f.vectors.ints} {bits}, {self.nonzero}")
         return Range(

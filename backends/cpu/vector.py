@@ -6,7 +6,7 @@ Tables enter, then codes of rows; what leaves are logarithms of the root, and th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,13 +38,14 @@ _REACH = {4: 2**28, 8: 2**57}
 
 @dataclass(slots=True)
 class Vector:
-    """A Program of vectors of nodes."""
+    """A Program of vectors of nodes; a `signed` one of numbers of both signs, whose answers only signed.py can read."""
 
     program: Program
     size: int
     target: Target = field(default_factory=host)
     make: Make = compiled
     by_node: frozenset[int] = frozenset()
+    signed: bool = False
     vectors: Vectors = field(init=False)
     packing: Packing | None = field(init=False, default=None)
     plan: Plan = field(init=False)
@@ -55,7 +56,7 @@ class Vector:
     words: Bytes = field(init=False)
 
     def __post_init__(self) -> None:
-        self.vectors = self.target.vectors(self.size)
+        self.vectors = replace(self.target.vectors(self.size), signed=self.signed)
         self.plan = plan(self.program, self.vectors)
         self.library = self.make(module([driver(self.plan, self.vectors)], self.vectors), self.target)
         kinds = (POINTER, INTEGER, POINTER, POINTER, POINTER, INTEGER, POINTER, INTEGER)
@@ -77,16 +78,20 @@ class Vector:
         fresh = self.packing.fill(tables, exactly)
         if fresh is None:
             return False
-        self.arena, _ = fresh
+        self.arena = fresh.place
         return True
 
     def run(self, codes: Indices | Codes, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
         """The answer for codes [columns, batch] and logarithms of densities [nodes, batch] by source."""
-        rows = codes.shape[1]
+        return answered(self.tiles(self.arena, codes, densities, threads), codes.shape[1], self.vectors)
+
+    def tiles(
+        self, numbers: Bytes, codes: Indices | Codes, densities: Mapping[int, Floats], threads: int
+    ) -> NDArray[Any]:
+        """What the code answers over an arena: [tiles, value, exponent, lost, error; lanes]."""
         laid, tiles = tiled(codes, self.vectors)
         soft = laid_densities(densities, self.plan, self.vectors, tiles)
         out = arena.aligned(tiles * ANSWERS * ROW)
-        numbers = self.arena
 
         def call(first: int, last: int) -> None:
             group = together(self.plan.slots, self.program.buffers, last - first)
@@ -109,34 +114,45 @@ class Vector:
             )
 
         spread(call, tiles, threads)
-        answers = out.view(arena.kind_of(self.vectors)[0]).reshape(tiles, ANSWERS, self.vectors.lanes)
-        return answered(answers, rows, self.vectors)
+        found: NDArray[Any] = out.view(arena.kind_of(self.vectors)[0])
+        return found.reshape(tiles, ANSWERS, self.vectors.lanes)
 
 
 def answered(tiles: NDArray[Any], rows: int, v: Vectors) -> Answer:
     """The answers of tiles [tiles, value, exponent, lost, error, …; lanes]."""
-    _, integers = arena.kind_of(v)
-    value, lost, error = (tiles[:, row].reshape(-1)[:rows].astype(np.float64) for row in (0, 2, 3))
-    exponent = tiles[:, 1].reshape(-1)[:rows].view(integers).astype(np.float64)
+    value, exponent, lost, error = parts(tiles, rows, v)
     with np.errstate(divide="ignore", invalid="ignore"):
         log = np.where(value == 0, -np.inf, np.log(value) + exponent * np.log(2.0))
         unsure = ~(error + np.where(lost == 0, 0.0, lost / value) <= TOLERANCE[v.size])
     return Answer(log, unsure)
 
 
+def parts(tiles: NDArray[Any], rows: int, v: Vectors) -> tuple[Floats, Floats, Floats, Floats]:
+    """Value, exponent, lost and error of so many rows, in float64."""
+    _, integers = arena.kind_of(v)
+    value, lost, error = (tiles[:, row].reshape(-1)[:rows].astype(np.float64) for row in (0, 2, 3))
+    return value, tiles[:, 1].reshape(-1)[:rows].view(integers).astype(np.float64), lost, error
+
+
 def laid_densities(densities: Mapping[int, Floats], plan: Plan | AdjointPlan, v: Vectors, tiles: int) -> Bytes:
-    """The values of inputs on infinite domains as buffers with their states, tile by tile."""
+    """The values of inputs on infinite domains as buffers with their states, tile by tile.
+
+    They come as logarithms [nodes, batch], or with signs [nodes, batch, 2], which count where the vectors are signed.
+    """
     laid = arena.aligned(max(plan.soft * tiles, ROW))
-    if not plan.soft:
+    if not plan.soft or not tiles:
         return laid
     floats, integers = arena.kind_of(v)
     rows = laid.view(floats).reshape(tiles, plan.soft // ROW, v.lanes)
     for source, offset in enumerate(plan.densities):
-        logs = padded_to(densities[source], tiles * v.lanes).T
+        given = densities[source]
+        logs = padded_to(given[..., 0] if given.ndim == 3 else given, tiles * v.lanes).T
         top = logs.max(axis=1)
         power = np.where(np.isfinite(top), np.floor(top / np.log(2.0)), 0.0)
         with np.errstate(under="ignore"):
             exact = np.exp(logs - power[:, None] * np.log(2.0))
+        if v.signed and given.ndim == 3:
+            exact *= padded_to(given[..., 1], tiles * v.lanes).T
         scaled, exponent, statistics = arena.scaled_rows(exact, v)
         gone = (np.isfinite(logs) & (exact == 0)).any(axis=1)
         statistics[3] = np.where(gone, 2 * v.tiny, statistics[3])

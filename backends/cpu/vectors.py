@@ -13,12 +13,14 @@ ROW = 128
 @dataclass(frozen=True, slots=True)
 class Vectors:
     """Vectors of `width` numbers of `size` bytes, on a target with so many vector registers; a node's row in a tile
-    has `row` bytes."""
+    has `row` bytes. `signed` where values may be negative: code then tracks the largest magnitude, and nothing else of
+    a buffer's range (signed.py)."""
 
     size: int
     width: int
     registers: int
     row: int = ROW
+    signed: bool = False
 
     @property
     def lanes(self) -> int:

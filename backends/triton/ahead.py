@@ -32,7 +32,7 @@ _MAIN = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from danaus.backends.triton.worker import main; main()"
 )
 _SETTINGS = ("TRITON_", "MLIR_", "LLVM_", "AMDGCN_", "NVPTX_", "USE_IR_LOC", "DISABLE_")
-_FORMAT = 1  # of the cache's files
+_FORMAT = 2  # of the cache's files
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,23 @@ def compiled_pairs(pairs: Sequence[tuple[Kernel, Gpu]], jobs: int | None = None)
     Raises: DanausError `missing-package`, `unsupported-precision`, `kernel-refused` by Triton, `kernel-too-large` where
         a kernel takes more of a GPU than it has; a diagnostic for each.
     """
+    refused = [refusal for kernel, gpu in pairs if (refusal := _unsupported(kernel, gpu))]
+    if refused:  # known before anything is compiled
+        triton_version()
+        raise DanausError(*dict.fromkeys(refused))
+    found, wrong = attempted(pairs, jobs)
+    if wrong:
+        raise DanausError(*wrong)
+    return found
+
+
+def attempted(
+    pairs: Sequence[tuple[Kernel, Gpu]], jobs: int | None = None
+) -> tuple[dict[tuple[str, str], Compiled], list[Diagnostic]]:
+    """The code of those kernels that their GPUs can run, and what is wrong with the others.
+
+    Raises: DanausError `missing-package`.
+    """
     using = triton_version()
     wanted = {(kernel.digest, gpu.name): (kernel, gpu) for kernel, gpu in pairs}
     found: dict[tuple[str, str], Compiled] = {}
@@ -84,28 +101,26 @@ def compiled_pairs(pairs: Sequence[tuple[Kernel, Gpu]], jobs: int | None = None)
     wrong: list[Diagnostic] = []
     for key, (kernel, gpu) in wanted.items():
         held = kept(_place(kernel, gpu, using))
-        if held is not None:
-            found[key] = _read(kernel, gpu, held)
-        elif refused := _unsupported(kernel, gpu):
+        if refused := _unsupported(kernel, gpu):
             wrong.append(refused)
+        elif held is not None:
+            found[key] = _read(kernel, gpu, held)
         else:
             waiting.append((kernel, gpu))
-    if not wrong:
-        for kernel, gpu, answer in _answers(waiting, jobs or os.cpu_count() or 1):
-            if "refused" in answer:
-                wrong.append(_refusal(kernel, gpu, answer["refused"]))
-                continue
-            held = _written(answer)
-            keep(_place(kernel, gpu, using), held)
-            found[kernel.digest, gpu.name] = _read(kernel, gpu, held)
-    for each in found.values():
+    for kernel, gpu, answer in _answers(waiting, jobs or os.cpu_count() or 1):
+        if "refused" in answer:
+            wrong.append(_refusal(kernel, gpu, answer["refused"]))
+            continue
+        held = _written(answer)
+        keep(_place(kernel, gpu, using), held)
+        found[kernel.digest, gpu.name] = _read(kernel, gpu, held)
+    for key, each in list(found.items()):
         try:
             require_within(each.kernel.name, each.gpu, each.resources)
         except DanausError as failure:
             wrong += failure.diagnostics
-    if wrong:
-        raise DanausError(*wrong)
-    return {key: found[key] for key in wanted}
+            del found[key]
+    return {key: found[key] for key in wanted if key in found}, wrong
 
 
 def _place(kernel: Kernel, gpu: Gpu, using: str) -> Path:

@@ -13,25 +13,12 @@ import re
 from . import policy
 from .kernel import Kernel
 from .policy import Precision, Tiles
-from .precision import prepared, product
+from .precision import loaded, padded, product
 from .text import ZERO, At, Lines, kernel, operands, value
 from .value import Constant, Form, Matrix, Value, leaves
 
 SMALL = 2.0**-102
 """Below this times its columns, a sum may have lost more than 2⁻²⁴ of itself: each term that is lost is under 2⁻¹²⁶."""
-
-PADDED = 16
-"""Rows and columns of a matrix are filled up with zeros to a multiple of this: 64 bytes, and a tensor core's least."""
-
-
-def padded(matrix: Matrix) -> tuple[int, int]:
-    """Rows and columns of a matrix as it lies in memory; those of few rows have no more."""
-    rows = matrix.rows if matrix.rows <= policy.VECTOR else _up(matrix.rows)
-    return rows, _up(matrix.columns)
-
-
-def _up(number: int) -> int:
-    return -(-number // PADDED) * PADDED
 
 
 def tiles_of(form: Form, batch: int, precision: Precision) -> Tiles:
@@ -53,10 +40,10 @@ def programs(form: Form, tiles: Tiles) -> int:
 
 def kernel_of(form: Form, tiles: Tiles, precision: Precision) -> Kernel:
     """The kernel of all groups of a form."""
-    return elementwise(form, tiles) if form.matrix is None else dense(form, form.matrix, tiles, precision)
+    return elementwise(form, tiles, precision) if form.matrix is None else dense(form, form.matrix, tiles, precision)
 
 
-def elementwise(form: Form, tiles: Tiles) -> Kernel:
+def elementwise(form: Form, tiles: Tiles, precision: Precision) -> Kernel:
     """A value written to memory."""
     lines = Lines()
     tall = programs(form, tiles)
@@ -68,7 +55,8 @@ def elementwise(form: Form, tiles: Tiles) -> Kernel:
         lines.add(f"ok = k < {form.width}")
     found = whole(lines, form.value, At("k", "ok" if ragged else None), names, "ROWS")
     lines.add(f"tl.store(y[None, :] + k[:, None] * stride, {found}{', ok[:, None]' if ragged else ''})")
-    return kernel("elementwise", lines, {"ROWS": tiles.rows, "BATCH": tiles.batch}, tiles.warps, tiles.stages)
+    sizes = {"ROWS": tiles.rows, "BATCH": tiles.batch}
+    return kernel("elementwise", lines, sizes, tiles.warps, tiles.stages, precision)
 
 
 def dense(form: Form, matrix: Matrix, tiles: Tiles, precision: Precision) -> Kernel:
@@ -76,7 +64,8 @@ def dense(form: Form, matrix: Matrix, tiles: Tiles, precision: Precision) -> Ker
     lines = Lines()
     _program(lines, form, programs(form, tiles))
     tile_of_sums(lines, form, matrix, tiles, precision, operands(lines, form, "place"), "y")
-    return kernel("dense", lines, constants_of(tiles) | {"BATCH": tiles.batch}, tiles.warps, tiles.stages)
+    sizes = constants_of(tiles) | {"BATCH": tiles.batch}
+    return kernel("dense", lines, sizes, tiles.warps, tiles.stages, precision)
 
 
 def constants_of(tiles: Tiles, suffix: str = "") -> dict[str, int]:
@@ -198,12 +187,12 @@ def _multiplied(lines: Lines, matrix: Matrix, tiles: Tiles, precision: Precision
     masks = [] if columns % tiles.inner == 0 else [f"(k < {columns})" + ("" if vector else "[None, :]")]
     if not vector and rows % tiles.rows:
         masks.append(f"(row < {rows})[:, None]")
-    masked = f", {' & '.join(masks)}, 0.0" if masks else ""
-    lines.add(f"weight = tl.load(w + {'k' if vector else 'k[None, :]'}{masked})")
+    mask = " & ".join(masks)
     if vector:
+        lines.add(f"weight = tl.load(w + k{f', {mask}, 0.0' if mask else ''})")
         lines.add(f"total {'=' if total is None else '+='} tl.sum(weight[:, None] * p, 0)")
     else:
-        product(lines, precision, "total", prepared(lines, precision, "weight"), "p", total)
+        product(lines, precision, "total", loaded(lines, precision, matrix, "w", "k[None, :]", mask), "p", total)
 
 
 def _program(lines: Lines, form: Form, count: int) -> None:

@@ -24,11 +24,13 @@ from .module import function, options_of
 from .plan import Plan, plan
 from .policy import Precision
 from .tables import is_held, packed
+from .tiled import Choices
 
 Bools = NDArray[np.bool_]
 Codes = NDArray[np.int32]
 Exactly = Callable[[Sequence[int]], Sequence[Floats]]
 Make = Callable[[Kernel], Any]
+Choose = Callable[[Program, Precision, int], Choices]
 
 MOST = 2**31 - 2**16
 """So many numbers the buffers of a batch have at most: offsets within them are 32-bit. More rows run in parts."""
@@ -75,7 +77,10 @@ class Placed:
 
     def fill(self, tables: Sequence[Floats]) -> None:
         """Other values for the tables."""
-        weights, logs = (torch.from_numpy(each) for each in packed(self.plan, tables, self.precision))
+        numbers, others = packed(self.plan, tables, self.precision)
+        half = numbers.dtype == np.uint16
+        weights = torch.from_numpy(numbers.view(np.int16)).view(torch.bfloat16) if half else torch.from_numpy(numbers)
+        logs = torch.from_numpy(others)
         if self.recorded or self.fixed:  # what was recorded reads them where they are
             self.weights.copy_(weights)
             self.tables.copy_(logs)
@@ -153,7 +158,8 @@ class Placed:
 class Fused:
     """A Program as fused kernels; a plan is made for each class of batch sizes that comes.
 
-    `make` gives what a kernel is called by: its jitted function, or code that was compiled ahead of time.
+    `make` gives what a kernel is called by: its jitted function, or code that was compiled ahead of time. `choose`
+    gives tiles for a class of batches; without it they are the policy's.
     """
 
     program: Program
@@ -163,6 +169,7 @@ class Fused:
     placed: dict[int, Placed] = field(default_factory=dict[int, Placed])
     tables: Sequence[Floats] = ()
     make: Make = function
+    choose: Choose | None = None
 
     def refill(self, tables: Sequence[Floats]) -> None:
         """Other values for the tables: no kernel is made again."""
@@ -198,9 +205,9 @@ class Fused:
     def _placed(self, count: int) -> Placed:
         rows = policy.batch_class(count)
         if rows not in self.placed:
-            placed = self.placed[rows] = Placed(
-                plan(self.program, self.precision, rows), self.device, self.precision, self.make
-            )
+            choices = {} if self.choose is None else self.choose(self.program, self.precision, rows)
+            made = plan(self.program, self.precision, rows, choices)
+            placed = self.placed[rows] = Placed(made, self.device, self.precision, self.make)
             placed.fill(self.tables)
         return self.placed[rows]
 

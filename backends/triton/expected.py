@@ -1,17 +1,19 @@
 """The instructions of matrix units that a launch's kernel must have, by the shapes of its products and the GPU.
 
 What enters is a launch; what leaves is a kind of instruction, against which the machine code is read. A product whose
-left operand has fewer than 64 rows is none for the wide units of sm_90 and sm_100.
+left operand has fewer than 64 rows is none for the wide units of sm_90 and sm_100, nor are several blocks at once.
 """
 
 from __future__ import annotations
 
 from . import policy
-from .plan import Launch
+from .grids import batched
+from .launch import Launch
 from .policy import Precision
+from .stage import is_vector, matrix_of
 from .sweep import LoopForm
 from .targets import Gpu
-from .value import Form
+from .value import Form, Matrix
 
 WIDE = 64
 
@@ -45,9 +47,19 @@ def _tallest(launch: Launch) -> int:
         return max(16, policy.power(_rows(form.stage)))
     if isinstance(form, Form):
         return _rows(form) if _rows(form) <= policy.VECTOR else int(constants["ROWS"])
-    tall = [(number, stage) for number, stage in enumerate(form.stages) if _rows(stage) > policy.VECTOR]
-    whole = (int(constants.get(f"ROWS_{number}", max(16, policy.power(_rows(stage))))) for number, stage in tall)
+    last = len(form.stages) - 1
+    whole = (
+        int(constants.get(f"ROWS_{number}", _tall(matrix_of(stage))))
+        for number, stage in enumerate(form.stages)
+        if _rows(stage) > policy.VECTOR or (not form.scratch and not (number == last and is_vector(stage)))
+    )
     return max(whole, default=0)
+
+
+def _tall(matrix: Matrix) -> int:
+    """Rows of a matrix on chip; several blocks at once are none for the wide units."""
+    found = batched(matrix)
+    return found.rows if found.count == 1 else min(found.rows, WIDE // 2)
 
 
 def _rows(form: Form) -> int:

@@ -6,6 +6,7 @@ Groups of one form that do not wait for one another are one launch. The number o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,39 +18,25 @@ from numpy.typing import NDArray
 
 from ...ir.program.program import Program
 from . import policy
-from .chain import ChainForm, by_scratch, fits, resident, weights_of
-from .dense import kernel_of, padded, programs, tiles_of
+from .chain import ChainForm, fits, weights_of
 from .groups import Group, Grouped, grouped
-from .kernel import Kernel
+from .launch import Launch
 from .paths import Unit, units
 from .policy import Precision
-from .sweep import LoopForm, forward, swept
+from .precision import held
+from .sweep import LoopForm, swept
+from .tiled import NONE, Choices, launched, tiled
 from .value import Form, Matrix
+from .ways import one_launch
 
 ALIGNED = 16
 """Tables begin at multiples of so many numbers: 64 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Launch:
-    """One kernel on the groups whose places begin at `first`: `programs` programs for each tile of `batch` rows."""
-
-    kernel: Kernel
-    programs: int
-    batch: int
-    first: int
-    groups: int
-    form: Form | ChainForm
-
-    def grid(self, rows: int) -> int:
-        """How many programs run for so many rows of data."""
-        return self.programs * -(-rows // self.batch)
-
-
-@dataclass(frozen=True, slots=True)
 class Laid:
-    """Where a table lies among `weights`, as its matrix, or among `tables`, as logarithms; `scale` is the place of a
-    matrix's scale and floor among the latter."""
+    """Where a table lies among `weights`, as its matrix, or among `tables`, as logarithms, as do matrices of few rows;
+    `scale` is the place of a matrix's scale and floor among the latter."""
 
     table: int
     offset: int
@@ -91,22 +78,23 @@ class Drawn:
     space: Space
 
 
-def plan(program: Program, precision: Precision, rows: int) -> Plan:
-    """The plan of a Program for batches of about so many rows.
+def plan(program: Program, precision: Precision, rows: int, choices: Choices = NONE) -> Plan:
+    """The plan of a Program for batches of about so many rows, with tiles chosen in place of the policy's.
 
     Raises: DanausError `not-on-device`.
     """
-    return drawn(program, precision, rows, False).plan
+    return drawn(program, precision, rows, False, choices).plan
 
 
-def drawn(program: Program, precision: Precision, rows: int, kept: bool) -> Drawn:
+def drawn(program: Program, precision: Precision, rows: int, kept: bool, choices: Choices = NONE) -> Drawn:
     """The same; where buffers are `kept`, each group writes one of its own, for the reverse."""
     found = grouped(program)
-    batch = policy.batch_tile(rows)
-    space = Space(program, found)
+    space = Space(program, found, precision)
     homes = dict(enumerate(found.homes))
     make = partial(_kept, homes=homes) if kept else partial(_works, rows=rows)
-    works = [work for unit in units(found) for work in make(unit, found, space, precision)]
+    parts = units(found)
+    alike = Counter(_shape(unit, found) for unit in parts)
+    works = [work for unit in parts for work in make(unit, found, space, precision, alike[_shape(unit, found)])]
     found = replace(found, homes=tuple(homes.values()), widths=tuple(space.widths))
     waves = _waves(works, found.groups)
     where, total = _buffers(found, waves, space.widths, kept)
@@ -114,27 +102,17 @@ def drawn(program: Program, precision: Precision, rows: int, kept: bool) -> Draw
     places: list[int] = []
     for wave in waves:
         form = wave[0].form
-        if isinstance(form, LoopForm):
-            tile = min(batch, policy.chain_batch(rows, [form.stage], precision))
-            kernel, count = forward(form, tile, precision), 1
-        elif isinstance(form, ChainForm):
-            tile = batch if form.scratch else min(batch, policy.chain_batch(rows, form.stages, precision))
-            kernel, count = (by_scratch if form.scratch else resident)(form, tile, precision), 1
-        else:
-            tiles = tiles_of(form, batch, precision)
-            kernel, count, tile = kernel_of(form, tiles, precision), programs(form, tiles), batch
-        shape = form.path if isinstance(form, LoopForm) else form
-        launches.append(Launch(kernel, count * len(wave), tile, len(places), len(wave), shape))
+        launches.append(launched(form, tiled(form, rows, precision, choices), len(places), len(wave)))
         for work in wave:
             if not isinstance(form, LoopForm):
                 places.append(where[work.out])
             if work.scratch is not None:
                 places.append(where[work.scratch])
             places += [where[place] if buffer else place for buffer, place in work.operands]
-    made = Plan(
+    laid_out = Plan(
         tuple(launches),
         policy.batch_class(rows),
-        batch,
+        max([policy.batch_tile(rows), *(launch.batch for launch in launches)]),
         total,
         space.weights,
         space.tables,
@@ -145,7 +123,7 @@ def drawn(program: Program, precision: Precision, rows: int, kept: bool) -> Draw
         {source: (where[buffer], found.widths[buffer]) for source, buffer in found.densities.items()},
         where[found.root],
     )
-    return Drawn(made, found, waves, where, space)
+    return Drawn(laid_out, found, waves, where, space)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,22 +138,31 @@ class Work:
     scratch: int | None = None
 
 
-def _works(unit: Unit, found: Grouped, space: Space, precision: Precision, rows: int) -> list[Work]:
-    """A path in one launch where it fits on chip and its operands move on by equal steps; else its groups."""
+def _shape(unit: Unit, found: Grouped) -> tuple[object, ...]:
+    """What paths that run together have in common: the forms of their stages, and how long they are."""
+    return (*(found.groups[number].form for number in unit.stages), len(unit.groups))
+
+
+def _works(unit: Unit, found: Grouped, space: Space, precision: Precision, alike: int, rows: int) -> list[Work]:
+    """A path in one launch or group by group, whichever is predicted to take less; on chip where it fits there.
+
+    One launch needs operands that move on by equal steps. There are so many paths `alike`, which run together.
+    """
     placed = {number: space.operands(found.groups[number]) for number in unit.groups}
     path = _path(unit, found, placed) if len(unit.groups) > 1 else None
     if path is not None and isinstance(path.form, ChainForm):
         form = path.form
-        if fits(form, precision):
-            return [path]
-        if policy.by_scratch(*weights_of(form), rows):
-            half = max(stage.width for stage in form.stages)
-            return [replace(path, form=replace(form, scratch=half), scratch=space.buffer(2 * half))]
+        on_chip = fits(form, precision)
+        half = max(stage.width for stage in form.stages)
+        whole = form if on_chip else replace(form, scratch=half)
+        able = on_chip or policy.by_scratch(*weights_of(form, precision))
+        if able and one_launch(whole, Counter(found.groups[n].form for n in unit.groups), alike, rows, precision):
+            return [path if on_chip else replace(path, form=whole, scratch=space.buffer(2 * half))]
     return [Work(found.groups[n].form, found.groups[n].out, placed[n], (n,)) for n in unit.groups]
 
 
 def _kept(
-    unit: Unit, found: Grouped, space: Space, precision: Precision, homes: dict[int, tuple[int, int]]
+    unit: Unit, found: Grouped, space: Space, precision: Precision, alike: int, homes: dict[int, tuple[int, int]]
 ) -> list[Work]:
     """The groups of a path each with a buffer of its own; a loop of one stage in one launch, its states end to end."""
     placed = {number: space.operands(found.groups[number]) for number in unit.groups}
@@ -282,8 +269,8 @@ def _buffers(
 class Space:
     """Where tables lie; each is laid when it is first asked for, a matrix apart from logarithms."""
 
-    def __init__(self, program: Program, found: Grouped) -> None:
-        self.program = program
+    def __init__(self, program: Program, found: Grouped, precision: Precision) -> None:
+        self.program, self.precision = program, precision
         self.laid: dict[tuple[int, bool], Laid] = {}
         self.weights = self.tables = 0
         self.widths = list(found.widths)
@@ -325,9 +312,12 @@ class Space:
                 shape = self.program.tables[table]
                 size = prod(shape) + prod(shape[:-1])
             else:
-                self.laid[key] = Laid(table, self.weights, matrix, scale)
-                rows, columns = padded(matrix)
-                self.weights += _up(self.program.tables[table][0] * rows * columns)
+                vector, count = matrix.rows <= policy.VECTOR, held(matrix)
+                self.laid[key] = Laid(table, self.tables + ALIGNED if vector else self.weights, matrix, scale)
+                if vector:  # after its scale
+                    size = ALIGNED + count
+                else:
+                    self.weights += _up(count * (2 if self.precision == "bf16x3" else 1))
             self.tables += _up(size)
         return self.laid[key]
 

@@ -1,6 +1,6 @@
 """What is chosen by size: tiles, warps, stages, precision, and what is computed where it is read. Each with its reason.
 
-Only this file chooses; `tuned` choices of a device replace those of `dense_tiles`.
+Only this file chooses; where a Program is tuned (`tune.py`), the fastest tiles around these stand in their place.
 """
 
 from __future__ import annotations
@@ -60,6 +60,12 @@ def batch_class(rows: int) -> int:
     return next((most for most in CLASSES if rows <= most), CLASSES[-1])
 
 
+def typical(rows: int) -> int:
+    """A batch that stands for its class where times are compared: what is chosen must be the same for all of a class.
+    Halfway up in doublings; beyond what fills a device, four times that."""
+    return {FEW: FEW // 4, FULL: FULL // 4}.get(batch_class(rows), 4 * FULL)
+
+
 def batch_tile(rows: int) -> int:
     """16 is the least that tensor cores take, and gives the most programs for small batches; 64 reads each weight a
     quarter as often and fills wgmma (n = 64) once there are rows enough for it."""
@@ -70,9 +76,13 @@ RECORDED = 4
 """So many sizes of batches have their launches recorded at a time: each keeps its buffers."""
 
 
+CALL = 20e-6
+"""Seconds of a launch from Python: an estimate."""
+
+
 def records(device: str, launches: int) -> bool:
-    """Whether launches are recorded as a CUDA graph: from three on, where calls from Python, some 20 µs each, take
-    longer than kernels do. In a graph it is about 2 µs from one to the next."""
+    """Whether launches are recorded as a CUDA graph: from three on, where calls from Python (`CALL`) take longer than
+    kernels do. In a graph it is about 2 µs from one to the next."""
     return device == "cuda" and launches >= 3
 
 
@@ -105,6 +115,10 @@ def resident(precision: Precision) -> int:
     return 64 * 64 if precision == "ieee" else 128 * 128
 
 
+STATES = 512
+"""A state on chip has at most so many places, filled up: 16 rows of 512 are 64 registers for each of 128 threads."""
+
+
 def chain_warps(stages: Sequence[Form], batch: int, precision: Precision) -> int:
     """8 where a state has more than 1024 numbers: with 4, 64 states by 64 rows spilled; `ieee` needs 8 without tensor
     cores."""
@@ -130,15 +144,20 @@ def chain_batch(rows: int, stages: Sequence[Form], precision: Precision) -> int:
     return 16 if rows <= FULL or most > 64 or precision == "ieee" else 32
 
 
-def by_scratch(turn: int, most: int, rows: int) -> bool:
-    """Whether one program runs a path whose weights do not fit on chip: by the bytes of them that a turn of its loop
-    reads (0 without a loop), and a stage at most.
+STREAMED = 24 << 20
+"""Bytes of weights that a path reads again in each turn at most: half of an H200's second-level cache."""
 
-    In a loop up to 256 KB: at 64 bytes per clock and processor that is 2.3 µs, about what a launch costs. Where batch
-    tiles fill the device, up to 1 MB a stage (64 · 64 · 64), so that those of two stay in L2: what lies between stages
-    does too then, instead of going through memory.
-    """
-    return 0 < turn <= 1 << 18 or (rows > FULL and most <= 1 << 20)
+
+LOOPED = 1 << 18
+"""Up to so many bytes of weights in a turn a loop is one launch whatever the times predicted: what a turn streams is
+2.3 µs at 64 bytes per clock and processor, about what a launch costs in a graph, and the first call of a size, and
+what is not recorded, makes each launch from Python, at some 20 µs."""
+
+
+def by_scratch(turn: int, most: int) -> bool:
+    """Whether one program may run a path whose weights do not fit on chip: where those that a turn of its loop reads,
+    and a stage at most, in bytes, stay in the cache. Whether it does is chosen by predicted time (`ways.py`)."""
+    return max(turn, most) <= STREAMED
 
 
 def elementwise_tiles(width: int, batch: int) -> Tiles:

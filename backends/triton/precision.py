@@ -2,17 +2,57 @@
 
 All accumulate in float32. `tf32` rounds both factors to nearest first: Triton hands the tensor core float32 bits, which
 truncates them, and a log-likelihood over 256 steps then comes out 0.18 low. The weights are rounded with their tables.
-`bf16x3` splits both into a bf16 and what that leaves, and drops the product of what is left.
+`bf16x3` splits both into a bf16 and what that leaves, and drops the product of what is left. Weights in memory are what
+is multiplied: bf16 for `bf16`, both halves one after the other for `bf16x3`, float32 for the rest; those of matrices of
+few rows, which are multiplied without tensor cores, are float32 among the tables.
 """
 
 from __future__ import annotations
 
+from . import policy
 from .policy import Precision
 from .text import Lines
+from .value import Matrix
+
+PADDED = 16
+"""Rows and columns of a matrix are filled up with zeros to a multiple of this: 64 bytes, and a tensor core's least."""
+
+
+def padded(matrix: Matrix) -> tuple[int, int]:
+    """Rows and columns of a matrix as it lies in memory; those of few rows have no more."""
+    rows = matrix.rows if matrix.rows <= policy.VECTOR else _up(matrix.rows)
+    return rows, _up(matrix.columns)
+
+
+def _up(number: int) -> int:
+    return -(-number // PADDED) * PADDED
+
+
+def held(matrix: Matrix) -> int:
+    """How many numbers a matrix is in memory, each once."""
+    rows, columns = padded(matrix)
+    return (1 if matrix.shared else matrix.blocks) * rows * columns
+
+
+def bytes_of(precision: Precision) -> int:
+    """How many bytes a weight takes in memory."""
+    return 2 if precision == "bf16" else 4
+
+
+def loaded(lines: Lines, precision: Precision, matrix: Matrix, base: str, at: str, mask: str = "") -> tuple[str, ...]:
+    """Lines that load a tile of the weights that begin at `base`, as they are multiplied; their names."""
+    masked = f", {mask}, 0.0" if mask else ""
+    if matrix.rows <= policy.VECTOR or not precision.startswith("bf16"):
+        weight = lines.let("weight", f"tl.load({base} + {at}{masked})")
+        return prepared(lines, precision, weight) if matrix.rows <= policy.VECTOR else (weight,)
+    high = lines.let("wh", f"tl.load({base} + {at}{masked})")
+    if precision == "bf16":
+        return (high,)
+    return (high, lines.let("wl", f"tl.load({base} + {held(matrix)} + {at}{masked})"))
 
 
 def prepared(lines: Lines, precision: Precision, left: str) -> tuple[str, ...]:
-    """Lines that bring a tile of weights to the numbers that are multiplied; their names."""
+    """Lines that bring a tile of float32 to the numbers that are multiplied; their names."""
     match precision:
         case "bf16":
             return (lines.let("wh", f"{left}.to(tl.bfloat16)"),)

@@ -13,11 +13,11 @@ of data in order, and what several programs have is added in order afterwards.
 from __future__ import annotations
 
 from . import policy
-from .dense import padded, scaled, whole
+from .dense import scaled, whole
 from .kernel import Argument, Kernel
 from .policy import Precision, Tiles
-from .precision import prepared, product
-from .text import ARGUMENTS, HEAD, ZERO, At, Lines, named
+from .precision import loaded, padded, prepared, product
+from .text import HEAD, ZERO, At, Lines, arguments_of, named
 from .value import Form, Matrix
 
 FLOWS = (Argument("flows", "*fp32"), Argument("largest", "*fp32"), Argument("sums", "*fp32"))
@@ -30,9 +30,10 @@ REACH = 60.0
 """Where x + q is more, what the products lose below float32's range could matter: the row of data is flagged."""
 
 
-def kernel(name: str, lines: Lines, constants: dict[str, int], warps: int, stages: int) -> Kernel:
+def kernel(name: str, lines: Lines, constants: dict[str, int], warps: int, stages: int, precision: Precision) -> Kernel:
     """A kernel of the reverse, which has more arguments than others."""
-    arguments = (*ARGUMENTS[:-2], *FLOWS, *ARGUMENTS[-2:])
+    given = arguments_of(precision)
+    arguments = (*given[:-2], *FLOWS, *given[-2:])
     listed = [argument.name for argument in arguments]
     signature = ", ".join([*listed, *(f"{constant}: tl.constexpr" for constant in constants)])
     text = "\n".join([f"{HEAD}def {name}({signature}):", *lines.lines, ""])
@@ -55,10 +56,9 @@ def pull(form: Form, matrix: Matrix, tiles: Tiles, precision: Precision) -> Kern
     lines.depth += 1
     _rho(lines, matrix, "row = start + tl.arange(0, INNER)")
     rows, columns = padded(matrix)
-    lines.add(
-        f"weight = tl.load(w + row[None, :] * {columns} + k[:, None], ok[:, None] & (row < {rows})[None, :], 0.0)"
-    )
-    product(lines, precision, "total", prepared(lines, precision, "weight"), "rho", "total")
+    inside = f"ok[:, None] & (row < {rows})[None, :]"
+    weights = loaded(lines, precision, matrix, "w", f"row[None, :] * {columns} + k[:, None]", inside)
+    product(lines, precision, "total", weights, "rho", "total")
     lines.depth -= 1
     x = whole(lines, form.value, At(_node(lines, matrix), "ok"), names, "ROWS")
     lines.add(
@@ -70,7 +70,7 @@ def pull(form: Form, matrix: Matrix, tiles: Tiles, precision: Precision) -> Kern
         f"tl.store(own[None, :] + ({_at(matrix)})[:, None] * stride, found, ok[:, None])",
     )
     constants = {"ROWS": tiles.rows, "INNER": tiles.inner, "BATCH": tiles.batch}
-    return kernel("pull", lines, constants, tiles.warps, tiles.stages)
+    return kernel("pull", lines, constants, tiles.warps, tiles.stages, precision)
 
 
 def outer(form: Form, matrix: Matrix, tiles: Tiles, precision: Precision) -> Kernel:
@@ -106,7 +106,7 @@ def outer(form: Form, matrix: Matrix, tiles: Tiles, precision: Precision) -> Ker
         "tl.store(own + k[None, :], tl.load(own + k[None, :], inside, 0.0) + total, inside)",
     )
     constants = {"ROWS": tiles.rows, "INNER": tiles.inner, "BATCH": 16 if tiles.batch < 32 else 32}
-    return kernel("outer", lines, constants, tiles.warps, tiles.stages)
+    return kernel("outer", lines, constants, tiles.warps, tiles.stages, precision)
 
 
 def tally(width: int, rows: int, batch: int, precision: Precision) -> Kernel:
@@ -141,7 +141,7 @@ def tally(width: int, rows: int, batch: int, precision: Precision) -> Kernel:
         "tl.store(own, tl.load(own, inside, 0.0) + total, inside)",
     )
     constants = {"ROWS": tiles.rows, "INNER": tiles.inner, "BATCH": tiles.batch}
-    return kernel("tally", lines, constants, tiles.warps, tiles.stages)
+    return kernel("tally", lines, constants, tiles.warps, tiles.stages, precision)
 
 
 def _begin(lines: Lines, form: Form, matrix: Matrix, count: int, tall: int) -> dict[int, str]:

@@ -1,20 +1,21 @@
 """The time that a plan takes at least on a GPU: of each launch what it computes and moves, over what the GPU can do.
 
-What enters are a plan, a batch and a GPU; what leaves are seconds, a prediction and no measurement. A launch takes as
-long as the slowest of its products, its exponentials and its bytes, and never less than the gap between two launches;
-where it has fewer programs than the GPU has multiprocessors, the others wait. A path runs its stages one after another
-in each program, and those that do not keep their weights on chip stream them.
+What enters are a plan, a batch and a GPU; what leaves are seconds, a prediction and no measurement. A launch takes the
+gap to the one before it, and then as long as the slowest of its products, its exponentials and its bytes, and never
+less than one stage; all wait for the multiprocessor that has most of its programs. A path runs its stages one after
+another in each program, and those that do not keep their weights on chip stream them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .chain import ChainForm
+from .launch import Launch
 from .paths import slot_before
-from .plan import Launch, Plan
 from .policy import VECTOR, Precision
+from .precision import bytes_of
 from .sweep import LoopForm
 from .targets import Gpu, Rates
 from .value import Constant, Form, Look, Matrix, Read, leaves
@@ -56,41 +57,41 @@ class Work:
         )
 
 
-def work_of(launch: Launch, rows: int) -> Work:
+def work_of(launch: Launch, rows: int, precision: Precision) -> Work:
     """The work of a launch on so many rows of data."""
     constants, form = dict(launch.kernel.constants), launch.form
     if isinstance(form, Form):
-        return _group(form, rows, int(constants.get("ROWS", 1))).times(launch.groups, launch.groups)
-    path = _path(form)
+        return _group(form, rows, int(constants.get("ROWS", 1)), precision).times(launch.groups, launch.groups)
+    path = path_of(form)
     written = path.stages[-1].width if isinstance(form, ChainForm) else (form.count + 1) * form.stage.width
     total = Work(moved=written * rows * NUMBER)
-    for number, (stage, turns) in enumerate(_stages(path)):
+    for number, (stage, turns) in enumerate(stages_of(path)):
         tall = int(constants.get(f"ROWS_{number}", stage.width))
         moves = len(path.head) <= number < len(path.head) + len(path.body)
         again = turns if moves and path.moving[number - len(path.head)] & {0} else 1  # weights of each turn
-        own = _group(stage, rows, tall, alone=number == 0 and bool(path.head), inside=True)
+        own = _group(stage, rows, tall, precision, alone=number == 0 and bool(path.head), inside=True)
         total = total + own.times(turns, again)
     return total.times(launch.groups, launch.groups)
 
 
-def _path(form: ChainForm | LoopForm) -> ChainForm:
+def path_of(form: ChainForm | LoopForm) -> ChainForm:
     """A loop as the path that it is: it keeps what each turn gives as well."""
     return form if isinstance(form, ChainForm) else ChainForm((), (form.stage,), form.count, (), (form.moving,))
 
 
-def _stages(form: ChainForm) -> Iterator[tuple[Form, int]]:
+def stages_of(form: ChainForm) -> Iterator[tuple[Form, int]]:
     """The stages of a path with how often each is run."""
     yield from ((stage, 1) for stage in form.head)
     yield from ((stage, form.count) for stage in form.body)
     yield from ((stage, 1) for stage in form.tail)
 
 
-def group_work(form: Form, rows: int) -> Work:
+def group_work(form: Form, rows: int, precision: Precision) -> Work:
     """The work of one group in a launch of its own."""
-    return _group(form, rows, form.matrix.rows if form.matrix is not None else 1)
+    return _group(form, rows, form.matrix.rows if form.matrix is not None else 1, precision)
 
 
-def _group(form: Form, rows: int, tall: int, alone: bool = True, inside: bool = False) -> Work:
+def _group(form: Form, rows: int, tall: int, precision: Precision, alone: bool = True, inside: bool = False) -> Work:
     """The work of one group; `inside` a path its result stays, and so does the state before it unless it is `alone`."""
     moved, fixed = 0 if inside else form.width * rows * NUMBER, 0
     state = slot_before(form) if inside and not alone else None
@@ -109,11 +110,13 @@ def _group(form: Form, rows: int, tall: int, alone: bool = True, inside: bool = 
     times = -(-matrix.rows // tall)  # each tile of rows takes the exponentials of its columns anew
     special = rows * matrix.blocks * (matrix.columns * times + matrix.rows)
     tensor = matrix.rows > VECTOR
-    return Work(flops * tensor, flops * (not tensor), special, moved, fixed + _bytes(matrix))
+    return Work(flops * tensor, flops * (not tensor), special, moved, fixed + _bytes(matrix, precision))
 
 
-def _bytes(matrix: Matrix) -> int:
-    return matrix.rows * matrix.columns * (1 if matrix.shared else matrix.blocks) * NUMBER
+def _bytes(matrix: Matrix, precision: Precision) -> int:
+    """Bytes of a matrix's weights; those of few rows are float32 (precision.py)."""
+    size = NUMBER if matrix.rows <= VECTOR else bytes_of(precision)
+    return matrix.rows * matrix.columns * (1 if matrix.shared else matrix.blocks) * size
 
 
 def rate(rates: Rates, precision: Precision) -> float:
@@ -124,35 +127,57 @@ def rate(rates: Rates, precision: Precision) -> float:
 
 
 def seconds_of(launch: Launch, rows: int, gpu: Gpu, precision: Precision) -> float:
-    """The least time of a launch."""
+    """The least time of a launch, with the gap before it."""
     rates = gpu.rates
-    work, programs = work_of(launch, rows), launch.grid(rows)
-    busy = min(1.0, programs / rates.units)
+    work, programs = work_of(launch, rows, precision), launch.grid(rows)
+    most = -(-programs // rates.units)  # of the multiprocessor that has most: all wait for it
+    busy = programs / (most * rates.units)
     computed = work.tensor / rate(rates, precision) + work.plain / rates.single
-    return max(
+    return rates.launch + max(
         computed / busy,
         work.special / rates.special / busy,
-        work.bytes / rates.bytes,
-        _in_turn(launch.form, -(-programs // rates.units), rates),
-        rates.launch,
+        memory_of(launch, work, rows, rates),
+        _in_turn(launch, most, rates, precision),
     )
 
 
-def _in_turn(form: Form | ChainForm | LoopForm, waves: int, rates: Rates) -> float:
-    """The least time of a path's programs: stages wait for one another, and those not on chip stream their weights.
+def memory_of(launch: Launch, work: Work, rows: int, rates: Rates) -> float:
+    """Seconds of what passes memory: weights, tables and codes once, and of what buffers hold the share that the
+    second-level cache does not, from which the rest comes.
+
+    A path by scratch writes and reads the state of each stage; only programs that run at once have some.
+    """
+    form, state = launch.form, 0
+    live = work.moved
+    if isinstance(form, ChainForm) and form.scratch:
+        state = launch.groups * rows * sum(2 * stage.width * turns for stage, turns in stages_of(form)) * NUMBER
+        live = min(launch.grid(rows), rates.units) * 2 * form.scratch * launch.batch * NUMBER
+    beyond = max(0.0, 1.0 - rates.cache / live) if live else 0.0
+    if state:
+        return max((work.bytes + state * beyond) / rates.bytes, state / (rates.stream * rates.units))
+    if isinstance(form, Form):
+        return max((work.fixed + work.moved * beyond) / rates.bytes, work.moved / (rates.stream * rates.units))
+    return work.bytes / rates.bytes
+
+
+def _in_turn(launch: Launch, waves: int, rates: Rates, precision: Precision) -> float:
+    """The least time of a launch's programs: stages wait for one another, and those not on chip stream their weights.
 
     Programs of one multiprocessor share what it streams; while one waits, another runs.
     """
-    if isinstance(form, Form):
-        return 0.0
-    path, one, all_ = _path(form), 0.0, 0.0
-    for stage, turns in _stages(path):
-        streamed = _bytes(stage.matrix) / rates.stream if path.scratch and stage.matrix is not None else 0.0
+    if isinstance(launch.form, Form):
+        matrix = launch.form.matrix
+        tile = 0 if matrix is None else launch.tiles.rows * matrix.columns * bytes_of(precision)
+        return max(rates.stage, waves * tile / rates.stream)
+    path, one, all_ = path_of(launch.form), 0.0, 0.0
+    for stage, turns in stages_of(path):
+        held = 0 if stage.matrix is None else _bytes(stage.matrix, precision)
+        streamed = held / rates.stream if path.scratch else 0.0
         one += turns * max(rates.stage, streamed)
         all_ += turns * streamed * waves
     return max(one, all_)
 
 
-def predicted(plan: Plan, rows: int, gpu: Gpu, precision: Precision) -> float:
-    """The least time of a plan, launch after launch."""
-    return sum(seconds_of(launch, rows, gpu, precision) for launch in plan.launches)
+def predicted(launches: Sequence[Launch], rows: int, gpu: Gpu, precision: Precision) -> float:
+    """The least time of launches, one after another."""
+    return sum(seconds_of(launch, rows, gpu, precision) for launch in launches)

@@ -25,7 +25,7 @@ def back_seconds_of(way: Course, rows: int, gpu: Gpu, precision: Precision) -> l
 def _seconds(launch: Turn | Swept, rows: int, gpu: Gpu, precision: Precision) -> Iterator[float]:
     """What a launch waits for: products, exponentials, bytes, turns after one another, and the one before it."""
     rates = gpu.rates
-    work = _work(launch, rows)
+    work = _work(launch, rows, precision)
     busy = min(1.0, launch.grid(rows) / rates.units)
     yield (work.tensor / rate(rates, precision) + work.plain / rates.single) / busy
     yield work.special / rates.special / busy
@@ -35,12 +35,12 @@ def _seconds(launch: Turn | Swept, rows: int, gpu: Gpu, precision: Precision) ->
         yield 2 * launch.form.count * rates.stage
 
 
-def _work(launch: Turn | Swept, rows: int) -> Work:
+def _work(launch: Turn | Swept, rows: int, precision: Precision) -> Work:
     if isinstance(launch, Swept):
-        one, count = _matrix(launch.form.stage, rows, False), launch.form.count * len(launch.sums)
+        one, count = _matrix(launch.form.stage, rows, False, precision), launch.form.count * len(launch.sums)
         return (one + one).times(count, len(launch.sums))
     if launch.form is not None:
-        return _matrix(launch.form, rows, True).times(launch.groups, launch.groups)
+        return _matrix(launch.form, rows, True, precision).times(launch.groups, launch.groups)
     width, values = launch.counted
     flops = 2 * width * values * rows
     tensor = width > VECTOR
@@ -48,8 +48,8 @@ def _work(launch: Turn | Swept, rows: int) -> Work:
     return own.times(launch.groups, launch.groups)
 
 
-def _matrix(form: Form, rows: int, written: bool) -> Work:
+def _matrix(form: Form, rows: int, written: bool, precision: Precision) -> Work:
     """A product with a group's matrix, and the flows that it reads and, if so, writes."""
     assert form.matrix is not None
     flows = form.matrix.blocks * (form.matrix.rows + form.matrix.columns * written)
-    return group_work(form, rows) + Work(moved=flows * rows * NUMBER)
+    return group_work(form, rows, precision) + Work(moved=flows * rows * NUMBER)

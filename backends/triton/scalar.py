@@ -246,5 +246,5 @@ class Scalar:
 
         key = (shape, rows, len(given))
         (values,) = played(self.tapes, self.device.name, key, code.up.levels, (data, *given), made)
-        pass
+        self.fixed = self.fixed or bool(self.tapes)
         return values.view(turns, code.size, shape.lanes)

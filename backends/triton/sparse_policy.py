@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from .network import Form, Shape
+from .sparse_roofline import quicker_together
+from .targets import H200
 
 LIVE = 24 << 20
 """Bytes that the scratches of all programs may take together for one launch over all levels: half of an H200's L2
@@ -51,9 +53,9 @@ def walk_shape(rows: int, drawn: bool, drain: bool = False) -> Shape:
 def programs(slots: int, rows: int, size: int, levels: int, tiles: int) -> int:
     """How many programs one launch over all levels has; 0 where each level is to be a launch.
 
-    A program alone takes the tiles of a level in turn: with fewer tiles of the batch than multiprocessors it leaves
-    most of the device idle, which pays only while levels are narrow, so that a launch (about 4 µs) takes longer than
-    the tiles of a level (about 1 µs each, the time of two loads after each other).
+    A program alone takes the tiles of a level in turn, and leaves most of the device idle where the batch has fewer
+    tiles than there are multiprocessors: that pays only while levels are narrow. Which is faster is predicted
+    (`sparse_roofline.py`): a tile takes about 1 µs, two loads after each other, a launch of a level 20 µs from Python.
     """
     batch = lanes(rows)
     turns = -(-rows // batch)
@@ -61,9 +63,8 @@ def programs(slots: int, rows: int, size: int, levels: int, tiles: int) -> int:
     count = min(turns, PROGRAMS * (2 if scratch <= SMALL else 1))
     if count * scratch > LIVE:
         return 0
-    if turns < PROGRAMS and tiles > 4 * levels * max(1, PROGRAMS // max(1, turns)):
-        return 0
-    return max(1, count)
+    count = max(1, count)
+    return count if quicker_together(turns, count, levels, tiles, H200) else 0
 
 
 HELD = 1 << 32

@@ -10,13 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from . import policy
-from .chain import TOLERANCE, ChainForm, size_of, stage_lines, turn_of, weights_lines
-from .dense import padded, whole
+from .chain import ChainForm, turn_of
+from .dense import whole
+from .grids import Grid, size_of, weights_lines
 from .kernel import Kernel
 from .paths import slot_before
 from .policy import Precision
-from .precision import prepared, product
+from .precision import loaded, padded, prepared, product
 from .pulls import REACH, kernel
+from .stage import TOLERANCE, Stage, stage_lines
 from .text import ZERO, At, Lines, named
 from .text import kernel as forward_kernel
 from .value import Form, Matrix
@@ -72,9 +74,11 @@ def forward(form: LoopForm, batch: int, precision: Precision) -> Kernel:
         f"for turn in tl.range({form.count}, num_stages=3):",
     )
     lines.depth += 1
-    stage_lines(lines, form.stage, names | named(lines, form.stage, places), precision, ready=ready)
+    grid = Grid(1, width, 1, size)
+    own = names | named(lines, form.stage, places)
+    apart = stage_lines(lines, Stage(form.stage, own, grid, ready=ready), precision)
     lines.add(
-        "least = tl.minimum(least, apart)",
+        f"least = tl.minimum(least, {apart})",
         f"tl.store(states + turn * {width} * stride, (state + offset[None, :]).to(tl.float32){inside})",
     )
     lines.depth -= 1
@@ -83,7 +87,8 @@ def forward(form: LoopForm, batch: int, precision: Precision) -> Kernel:
         f"sure = (tl.min(least, 0) >= 0) | (u <= smallest + {TOLERANCE})",
         "tl.store(flags + b, tl.full([BATCH], 1, tl.int32), sure == 0)",
     )
-    return forward_kernel("sweep", lines, {"BATCH": batch}, policy.chain_warps([form.stage], batch, precision), 2)
+    warps = policy.chain_warps([form.stage], batch, precision)
+    return forward_kernel("sweep", lines, {"BATCH": batch}, warps, 2, precision)
 
 
 def backward(form: LoopForm, batch: int, precision: Precision) -> Kernel:
@@ -96,9 +101,8 @@ def backward(form: LoopForm, batch: int, precision: Precision) -> Kernel:
     rows, columns = padded(form.matrix)
     masks = [f"({k} < {columns})[:, None]"] if columns < size else []
     masks += [f"({k} < {rows})[None, :]"] if rows < size else []
-    masked = f", {' & '.join(masks)}, 0.0" if masks else ""
-    lines.add(f"weight = tl.load({names[0]} + {k}[None, :] * {columns} + {k}[:, None]{masked})")
-    turned = prepared(lines, precision, "weight")
+    at = f"{k}[None, :] * {columns} + {k}[:, None]"
+    turned = loaded(lines, precision, form.matrix, names[0], at, " & ".join(masks))
     lines.add(
         f"scale = tl.load({names[1]})",
         f"flow = tl.load(flows + tl.load(place + {form.fields - 2}) * stride + at{zero})",
@@ -138,7 +142,7 @@ def backward(form: LoopForm, batch: int, precision: Precision) -> Kernel:
         f"part = sums + (tl.program_id(0) * {width} + {k}[:, None]) * {width} + {k}[None, :]",
         f"tl.store(part, sum * tl.exp(-scale){f', there & ({k} < {width})[None, :]' if inside else ''})",
     )
-    return kernel("swept", lines, {"BATCH": batch}, policy.swept_warps(size, batch), 2)
+    return kernel("swept", lines, {"BATCH": batch}, policy.swept_warps(size, batch), 2, precision)
 
 
 def tallies(width: int, rows: int, count: int, batch: int, precision: Precision) -> Kernel:
@@ -174,7 +178,7 @@ def tallies(width: int, rows: int, count: int, batch: int, precision: Precision)
         "tl.store(own, tl.load(own, inside, 0.0) + total, inside)",
     )
     constants = {"ROWS": tiles.rows, "INNER": tiles.inner, "BATCH": tiles.batch}
-    return kernel("tallies", lines, constants, tiles.warps, tiles.stages)
+    return kernel("tallies", lines, constants, tiles.warps, tiles.stages, precision)
 
 
 def _begin(lines: Lines, form: LoopForm) -> tuple[dict[int, str], dict[int, str]]:

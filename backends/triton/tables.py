@@ -1,6 +1,7 @@
 """The numbers of tables as kernels read them: matrices scaled and filled up with zeros, all others as logarithms.
 
-What enters are tables in float64, not negative; what leaves are two arrays of float32. A matrix stands beside three
+What enters are tables in float64, not negative; what leaves are two arrays, of weights (precision.py says what they are
+in memory; bf16 as its bits) and of tables in float32. A matrix stands beside three
 numbers: the logarithm of its scale, a power of two that brings its largest entry within reach; its floor: how far below
 the largest value of a row of data another may lie before what it adds can be lost; and the largest sum of a row.
 """
@@ -8,18 +9,21 @@ the largest value of a row of data another may lie before what it adds can be lo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import frexp, log
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...ir.expression import Floats
-from .dense import padded
+from . import policy
 from .plan import Laid, Plan
 from .policy import Precision
+from .precision import padded
 from .value import Matrix
 
 Numbers = NDArray[np.float32]
+Bits = NDArray[np.uint16]
 
 PLAIN = 2.0**20
 """A matrix whose largest entry is within this factor of 1 is not scaled: its numbers stay as they are."""
@@ -27,9 +31,12 @@ PLAIN = 2.0**20
 TINY = 2.0**-126
 
 
-def packed(plan: Plan, given: Sequence[Floats], precision: Precision) -> tuple[Numbers, Numbers]:
+def packed(plan: Plan, given: Sequence[Floats], precision: Precision) -> tuple[Numbers | Bits, Numbers]:
     """The weights and the tables of a plan."""
-    weights = np.zeros(max(plan.weights, 1), dtype=np.float32)
+    size = max(plan.weights, 1)
+    weights: Numbers | Bits = np.zeros(size, dtype=np.float32)
+    if precision.startswith("bf16"):
+        weights = np.zeros(size, dtype=np.uint16)
     tables = np.zeros(max(plan.tables, 1), dtype=np.float32)
     for laid in plan.laid:
         table = given[laid.table]
@@ -43,12 +50,16 @@ def packed(plan: Plan, given: Sequence[Floats], precision: Precision) -> tuple[N
     return weights, tables
 
 
-def _matrix(laid: Laid, matrix: Matrix, table: Floats, precision: Precision, weights: Numbers, tables: Numbers) -> None:
+def _matrix(
+    laid: Laid, matrix: Matrix, table: Floats, precision: Precision, weights: Numbers | Bits, tables: Numbers
+) -> None:
     largest = float(table.max(initial=0.0))
     power = 0 if largest == 0 or 1 / PLAIN <= largest <= PLAIN else frexp(largest)[1]
+    vector = matrix.rows <= policy.VECTOR
     with np.errstate(under="ignore"):
         entries = np.ldexp(table, -power).astype(np.float32)
-    entries = rounded(entries, precision)
+    if not vector or precision == "tf32":
+        entries = rounded(entries, precision)
     entries[entries < TINY] = 0
     live = entries > 0
     gone = bool((live != (table > 0)).any())
@@ -56,12 +67,38 @@ def _matrix(laid: Laid, matrix: Matrix, table: Floats, precision: Precision, wei
     rows, columns = padded(matrix)
     place = np.zeros((len(table), rows, columns), dtype=np.float32)
     place[:, : matrix.rows, : matrix.columns] = entries
-    weights[laid.offset : laid.offset + place.size] = place.ravel()
     tables[laid.scale : laid.scale + 3] = power * log(2.0), floor, place.sum(axis=2).max(initial=0.0)
+    into = tables if vector else weights
+    for part in _parts(place.ravel(), "ieee" if vector else precision):
+        into[laid.offset : laid.offset + part.size] = part
+        laid = replace(laid, offset=laid.offset + part.size)
+
+
+def _parts(entries: Numbers, precision: Precision) -> list[Numbers | Bits]:
+    """Numbers as they lie in memory: for bf16x3 the bf16 of each, then of what that leaves."""
+    if precision == "bf16":
+        return [bits(entries)]
+    if precision == "bf16x3":
+        high = bits(entries)
+        return [high, bits(entries - floats(high))]
+    return [entries]
+
+
+def bits(numbers: Numbers) -> Bits:
+    """The bf16 nearest to each number, as its bits; halves go to even."""
+    whole = np.ascontiguousarray(numbers).view(np.uint32)
+    return ((whole + 0x7FFF + ((whole >> 16) & 1)) >> 16).astype(np.uint16)
+
+
+def floats(numbers: Bits) -> Numbers:
+    """The numbers of bf16's bits."""
+    return (numbers.astype(np.uint32) << 16).view(np.float32)
 
 
 def rounded(entries: Numbers, precision: Precision) -> Numbers:
-    """Weights as the tensor cores take them: for tf32 rounded to its 10 bits, to nearest."""
+    """Weights as the tensor cores take them: for tf32 rounded to its 10 bits, for bf16 to its 7, to nearest."""
+    if precision == "bf16":
+        return floats(bits(entries))
     if precision != "tf32":
         return entries
     return ((np.ascontiguousarray(entries).view(np.int32) + 0x1000) & -0x2000).view(np.float32)

@@ -29,8 +29,8 @@ class Rates:
 
     `half` are operations on bfloat16 on the matrix units, `tf32` those on rounded float32, `single` those on float32
     without matrix units, `special` exponentials and logarithms; `units` are its multiprocessors, `stream` the bytes
-    that one of them takes of the second-level cache, `launch` the seconds between two kernels of a graph, `stage` those
-    that one stage of a path takes in its program, however small.
+    that one of them takes of the second-level cache, `cache` the bytes that this holds, `launch` the seconds between
+    two kernels of a graph, `stage` those that one stage of a path takes in its program, however small.
     """
 
     device: str
@@ -41,6 +41,7 @@ class Rates:
     special: float
     units: int
     stream: float
+    cache: float
     launch: float = 2e-6
     stage: float = 1e-6
 
@@ -75,11 +76,11 @@ class Gpu:
 # for one another), and a multiprocessor takes 64 bytes of the second-level cache in a clock: estimates.
 _READ, _MADE = 0.9, 0.8
 
-A100 = Rates("A100", _READ * 2.039e12, _MADE * 312e12, _MADE * 156e12, _MADE * 19.5e12, 2.4e12, 108, 64 * 1.41e9)
-H200 = Rates("H200", 4.3e12, 790e12, _MADE * 494.5e12, _MADE * 67e12, 3.9e12, 132, 64 * 1.83e9)
-B200 = Rates("B200", _READ * 8e12, _MADE * 2250e12, _MADE * 1125e12, _MADE * 80e12, 4.4e12, 148, 64 * 1.85e9)
+A100 = Rates("A100", _READ * 2.039e12, _MADE * 312e12, _MADE * 156e12, _MADE * 19.5e12, 2.4e12, 108, 64 * 1.41e9, 40e6)
+H200 = Rates("H200", 4.3e12, 790e12, _MADE * 494.5e12, _MADE * 67e12, 3.9e12, 132, 64 * 1.83e9, 50e6)
+B200 = Rates("B200", _READ * 8e12, _MADE * 2250e12, _MADE * 1125e12, _MADE * 80e12, 4.4e12, 148, 64 * 1.85e9, 126e6)
 MI300X = Rates(
-    "MI300X", _READ * 5.3e12, _MADE * 1307.4e12, _MADE * 653.7e12, _MADE * 163.4e12, 10.2e12, 304, 64 * 2.1e9
+    "MI300X", _READ * 5.3e12, _MADE * 1307.4e12, _MADE * 653.7e12, _MADE * 163.4e12, 10.2e12, 304, 64 * 2.1e9, 256e6
 )
 
 GPUS = {

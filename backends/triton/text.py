@@ -1,18 +1,19 @@
 """Kernel text from its parts: lines, the places of operands, and values on tiles of nodes by rows of data.
 
 All kernels take the same arguments: `values` [nodes, stride] are buffers of logarithms, a row of data in each column;
-`tables` are logarithms, `weights` numbers; `codes` [columns, stride] say which value a row has; `indices` are those of
-gathers; `places` holds a row per group; `flags` [stride] marks rows that float32 cannot vouch for. `first` is where a
-launch's places begin. The batch is filled up to `stride`, a multiple of every batch tile, so that no load of a row of
-data needs a mask.
+`tables` are logarithms and matrices of few rows, `weights` those of more; `codes` [columns, stride] say which value a
+row has; `indices` are those of gathers; `places` holds a row per group; `flags` [stride] marks rows that float32 cannot
+vouch for. `first` is where a launch's places begin. The batch is filled up to `stride`, a multiple of every batch tile,
+so that no load of a row of data needs a mask.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from .kernel import Argument, Kernel
+from .kernel import Argument, Kernel, Scalar
+from .policy import VECTOR, Precision
 from .value import Constant, Form, Joined, Look, Paired, Picked, Read, Times, Value
 
 ARGUMENTS = (
@@ -60,12 +61,22 @@ class Lines:
         return name
 
 
-def kernel(name: str, lines: Lines, constants: dict[str, int], warps: int, stages: int) -> Kernel:
+def pointer(precision: Precision) -> Scalar:
+    """What weights in memory are."""
+    return "*bf16" if precision.startswith("bf16") else "*fp32"
+
+
+def arguments_of(precision: Precision) -> tuple[Argument, ...]:
+    """The arguments of all kernels, with weights as a precision has them."""
+    return tuple(replace(each, type=pointer(precision)) if each.name == "weights" else each for each in ARGUMENTS)
+
+
+def kernel(name: str, lines: Lines, constants: dict[str, int], warps: int, stages: int, precision: Precision) -> Kernel:
     """A kernel of the lines of its body."""
     arguments = [argument.name for argument in ARGUMENTS]
     named = ", ".join([*arguments, *(f"{constant}: tl.constexpr" for constant in constants)])
     text = "\n".join([f"{HEAD}def {name}({named}):", *lines.lines, ""])
-    return Kernel(name, text, ARGUMENTS, tuple(constants.items()), warps, stages)
+    return Kernel(name, text, arguments_of(precision), tuple(constants.items()), warps, stages)
 
 
 def operands(lines: Lines, form: Form, place: str, first: int = 1) -> dict[int, str]:
@@ -87,7 +98,8 @@ def named(lines: Lines, form: Form, places: Mapping[int, str]) -> dict[int, str]
             case "table" | "scale":
                 names[slot] = lines.let("t", f"tables + {at}")
             case "weights":
-                names[slot] = lines.let("w", f"weights + tl.multiple_of({at}, 16)")
+                where = "tables" if form.matrix is not None and form.matrix.rows <= VECTOR else "weights"
+                names[slot] = lines.let("w", f"{where} + tl.multiple_of({at}, 16)")
             case "index":
                 names[slot] = lines.let("i", f"indices + {at}")
             case "column":

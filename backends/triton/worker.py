@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,9 @@ KEPT = (
     "tmem_size",
 )
 """What is taken over of Triton's metadata, which also hold paths of this machine."""
+
+REGISTERS = 1 << 16
+"""A processor of NVIDIA's GPUs has so many, for all threads of a program."""
 
 
 def main() -> None:
@@ -62,9 +66,27 @@ def _compiled(task: dict[str, Any]) -> dict[str, Any]:
     aligned = {(i,): [["tt.divisibility", 16]] for i, (_, _, aligned) in enumerate(task["arguments"]) if aligned}
     source = ASTSource(fn=function, signature=signature, constexprs=task["constants"], attrs=aligned)
     target = GPUTarget(task["backend"], task["architecture"], task["warp"])
-    made = triton.compile(source, target=target, options=task["options"])
+    made, answer = _once(task, lambda options: triton.compile(source, target=target, options=options))
+    answer["form"] |= {"name": made.metadata.name, "warp_size": task["warp"], "triton": triton.__version__}
+    return answer
+
+
+def _once(task: dict[str, Any], compiled: Callable[[dict[str, Any]], Any]) -> tuple[Any, dict[str, Any]]:
+    """What Triton makes of a task. Where ptxas spills a few bytes so that registers are few and more programs fit on a
+    processor, it is told to take as many as there are."""
+    made = compiled(task["options"])
+    found = _answer(task, made)
+    if task["backend"] == "cuda" and found["resources"]["spilled"]:
+        most = min(255, REGISTERS // found["resources"]["threads"] // 8 * 8)
+        other = compiled(task["options"] | {"maxnreg": most})
+        again = _answer(task, other)
+        if again["resources"]["spilled"] < found["resources"]["spilled"]:
+            return other, again
+    return made, found
+
+
+def _answer(task: dict[str, Any], made: Any) -> dict[str, Any]:
     form = {name: getattr(made.metadata, name, 0) or 0 for name in KEPT}
-    form |= {"name": made.metadata.name, "warp_size": task["warp"], "triton": triton.__version__}
     if getattr(made.metadata, "tensordesc_meta", None):
         raise ValueError("descriptors of tensors, which the loader does not make")
     threads = form["num_warps"] * task["warp"]

@@ -84,7 +84,13 @@ class _Scaled:
     least: float
 
 
-def _scaled(numbers: Floats, power: int = 0) -> _Scaled:
+def _scaled(numbers: Floats, power: int = 0, signed: bool = False) -> _Scaled:
+    if signed:  # what underflow takes of these, it takes of their magnitudes, which are asked about it
+        largest = float(np.abs(numbers).max(initial=0.0))
+        if not largest < np.inf:
+            raise OutOfRange
+        shift = int(np.frexp(largest)[1]) if largest else 0
+        return _Scaled(np.ldexp(numbers, -shift), power + shift, 1.0)
     largest = float(numbers.max(initial=0.0))
     if not (largest < np.inf and numbers.min(initial=0.0) >= 0):
         raise OutOfRange
@@ -102,8 +108,10 @@ def derive(
     indices: Sequence[Indices],
     wanted: Sequence[int],
     narrowest: float,
+    signed: bool = False,
 ) -> list[Floats]:
-    """The wanted tables, by number: given ones as they are, others made.
+    """The wanted tables, by number: given ones as they are, others made. `signed` ones may have negative numbers; then
+    those without signs say whether float64 holds them.
 
     Raises: OutOfRange where one does not fit float64, or where a matrix that was made has numbers other than zero below
     `narrowest` times its largest.
@@ -112,7 +120,7 @@ def derive(
 
     def scaled(number: int) -> _Scaled:
         if number not in held:
-            held[number] = _scaled(given[number])
+            held[number] = _scaled(given[number], 0, signed)
         return held[number]
 
     for place, derived in enumerate(recipe, len(given)):
@@ -126,7 +134,7 @@ def derive(
             numbers = [np.ldexp(part.numbers, part.power - power) for part in parts]
         elif np.prod([part.least for part in parts]) < FLOOR:
             raise OutOfRange
-        held[place] = _scaled(made(derived, numbers, indices), power)
+        held[place] = _scaled(made(derived, numbers, indices), power, signed)
         if len(derived.shape) == 3 and held[place].least < narrowest:
             raise OutOfRange
     found: list[Floats] = []

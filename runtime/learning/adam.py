@@ -36,14 +36,13 @@ class Adam:
 
     def _step(self, own: np.ndarray) -> None:
         values, observed = self._rows
-        model = self._free.model
-        found = model.derivatives(values[own], observed[own], np.full(len(own), -1 / len(own)))
+        found = self._free.derivatives(values[own], observed[own], np.full(len(own), -1 / len(own)))
         require_possible(found.log, own)
-        slopes = self._free.pulled(found.named)
+        slopes = self._free.pulled(found)
         if not self._normalised:
             nothing = np.zeros((1, values.shape[1]))
-            mass = model.derivatives(nothing, nothing.astype(bool), np.ones(1))
-            slopes += self._free.pulled(mass.named)
+            mass = self._free.derivatives(nothing, nothing.astype(bool), np.ones(1))
+            slopes += self._free.pulled(mass)
         self._free.numbers.grad = slopes.detach()
         self._optimiser.step()
 

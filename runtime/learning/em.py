@@ -97,7 +97,9 @@ class Steps:
         self._model = model
         self._uses: Uses = uses(model.circuit)
         compiled = model.compiled
-        if compiled is not None and any(table.min(initial=0.0) < 0 for table in compiled.linear(model.circuit.store)):
+        if compiled is not None and (
+            compiled.signs or any(table.min(initial=0.0) < 0 for table in compiled.linear(model.circuit.store))
+        ):
             raise error(
                 "no-closed-form",
                 f'"{model.circuit.name}" has negative numbers, so EM does not apply',

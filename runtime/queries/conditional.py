@@ -21,7 +21,7 @@ from ...ir.program.tabled import Tabled
 from ...ir.query.conditional import Answer, warn_of_impossible
 from ...ir.query.mixture import Component, Mixture
 from ..compiled import Shared
-from .questions import Bools, Questions
+from .questions import HELD, Bools, Questions
 
 Device = Callable[[Indices], Shared | None]
 """Shares of inputs by a device, for codes of rows."""
@@ -86,12 +86,9 @@ def posterior(
     impossible = np.zeros(rows.count, dtype=bool)
     used = [position for position in positions if position not in questions.free]
     left = np.arange(rows.count)
-    given = device(rows.codes) if device is not None and used else None
-    if given is not None:
-        impossible[:] = np.isneginf(given.log)
-        near = _write(questions, given.shares, rows, left, left, used, out, nodes > 0, _NEAR)
-        left = np.flatnonzero(given.unsure | (~near & ~impossible))
-    for part, places, found in questions.filled(rows.part(left)) if len(left) or given is None else ():
+    if device is not None and used:
+        left = _by_device(questions, rows, used, out, impossible, nodes > 0, device)
+    for part, places, found in questions.filled(rows.part(left)) if len(left) else ():
         names = left[part]
         impossible[names] = np.isneginf(found.root[places])
         if not used:
@@ -103,6 +100,33 @@ def posterior(
             own, some = shares(again), names[~whole & ~impossible[names]]
             _write(questions, own, again.rows, some, np.arange(len(lost)), used, out, nodes > 0)
     return out, impossible
+
+
+def _by_device(
+    questions: Questions,
+    rows: Rows,
+    positions: Sequence[int],
+    out: dict[int, Floats],
+    impossible: Bools,
+    nodes: bool,
+    device: Device,
+) -> Indices:
+    """Writes what the device gives, a stretch of the batch at a time; the rows that are left."""
+    program = questions.tabled.program
+    inputs = sum(program.buffers[step.out] for step in program.operations if isinstance(step, Load))
+    inputs += sum(len(layout.leaf_columns) for layout in program.layouts)
+    step = max(32, 2 * HELD // (8 * max(1, inputs)))
+    left = [np.zeros(0, dtype=np.int64)]
+    for start in range(0, rows.count, step):
+        names = np.arange(start, min(start + step, rows.count))
+        given = device(np.ascontiguousarray(rows.codes[:, names]))
+        if given is None:
+            left.append(names)
+            continue
+        impossible[names] = np.isneginf(given.log)
+        near = _write(questions, given.shares, rows, names, np.arange(len(names)), positions, out, nodes, _NEAR)
+        left.append(names[given.unsure | (~near & ~impossible[names])])
+    return np.concatenate(left)
 
 
 def _write(

@@ -21,11 +21,19 @@ if TYPE_CHECKING:
 
 
 @overload
-def compile(target: Circuit, device: str = ..., dtype: str = ..., precision: str | None = ...) -> Executable: ...
-@overload
-def compile(target: Spec, device: str = ..., dtype: str = ..., precision: str | None = ...) -> Collection: ...
 def compile(
-    target: Circuit | Spec, device: str = "cpu", dtype: str = "float32", precision: str | None = None
+    target: Circuit, device: str = ..., dtype: str = ..., precision: str | None = ..., tune: bool = ...
+) -> Executable: ...
+@overload
+def compile(
+    target: Spec, device: str = ..., dtype: str = ..., precision: str | None = ..., tune: bool = ...
+) -> Collection: ...
+def compile(
+    target: Circuit | Spec,
+    device: str = "cpu",
+    dtype: str = "float32",
+    precision: str | None = None,
+    tune: bool = False,
 ) -> Executable | Collection:
     """A circuit compiled to native code: a `torch.nn.Module` with `log_likelihood`, `marginal` and the other queries.
 
@@ -33,7 +41,8 @@ def compile(
 
     `dtype` is "float32" or "float64": the numbers that it computes with; answers are float64. `device` is "cpu", or a
     GPU such as "cuda", for which Triton makes the kernels, in float32; `precision` then says how its tensor cores
-    multiply: "bf16x3" if not given, "tf32x3", "tf32", "bf16", or "ieee", which is float32 without tensor cores.
+    multiply: "bf16x3" if not given, "tf32x3", "tf32", "bf16", or "ieee", which is float32 without tensor cores. With
+    `tune`, tiles of its kernels are measured when a size of batches first comes, and kept on disk.
 
     >>> from danaus import parse
     >>> p = parse("var x : bool; circuit p { return bernoulli(x, [0.25]) }").circuit
@@ -41,10 +50,13 @@ def compile(
     tensor([0.7500, 0.2500], dtype=torch.float64)
 
     Raises: DanausError `missing-package` without torch and llvmlite, or Triton, `unknown-device`, `no-device`,
-    `unknown-type`, `unknown-precision`, `not-on-device`.
+    `unknown-type`, `unknown-precision`, `wrong-option`, `not-on-device`.
     """
     wants((Circuit, Spec), "a circuit or a spec", target)
     wants(str, "a name", device, dtype)
+    wants(bool, "true or false", tune)
+    if tune and device == "cpu":
+        raise error("wrong-option", "tuning is for GPUs", caller(), hint='device="cuda"')
     if dtype not in ("float32", "float64"):
         raise error("unknown-type", f'there is no type "{dtype}"', caller(), hint="there are float32 and float64")
     numbers: Literal["float32", "float64"] = "float32" if dtype == "float32" else "float64"
@@ -52,8 +64,8 @@ def compile(
     if device != "cpu" and numbers == "float64":
         raise error("unknown-type", "kernels for GPUs compute in float32", caller(), hint='dtype="float32"')
     if isinstance(target, Spec):
-        return compile_spec(target, numbers, device, mode)
-    return compile_circuit(target, numbers, device, mode)
+        return compile_spec(target, numbers, device, mode, tune)
+    return compile_circuit(target, numbers, device, mode, tune)
 
 
 def _precision(name: str | None, device: str) -> Precision | None:

@@ -12,8 +12,9 @@ import pytest
 import danaus as dn
 from danaus.backends.triton.ahead import Compiled, compiled
 from danaus.backends.triton.expected import has_loop, kind_of
-from danaus.backends.triton.plan import Launch, Plan, plan
-from danaus.backends.triton.policy import batch_class
+from danaus.backends.triton.launch import Launch
+from danaus.backends.triton.plan import Plan, plan
+from danaus.backends.triton.policy import Precision, batch_class
 from danaus.backends.triton.targets import GPUS
 from danaus.compiler.pipeline import program_of
 
@@ -23,11 +24,13 @@ MODELS = {
     "chain of 64": "circuit p = hmm(x, states = 64)",
     "chain of 20": "circuit p = hmm(x, states = 20)",
     "chain of 512": "circuit p = hmm(x, states = 512)",
+    "factors of 256": "circuit p = hmm(x, states = 256, transition = monarch(16, 16))",
 }
 UNITS = {  # what multiplies, by the rows of the left operand
     "chain of 64": ("mma.sync", "wgmma", "tcgen05", "mfma"),
     "chain of 20": ("mma.sync", "mma.sync", "mma.sync", "mfma"),
     "chain of 512": ("mma.sync", "wgmma", "tcgen05", "mfma"),
+    "factors of 256": ("mma.sync", "mma.sync", "mma.sync", "mfma"),
 }
 
 
@@ -83,6 +86,16 @@ def test_products_stand_in_loops(made: Made) -> None:
 def test_long_chains_of_few_states_are_a_launch_or_two(states: int, most: int) -> None:
     for rows in (1, 16, 1024, 65536):
         assert len(planned(f"circuit p = hmm(x, states = {states})", 256, rows).launches) <= most
+
+
+@pytest.mark.parametrize("precision", ["bf16x3", "tf32", "bf16"])
+@pytest.mark.parametrize("rows", [1, 1024, 65536])
+@pytest.mark.parametrize("parts", ["8, 8", "16, 16", "8, 32"])
+def test_factors_of_few_states_stay_on_chip(parts: str, rows: int, precision: Precision) -> None:
+    first, second = map(int, parts.split(","))
+    text = f"circuit p = hmm(x, states = {first * second}, transition = monarch({parts}))"
+    program = program_of(dn.parse(f"var x[256] : cat(3)\n{text}\n").circuits["p"])
+    assert [launch.kernel.name for launch in plan(program, precision, batch_class(rows)).launches] == ["chain"]
 
 
 @pytest.mark.parametrize("rows", [1, 1024, 65536])

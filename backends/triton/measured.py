@@ -1,0 +1,152 @@
+"""Tiles measured on a device: each launch alone, on memory of its plan, recorded and replayed in turns with the others.
+
+What enters is a device; what leaves is what the tuner asks of it: seconds of launches. How they are timed is given, so
+that the search runs without a device too.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from math import inf
+from typing import Any
+
+import numpy as np
+import torch
+
+from . import policy
+from .device import interpreted
+from .graphs import captured
+from .launch import Launch
+from .module import function, options_of
+from .plan import Plan
+from .policy import Precision
+from .roofline import seconds_of
+from .targets import GPUS, H200
+from .tune import MOST, Judge, Tuner, ahead_tuned
+
+Run = Callable[[], None]
+Timer = Callable[[Sequence[Run]], Sequence[float]]
+"""Seconds of each of some runs, taken in turns."""
+
+REPEATS, TURNS = 20, 9
+"""A recording holds so many launches, since one is shorter than events tell apart; and each is replayed so often, in
+turns with the others, of which the median counts: a clock that changes meanwhile changes for all."""
+
+HELD = 4 << 30
+"""Bytes of buffers that a launch is measured on at most."""
+
+
+def by_events(device: torch.device) -> Timer:
+    """A timer by events on a GPU, over launches recorded as a graph: calls from Python would hide what they take."""
+
+    def timed(runs: Sequence[Run]) -> list[float]:
+        replays = [captured(device, partial(_repeated, run)) for run in runs]
+        found: list[list[float]] = [[] for _ in runs]
+        for turn in range(TURNS + 1):
+            for replay, own in zip(replays, found, strict=True):
+                made: Any = torch.cuda.Event  # which carries no types
+                start, end = made(enable_timing=True), made(enable_timing=True)
+                start.record()
+                replay()
+                end.record()
+                end.synchronize()
+                if turn:  # the first warms up
+                    own.append(start.elapsed_time(end) / 1e3 / REPEATS)
+        return [statistics.median(own) for own in found]
+
+    return timed
+
+
+def _repeated(run: Run) -> None:
+    for _ in range(REPEATS):
+        run()
+
+
+@dataclass(slots=True, eq=False)
+class Bench:
+    """Memory that the launches of a plan run on, for a batch that stands for its class; no number of it matters."""
+
+    plan: Plan
+    device: torch.device
+    precision: Precision
+    timer: Timer
+    stride: int = field(init=False)
+    given: tuple[Any, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        plan, device = self.plan, self.device
+        rows = min(policy.typical(plan.most), HELD // (4 * max(1, plan.rows)))
+        self.stride = max(1, rows // MOST) * MOST  # of which every batch tile is a divisor
+        values = torch.zeros((max(1, plan.rows), self.stride), dtype=torch.float32, device=device)
+        tables = torch.zeros(max(1, plan.tables), dtype=torch.float32, device=device)
+        kind = torch.bfloat16 if self.precision.startswith("bf16") else torch.float32
+        weights = torch.ones(max(1, plan.weights), dtype=kind, device=device)
+        codes = torch.zeros((max(1, plan.columns), self.stride), dtype=torch.int32, device=device)
+        indices, places = torch.from_numpy(plan.indices).to(device), torch.from_numpy(plan.places).to(device)
+        flags = torch.zeros(self.stride, dtype=torch.int32, device=device)
+        self.given = (values, tables, weights, codes, indices, places, flags)
+
+    def seconds(self, trials: Sequence[Launch]) -> list[float]:
+        """Seconds of each; infinite for one that the device refuses."""
+        runs = [partial(self.run, trial) for trial in trials]
+        able = [runs_at_all(run) for run in runs]
+        found = iter(self.timer([run for run, fine in zip(runs, able, strict=True) if fine]))
+        return [next(found) if fine else inf for fine in able]
+
+    def run(self, launch: Launch) -> None:
+        """Launches once."""
+        kernel = launch.kernel
+        arguments = (*self.given, launch.first, self.stride)
+        options = dict(kernel.constants) | options_of(kernel)
+        with np.errstate(all="ignore"):  # the interpreter is numpy
+            function(kernel)[(launch.grid(self.stride),)](*arguments, **options)
+
+
+def runs_at_all(run: Run) -> bool:
+    """Whether Triton compiles a kernel, and the device takes it: too much shared memory is told at its first launch."""
+    from triton.compiler.errors import CompilationError
+    from triton.runtime.errors import OutOfResources, PTXASError
+
+    try:
+        run()
+    except (CompilationError, OutOfResources, PTXASError):
+        return False
+    return True
+
+
+def tuner_on(device: torch.device, precision: Precision, timer: Timer | None = None) -> Tuner:
+    """What tunes for a device that is here; for Triton's interpreter, which has no times, an H200's roofline does."""
+    if timer is None and interpreted():
+        return Tuner(H200.device, "roofline", lambda made: _roofline(made, precision))
+    time = timer or by_events(device)
+
+    def judge(made: Plan) -> Judge:
+        return Bench(made, device, precision, time).seconds
+
+    return Tuner(target_of(device), "measured", judge)
+
+
+def _roofline(made: Plan, precision: Precision) -> Judge:
+    rows = policy.typical(made.most)
+    return lambda trials: [seconds_of(trial, rows, GPUS["cuda:sm_90"], precision) for trial in trials]
+
+
+def target_of(device: torch.device) -> str:
+    """The target that a device is of, as `--target` names it."""
+    if device.type != "cuda":
+        return device.type
+    if torch.version.hip:
+        return f"hip:{torch.cuda.get_device_properties(device).gcnArchName.partition(':')[0]}"
+    return "cuda:sm_{}{}".format(*torch.cuda.get_device_capability(device))
+
+
+def tuner_for(target: str, precision: Precision) -> Tuner:
+    """What tunes for a target by name: the device of this machine where it is of that kind, else machine code."""
+    if torch.cuda.is_available() and not interpreted():
+        here = torch.device("cuda")
+        if target_of(here) == target:
+            return tuner_on(here, precision)
+    return ahead_tuned(GPUS[target], precision)
