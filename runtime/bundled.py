@@ -181,7 +181,11 @@ class Bundled(Asking):
         Raises: DanausError `not-in-bundle`.
         """
         device = self._device
-        if device is not None and what in device.able and what not in device.held:
+        if device is None:
+            return
+        if what in ("conditional", "posterior") and "sample" in device.able:  # all inputs are on finite domains
+            what = "flows"
+        if what in device.able and what not in device.held:
             held = ", ".join(sorted(device.held))
             raise error(
                 "not-in-bundle",

@@ -17,7 +17,9 @@ from ...ir.expression import Floats
 from ...ir.linear import Indices
 from ...ir.program.ones import ones
 from ...ir.program.tabled import Tabled
+from ...runtime.compiled import Shared
 from . import sparse_policy, steps_descent, steps_kernels
+from .inputs import Inputs
 from .network import Form, Shape
 from .network_queries import HELD, Walked, joined, signed
 from .scalar import Device
@@ -31,6 +33,7 @@ class StepsWalker:
     steps: Steps
     device: Device
     tabled: Tabled
+    inputs: Inputs | None = None
     put: tuple[Any, ...] = field(init=False)
     made: dict[Form, tuple[Tabled, Any]] = field(default_factory=dict[Form, tuple[Tabled, Any]])
 
@@ -85,6 +88,9 @@ class StepsWalker:
             for rows in self._stretches(laid.shape[1])
         ]
         return np.concatenate([np.empty(0), *(part.cpu().numpy() for part in parts)])
+
+    def shares(self, codes: Indices) -> Shared | None:
+        return None if self.inputs is None else self.inputs.run(self.tabled, codes)
 
     def _each(self, form: Form, codes: Indices, seed: int, sampled: bool) -> Walked:
         laid = np.ascontiguousarray(codes, dtype=np.int32)

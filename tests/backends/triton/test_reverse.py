@@ -188,11 +188,15 @@ def test_launches_of_derivatives_are_recorded_once_for_a_size(monkeypatch: pytes
     circuit = dn.hmm(dn.Cat("x", 3, shape=4), states=5)
     model, plain = (dn.compile(circuit, device=device) for device in ("cuda", "cpu"))
     random = np.random.default_rng(0)
-    found = Recording(monkeypatch)
+    found, lying = Recording(monkeypatch), set[int]()
     for turn, count in enumerate((6, 6, 9, 20)):  # 9 fill as many tiles as 6, 20 more
         x = random.integers(0, 3, (count, 4))
         for name, own in model.flows(x).items():
             np.testing.assert_allclose(own, plain.flows(x)[name], rtol=2e-4, atol=2e-4)
+        reverse = model.present.reverse()
+        assert isinstance(reverse, FusedReverse)
+        lying |= {each.data_ptr() for way in reverse.ready.values() for each in (way.placed.tables, way.placed.weights)}
+        assert len(lying) == 2  # other numbers take the place of those that were recorded
         for each in (model, plain):
             emission = dict(each.named_parameters())["circuit/emission"]
             emission.copy_(emission.flip(1))
@@ -204,7 +208,7 @@ def test_levels_of_networks_are_recorded_once_for_a_size(monkeypatch: pytest.Mon
     program, tables = lowered(tangled(3, zeros=False))
     wanted = tuple(np.ones(len(table), dtype=bool) for table in tables)
     reverse = AdjointScalar(program, 8, "linear", (wanted[0], wanted[1]), Device(torch.device("cpu")))
-    found = Recording(monkeypatch)
+    found, lying = Recording(monkeypatch), set[int]()
     for turn in range(3):
         assert reverse.load(tables, None)
         codes, weights = coded(program, 5, turn), np.random.default_rng(turn).normal(size=5)
@@ -213,6 +217,8 @@ def test_levels_of_networks_are_recorded_once_for_a_size(monkeypatch: pytest.Mon
         for own, other in zip(got.tables, want.tables, strict=True):
             np.testing.assert_allclose(own, other, rtol=1e-9, atol=1e-9)
         assert (found.count, found.replayed) == (2, 2 * turn + 2)
+        lying |= {reverse.forward.leaves.data_ptr(), reverse.forward.weights.data_ptr()}
+        assert len(lying) == 2
         tables = [table * 1.1 for table in tables]
 
 

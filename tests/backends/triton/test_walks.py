@@ -10,6 +10,7 @@ import torch
 
 import danaus as dn
 from danaus.backends.triton import sparse_policy
+from danaus.backends.triton.inputs import Inputs
 from danaus.backends.triton.network import Shape
 from danaus.backends.triton.scalar import Device
 from danaus.backends.triton.steps import steps
@@ -20,10 +21,11 @@ from danaus.ir.circuit import Circuit
 from danaus.ir.numbers import Numbers
 from danaus.ir.program.tabled import Tabled
 from danaus.ir.query.exactness import one_path
+from danaus.runtime.queries import conditional
 from danaus.runtime.queries.answers import ByProgram
 from danaus.runtime.queries.on_device import ByDevice
 from danaus.runtime.queries.questions import Questions
-from small_circuits import random_circuit
+from small_circuits import evidence, random_circuit
 
 pytest.importorskip("triton")
 
@@ -101,3 +103,38 @@ def test_chains_and_trees(way: str, text: str) -> None:
 def test_circuits_of_other_maps(way: str, seed: int) -> None:
     """Gathers, joins, matrices on blocks, scales; zeros among numbers."""
     assert _agrees(random_circuit(seed), seed)
+
+
+@pytest.mark.parametrize("text", [MONARCH, TREE, 11, 49, 57])
+def test_what_comes_through_inputs(text: str | int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The distributions of missing variables from flows of inputs: the evaluator's, with no walk on the CPU."""
+    circuit = dn.parse(text).circuit if isinstance(text, str) else random_circuit(text)
+    model = dn.compile(circuit, device="cuda")
+    monkeypatch.delattr(Questions, "filled")
+    x, observed = evidence(circuit, 6, 3, 0.5)
+    possible = np.isfinite(dn.evaluate(circuit, x, observed=observed, semiring="log"))
+    found = model.conditional(x[possible], observed[possible])
+    expected = dn.conditional(circuit, x[possible], observed[possible])
+    assert found and set(found) == set(expected)
+    for name, own in expected.items():
+        np.testing.assert_allclose(found[name], np.asarray(own), atol=1e-5)
+
+
+def test_many_rows_come_through_in_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forty rows, of which 32 are taken at a time where memory is short."""
+    circuit = dn.parse(CHAIN).circuit
+    model = dn.compile(circuit, device="cuda")
+    asked: list[int] = []
+    real = Inputs.run
+
+    def run(own: Inputs, tabled: Tabled, codes: np.ndarray) -> object:
+        asked.append(codes.shape[1])
+        return real(own, tabled, codes)
+
+    monkeypatch.setattr(Inputs, "run", run)
+    monkeypatch.setattr(conditional, "HELD", 1)
+    x, observed = evidence(circuit, 40, 3, 0.5)
+    found, expected = model.conditional(x, observed), dn.conditional(circuit, x, observed)
+    assert asked == [32, 8]
+    for name, own in expected.items():
+        np.testing.assert_allclose(found[name], np.asarray(own), atol=1e-5)
