@@ -56,7 +56,7 @@ def swept(stage: Form, moving: frozenset[int], precision: Precision) -> bool:
         return False
     if matrix.read[1] != 1 or matrix.write[1] != 1 or stage.value.width != matrix.columns:
         return False
-    return size_of(matrix.rows) ** 2 <= policy.resident(precision)
+    return size_of(matrix.rows) ** 2 <= policy.swept(precision)
 
 
 def forward(form: LoopForm, batch: int, precision: Precision) -> Kernel:
