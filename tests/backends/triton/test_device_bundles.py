@@ -240,7 +240,9 @@ def test_a_network_of_scalar_nodes_runs_from_its_bundle(
     np.testing.assert_allclose(model.marginal(x).exp().numpy(), [0, 1, 1, 2], rtol=1e-6)
     assert launched == ["network"]
     status, out, _ = danaus("compile", "n.nnf", "--report", "--target", "cuda:sm_90", "--dtype", "float64")
-    assert status == 0 and "float64: a network of" in out and "network[WIDTH=" in out and "level[WIDTH=" in out
+    assert (
+        status == 0 and "float64, 1024 rows: a network of" in out and "network[WIDTH=" in out and "level[WIDTH=" in out
+    )
     status, out, _ = danaus("compile", "n.nnf", "--emit", "kernels", "--target", "cuda:sm_90")
     assert status == 0 and out.count("@triton.jit") == 4
 
