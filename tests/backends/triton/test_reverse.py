@@ -226,7 +226,14 @@ def test_levels_of_networks_are_recorded_once_for_a_size(monkeypatch: pytest.Mon
         codes = coded(program, 5, turn)
         np.testing.assert_allclose(engine.run(codes, {}).log, executed(program, tables, codes), rtol=1e-12)
         lying |= {engine.leaves.data_ptr(), engine.weights.data_ptr()}
-        assert len(lying) == 2 and found.count == 3
+        assert len(lying) == 2 and found.count == 3 + turn
+        weights = np.random.default_rng(turn).random((5, program.columns[turn]))  # of one column, then of another
+        with monkeypatch.context() as inner:
+            inner.setattr(policy, "records", lambda *_: False)
+            plain = Scalar(program, 8, "linear", Device(torch.device("cpu")))
+            plain.refill(tables)
+            want = plain.run(codes, {}, evidence={turn: weights}).log
+        np.testing.assert_array_equal(engine.run(codes, {}, evidence={turn: weights}).log, want)
         tables = [table * 1.1 for table in tables]
 
 
