@@ -22,20 +22,12 @@ from ...ir.program.program import Program
 from ...ir.program.shares import Share
 from ...runtime.compiled import Shared
 from . import network_reverse, sparse_policy
+from .adjoint import Derived
+from .engine import Bools
 from .graphs import Launch, Tapes, played
 from .network import Form, Shape
 from .records import by_value, by_weight, downward
-from .scalar import Bools, Device, Held, Scalar
-
-
-@dataclass(frozen=True, slots=True)
-class Derived:
-    """Log-likelihoods, and derivatives of their weighted sum by table; rows that are `unsure` are in neither."""
-
-    log: Floats
-    unsure: Bools
-    tables: list[Floats]
-    densities: dict[int, Floats]
+from .scalar import Device, Held, Scalar
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ from .groups import Group, Grouped
 from .kernel import Kernel
 from .plan import Drawn, Work
 from .policy import Precision
-from .pulls import outer, pull, tally, tiles_of
-from .sweep import LoopForm, backward, tallies
+from .pulls import outer, pull, tiles_of
+from .sweep import LoopForm, backward
+from .tally import PLACES, tally
 from .value import Constant, Form, Look, Read, Times, Value, leaves
 
 
@@ -228,22 +229,17 @@ class _Maker:
         tile = min(batch, policy.chain_batch(self.drawn.plan.most, [form.stage], self.precision))
         act.swept.append(Swept(backward(form, tile, self.precision), tile, first, tuple(sums), width * width, form))
         self._tallies(act, tallied)
-        for (wide, rows), own in stepped.items():
-            tiles = policy.tally_tiles(wide, rows, batch)
-            kernel = tallies(wide, rows, form.count, batch, self.precision)
-            programs = -(-wide // tiles.rows) * -(-rows // tiles.inner) * (len(own) // 4)
-            inputs = len(own) // 4 * form.count
-            act.tallies.append(Turn(kernel, programs, 0, len(self.places), inputs, counted=(wide, rows)))
-            self.places += own
+        self._tallies(act, stepped, form.count)
         self.acts.append(act)
 
-    def _tallies(self, act: Act, tallied: dict[tuple[int, int], list[int]]) -> None:
+    def _tallies(self, act: Act, tallied: dict[tuple[int, int], list[int]], turns: int = 1) -> None:
         """The launches that add flows of inputs up, by width and values."""
+        batch = self.drawn.plan.batch
         for (width, rows), own in tallied.items():
-            tiles = policy.tally_tiles(width, rows, self.drawn.plan.batch)
-            kernel = tally(width, rows, self.drawn.plan.batch, self.precision)
-            programs = -(-width // tiles.rows) * -(-rows // tiles.inner) * (len(own) // 3)
-            act.tallies.append(Turn(kernel, programs, 0, len(self.places), len(own) // 3, counted=(width, rows)))
+            tiles = policy.tally_tiles(width, rows, batch)
+            kernel, count = tally(width, rows, turns, batch, self.precision), len(own) // PLACES
+            programs = -(-width // tiles.rows) * -(-rows // tiles.inner) * count
+            act.tallies.append(Turn(kernel, programs, 0, len(self.places), count * turns, counted=(width, rows)))
             self.places += own
 
     def _flow(self, buffer: int, act: Act) -> int | None:
@@ -294,7 +290,7 @@ class _Maker:
                     self.looked.append(Looked(place, width, operands[table], operands[column]))
                     if self.summed:
                         own = tallies.setdefault((width, rows), [])
-                        own += [place, operands[column], self._sum(operands[table], taken)]
+                        own += [place, operands[column], 0, self._sum(operands[table], taken)]
                 case Constant(table, width) if operands[table] in self.wanted:
                     target = -1 if same else self._rows(width)
                     place = source if same else target

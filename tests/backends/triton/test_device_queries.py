@@ -272,7 +272,7 @@ def test_states_of_a_chain_are_those_of_enumeration(monkeypatch: pytest.MonkeyPa
                 expected[number, step, state] += mass
     expected /= expected.sum(axis=2, keepdims=True)
     np.testing.assert_allclose(model.posterior(x).numpy(), expected, atol=2e-5)
-    assert {"sweep", "swept"} <= set(launched) and "tallies" not in launched
+    assert {"sweep", "swept"} <= set(launched) and "tally" not in launched
 
 
 def test_rows_that_float32_cannot_vouch_for_are_taken_here() -> None:

@@ -14,14 +14,14 @@ from danaus.backends.triton.adjoint import Derived, FusedReverse
 from danaus.backends.triton.adjoint_scalar import AdjointScalar
 from danaus.backends.triton.plan import drawn
 from danaus.backends.triton.reverse import course
-from danaus.backends.triton.scalar import Device
+from danaus.backends.triton.scalar import Device, Scalar
 from danaus.compiler.pipeline import program_of
 from danaus.ir.circuit import Circuit
 from danaus.runtime.backward import Flows, flows
 from danaus.runtime.compiled import codes_of, with_first_values
 from recorded_launches import Recording
 from small_circuits import evidence, random_circuit
-from tangled_networks import coded, lowered, tangled
+from tangled_networks import coded, executed, lowered, tangled
 
 
 def _both(circuit: Circuit, rows: int, seed: int) -> tuple[Derived, Flows, frozenset[int]] | None:
@@ -219,6 +219,21 @@ def test_levels_of_networks_are_recorded_once_for_a_size(monkeypatch: pytest.Mon
         assert (found.count, found.replayed) == (2, 2 * turn + 2)
         lying |= {reverse.forward.leaves.data_ptr(), reverse.forward.weights.data_ptr()}
         assert len(lying) == 2
+        tables = [table * 1.1 for table in tables]
+    engine, lying = Scalar(program, 8, "linear", Device(torch.device("cpu"))), set()
+    for turn in range(2):
+        engine.refill(tables)
+        codes = coded(program, 5, turn)
+        np.testing.assert_allclose(engine.run(codes, {}).log, executed(program, tables, codes), rtol=1e-12)
+        lying |= {engine.leaves.data_ptr(), engine.weights.data_ptr()}
+        assert len(lying) == 2 and found.count == 3 + turn
+        weights = np.random.default_rng(turn).random((5, program.columns[turn]))  # of one column, then of another
+        with monkeypatch.context() as inner:
+            inner.setattr(policy, "records", lambda *_: False)
+            plain = Scalar(program, 8, "linear", Device(torch.device("cpu")))
+            plain.refill(tables)
+            want = plain.run(codes, {}, evidence={turn: weights}).log
+        np.testing.assert_array_equal(engine.run(codes, {}, evidence={turn: weights}).log, want)
         tables = [table * 1.1 for table in tables]
 
 

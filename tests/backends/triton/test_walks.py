@@ -25,6 +25,7 @@ from danaus.runtime.queries import conditional
 from danaus.runtime.queries.answers import ByProgram
 from danaus.runtime.queries.on_device import ByDevice
 from danaus.runtime.queries.questions import Questions
+from recorded_launches import Recording
 from small_circuits import evidence, random_circuit
 
 pytest.importorskip("triton")
@@ -103,6 +104,23 @@ def test_chains_and_trees(way: str, text: str) -> None:
 def test_circuits_of_other_maps(way: str, seed: int) -> None:
     """Gathers, joins, matrices on blocks, scales; zeros among numbers."""
     assert _agrees(random_circuit(seed), seed)
+
+
+@pytest.mark.parametrize("way", ["steps"], indirect=True)
+def test_steps_up_are_recorded_once_for_a_size(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other rows, and other evidence, over what was recorded; samples given them are the CPU's."""
+    both = _both(dn.parse(CHAIN).circuit)
+    assert both is not None
+    cpu, device = both
+    found = Recording(monkeypatch)
+    for turn in range(2):
+        x = cpu.sample(5, turn)
+        some = np.random.default_rng(turn).random(x.shape) < 0.5
+        np.testing.assert_array_equal(device.sample_given(x, some, turn), cpu.sample_given(x, some, turn))
+        weights = {0: np.random.default_rng(turn).random((5, 5))}
+        some[:, 0] = False
+        np.testing.assert_allclose(device.weighted(x, some, weights), cpu.weighted(x, some, weights), rtol=1e-12)
+        assert (found.count, found.replayed) == (2, 2 * turn + 2)
 
 
 @pytest.mark.parametrize("text", [MONARCH, TREE, 11, 49, 57])
