@@ -32,7 +32,9 @@ from .able import Type, form_of, packages, runs_compiled
 from .pipeline import optimised, passed, plainly_passed, program_of
 
 
-def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu", queries: Sequence[str] = ()) -> str:
+def kernels_of(
+    circuit: Circuit, dtype: Type = "float32", target: str = "cpu", queries: Sequence[str] = (), tune: bool = False
+) -> str:
     """The LLVM IR of a circuit's likelihood for a target by name; of a network, for its narrowest tiles.
 
     For a GPU the Triton kernels that its likelihoods, and queries by kind, may launch.
@@ -45,7 +47,7 @@ def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu", q
         from ..backends.triton.stored import text_of as text_of_kernels
 
         gpu = gpu_named(target)
-        return text_of_kernels(kernels_for(_of_gpus(circuit, dtype, [target]), DEFAULT, gpu, queries))
+        return text_of_kernels(kernels_for(_of_gpus(circuit, dtype, [target]), DEFAULT, gpu, queries, tune))
     with packages():
         from ..backends.cpu.engine import text_of
         from ..backends.cpu.machine import named
@@ -56,7 +58,9 @@ def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu", q
     return text_of(program, *form_of(circuit, program, dtype), named(target))
 
 
-def report_of(circuit: Circuit, dtype: Type, targets: Sequence[str], rows: int, queries: Sequence[str] = ()) -> str:
+def report_of(
+    circuit: Circuit, dtype: Type, targets: Sequence[str], rows: int, queries: Sequence[str] = (), tune: bool = False
+) -> str:
     """What a circuit's kernels take of GPUs by name, and the time that they take at least for a batch, as tables.
 
     Raises: DanausError `missing-package`, `unknown-target`, `not-in-bundle`, `not-on-device`, `unknown-query`, and as
@@ -64,7 +68,7 @@ def report_of(circuit: Circuit, dtype: Type, targets: Sequence[str], rows: int, 
     """
     from ..backends.triton.report import report
 
-    return report(_of_gpus(circuit, dtype, targets), DEFAULT, targets, rows, queries)
+    return report(_of_gpus(circuit, dtype, targets), DEFAULT, targets, rows, queries, tune)
 
 
 def _of_gpus(circuit: Circuit, dtype: Type, targets: Sequence[str]) -> Bundle:
@@ -90,11 +94,16 @@ def _require_kernels(bundle: Bundle, targets: Sequence[str]) -> None:
 
 
 def bundle_of(
-    circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] = ("cpu",), queries: Sequence[str] = ()
+    circuit: Circuit,
+    dtype: Type = "float32",
+    targets: Sequence[str] = ("cpu",),
+    queries: Sequence[str] = (),
+    tune: bool = False,
 ) -> Bundle:
     """What is saved of a circuit: its Program, the numbers of its present parameters, and code for targets by name.
 
     Kernels for GPUs answer likelihoods, and queries by kind: "flows", "sample", "map", "evidence", "hamming", "all".
+    With `tune`, tiles of likelihoods are tried.
 
     Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`, `not-on-device`, and as
     compiling kernels for GPUs.
@@ -111,6 +120,7 @@ def bundle_of(
     numbers = Numbers(circuit.store)
     tables, exact = exactly(lowered.tables, circuit.store)
     walks = None if exact else _walks(circuit, lowered, tables)
+    signed = any(bool((table < 0).any()) for table in tables)
     try:
         if exact:
             raise OutOfRange
@@ -133,11 +143,11 @@ def bundle_of(
         lowered.densities,
         tuple(tuple(numbers.floats(block.parameters)) for block in lowered.densities),
         compiler(),
-        codes_of(program, size, form, [target for target in targets if not is_gpu(target)]),
+        codes_of(program, size, form, [target for target in targets if not is_gpu(target)], signed),
         walks,
         fed=fed or (),
     )
-    return _with_devices(bundle, targets, queries)
+    return _with_devices(bundle, targets, queries, tune)
 
 
 def term_of(circuit: Circuit) -> Bundle:
@@ -152,7 +162,7 @@ def term_of(circuit: Circuit) -> Bundle:
     return Bundle(*kept, (), (), compiler(), ())
 
 
-def _with_devices(bundle: Bundle, targets: Sequence[str], queries: Sequence[str]) -> Bundle:
+def _with_devices(bundle: Bundle, targets: Sequence[str], queries: Sequence[str], tune: bool) -> Bundle:
     """The same with kernels for those targets that are GPUs."""
     gpus = [target for target in targets if is_gpu(target)]
     if not gpus:
@@ -160,7 +170,7 @@ def _with_devices(bundle: Bundle, targets: Sequence[str], queries: Sequence[str]
     _require_kernels(bundle, gpus)
     from ..backends.triton.stored import devices_of
 
-    return replace(bundle, devices=devices_of(bundle, DEFAULT, gpus, queries))
+    return replace(bundle, devices=devices_of(bundle, DEFAULT, gpus, queries, tune))
 
 
 def _answered(circuit: Circuit, lowered: Lowered, walks: bool, flows: bool) -> tuple[str, ...]:
