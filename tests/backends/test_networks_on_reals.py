@@ -458,3 +458,9 @@ def test_inputs_that_no_term_reaches() -> None:
     assert [block.variable for block in lowered.densities] == [x]
     got = float(_model(circuit).log_likelihood(np.zeros((1, len(circuit.variables))))[0])
     assert got == pytest.approx(-np.log(2 * np.pi) / 2)
+
+
+def test_no_code_for_gpus(tmp_path: Path) -> None:
+    with pytest.raises(dn.DanausError, match="on GPUs, scalar nodes over real or count variables"):
+        _model(_mixture()).save(tmp_path / "b.zip", targets=["cuda:sm_90"])
+    assert not list(tmp_path.iterdir())
