@@ -215,3 +215,42 @@ def test_densities_of_both_signs(monkeypatch: pytest.MonkeyPatch) -> None:
         want = interpreted(model, x, observed, np.ones(40), monkeypatch)
         assert_near(got, want)
         np.testing.assert_allclose(got.data, want.data, rtol=1e-8, atol=1e-9)
+
+
+def test_logarithms_of_densities_by_finite_differences() -> None:
+    """Their signs are not those of any number of the circuit."""
+    text = """
+    var b : bool
+    var y : real
+    param M[2] : real = [0.3, -1]
+    param W[1, 2] : positive = [[0.5, 0.25]]
+    circuit p {
+      return sum(concat([b = 0], [b = 1]) * gaussian(y, M, [0.1, 2]), W)
+    }
+    """
+    p = dn.parse(text).circuit
+    assert isinstance(p, Circuit)
+    circuit = dn.log(p)
+    b, y = np.array([0, 0, 0, 1, 1, 1]), np.array([0.3, 0.4, 2.0, -1.0, 0.5, 3.0])
+    x = np.stack([b if v.name == "b" else y for v in circuit.variables], axis=1).astype(float)
+
+    def log_size(means: np.ndarray, weights: np.ndarray) -> float:
+        """Σ log |log p|, by the definition of p."""
+        s = np.array([0.1, 2])[b]
+        log = np.log(weights[0, b] / (s * np.sqrt(2 * np.pi))) - ((y - means[b]) / s) ** 2 / 2
+        assert (log > 0).any() and (log < 0).any()
+        return float(np.log(np.abs(log)).sum())
+
+    kept = {"M": np.array([0.3, -1]), "W": np.array([[0.5, 0.25]])}
+    for dtype in TYPES:
+        model = dn.compile(circuit, dtype=dtype)
+        found = native(model, x, np.ones(x.shape, dtype=bool), np.ones(len(x)))
+        for name, numbers in kept.items():
+            for place in np.ndindex(numbers.shape):
+                sides = []
+                for step in (1e-6, -1e-6):
+                    moved = {each: value.copy() for each, value in kept.items()}
+                    moved[name][place] += step
+                    sides.append(log_size(moved["M"], moved["W"]))
+                slope = (sides[0] - sides[1]) / 2e-6
+                assert abs(float(found.named[name][place]) - slope) < 1e-5 * max(1.0, abs(slope)), (name, place)
