@@ -115,6 +115,7 @@ def bundle_of(
     numbers = Numbers(circuit.store)
     tables, exact = exactly(lowered.tables, circuit.store)
     walks = None if exact else _walks(circuit, lowered, tables)
+    signed = any(bool((table < 0).any()) for table in tables)
     try:
         if exact:
             raise OutOfRange
@@ -137,7 +138,7 @@ def bundle_of(
         lowered.densities,
         tuple(tuple(numbers.floats(block.parameters)) for block in lowered.densities),
         compiler(),
-        codes_of(program, size, form, [target for target in targets if not is_gpu(target)]),
+        codes_of(program, size, form, [target for target in targets if not is_gpu(target)], signed),
         walks,
         fed=fed or (),
     )

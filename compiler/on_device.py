@@ -31,6 +31,7 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None, tune: 
         from ..backends.triton.adjoint import FusedReverse
         from ..backends.triton.device import chosen, device_of
         from ..backends.triton.engine import Fused
+        from ..backends.triton.inputs import Inputs
         from ..backends.triton.measured import tuner_on
         from ..backends.triton.scalar import Device
         from ..backends.triton.steps import steps
@@ -63,7 +64,7 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None, tune: 
         if found is None:
             return None
         if not walkers:
-            walkers.append(StepsWalker(found, Device(place), tabled))
+            walkers.append(StepsWalker(found, Device(place), tabled, Inputs(tabled.program, place, mode)))
         return walkers[0].over(tabled)
 
     @cache

@@ -44,7 +44,7 @@ class Bundled(Asking):
 
     `recomputed` counts the rows that were taken again in float64 logarithms, `origin` says where the code is from:
     "bundle"; "recompiled" where the bundle has none for this processor, or none that this Danaus would make; "none"
-    where all rows are taken in logarithms, as those of circuits with negative numbers are.
+    where all rows are taken in logarithms, as those of networks with negative numbers may be.
     """
 
     def __init__(
@@ -181,7 +181,11 @@ class Bundled(Asking):
         Raises: DanausError `not-in-bundle`.
         """
         device = self._device
-        if device is not None and what in device.able and what not in device.held:
+        if device is None:
+            return
+        if what in ("conditional", "posterior") and "sample" in device.able:  # all inputs are on finite domains
+            what = "flows"
+        if what in device.able and what not in device.held:
             held = ", ".join(sorted(device.held))
             raise error(
                 "not-in-bundle",
@@ -255,7 +259,11 @@ class Bundled(Asking):
             rows = np.flatnonzero(answer.unsure)
             if len(rows):
                 self.recomputed += len(rows)
-                log[rows] = self._exact(codes[:, rows], {i: found[:, rows] for i, found in densities.items()})
+                part = {i: found[:, rows] for i, found in densities.items()}
+                logs, signs = self._signed(codes[:, rows], part)
+                log[rows] = np.where(signs < 0, np.nan, logs)
+            if isinstance(self._over, SignedLog):
+                log = logarithm(log, np.where(np.isnan(log), -1.0, 1.0), f'the value of "{self.name}"')
         return log + free_logs(bundle.columns, bundle.free, observed)
 
     def _exact(self, codes: Indices, densities: dict[int, Floats]) -> Floats:

@@ -25,8 +25,15 @@ def text_of(program: Program, size: int, numeric: Numeric = "linear", target: Ta
     return texts_of(program, size, numeric, target or host())[0]
 
 
-def texts_of(program: Program, size: int, numeric: Numeric, target: Target) -> list[str]:
-    """All code that a Program may run: one module, or, for a network, one for each width of its tiles."""
+def texts_of(program: Program, size: int, numeric: Numeric, target: Target, signed: bool = False) -> list[str]:
+    """All code that a Program may run: one module, or, for a network, one for each width of its tiles; over numbers of
+    both signs, all that signed.py runs."""
+    if signed and program.layouts:
+        sizes = [size, 8] if (size, numeric) == (4, "linear") else [size]
+        return [text for each in sizes for text in texts_of(program, each, numeric, target)]
+    if signed:
+        kinds = [replace(target.vectors(each), signed=of_signs) for each in (4, 8) for of_signs in (False, True)]
+        return [module([driver(plan(program, vectors), vectors)], vectors) for vectors in kinds]
     vectors = target.vectors(size)
     if not program.layouts:
         return [module([driver(plan(program, vectors), vectors)], vectors)]

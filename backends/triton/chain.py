@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from . import policy
-from .grids import Grid, batched, given, size_of, weights_lines
+from .grids import PART, Grid, Weights, batched, given, size_of, weights_lines
 from .kernel import Kernel
 from .paths import slot_before
 from .policy import Precision
@@ -119,7 +119,7 @@ def resident(form: ChainForm, batch: int, precision: Precision) -> Kernel:
     first, steps = form.first, form.steps
     begin, end, count = len(form.head), len(form.head) + len(form.body), len(form.stages)
 
-    def stage_of(number: int, names: dict[int, str], ready: tuple[str, ...] | None = None) -> Stage:
+    def stage_of(number: int, names: dict[int, str], ready: Weights | None = None) -> Stage:
         stage, after = form.stages[number], [number + 1] if number + 1 < count else []
         if number == end - 1 and form.body:
             after.append(begin)
@@ -135,7 +135,7 @@ def resident(form: ChainForm, batch: int, precision: Precision) -> Kernel:
         lines.add(f"lost = lost | (tl.min({apart}, 0) < 0).to(tl.int32)")
         first += len(stage.slots)
     turns: list[Turning] = []
-    ready: list[tuple[str, ...] | None] = []
+    ready: list[Weights | None] = []
     for number, stage in enumerate(form.body):
         turns.append(turn_of(lines, stage, form.moving[number], first, steps))
         first, steps = first + len(stage.slots), steps + len(stage.slots)
@@ -167,7 +167,8 @@ def sides_lines(lines: Lines, form: ChainForm, grids: list[Grid]) -> None:
         matrix = matrix_of(stage)
         after = given(matrix)
         sizes |= {after.size} if after is not None else set()
-        sizes |= {size_of(matrix.rows), size_of(matrix.columns)} if matrix.blocks == 1 else set()
+        if matrix.blocks == 1:
+            sizes |= {min(PART, size_of(matrix.rows)), min(PART, size_of(matrix.columns))}
     for size in sorted(sizes):
         lines.add(f"k{size} = tl.arange(0, {size})")
 

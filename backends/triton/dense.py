@@ -9,11 +9,13 @@ that to matter, the row is flagged.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, replace
 
 from . import policy
 from .kernel import Kernel
 from .policy import Precision, Tiles
 from .precision import loaded, padded, product
+from .sums import LOG2E, factor_lines, pointer_lines, shift_of, source_lines, store_lines
 from .text import ZERO, At, Lines, kernel, operands, value
 from .value import Constant, Form, Matrix, Value, leaves
 
@@ -28,7 +30,8 @@ def tiles_of(form: Form, batch: int, precision: Precision) -> Tiles:
         return policy.elementwise_tiles(form.width, batch)
     if matrix.rows <= policy.VECTOR:
         return policy.vector_tiles(matrix.columns, batch)
-    return policy.dense_tiles(matrix.rows, matrix.columns, batch, precision)
+    tiles = policy.dense_tiles(matrix.rows, matrix.columns, batch, precision)
+    return tiles if form.writes is None else replace(tiles, rows=form.writes.tile)
 
 
 def programs(form: Form, tiles: Tiles) -> int:
@@ -63,7 +66,8 @@ def dense(form: Form, matrix: Matrix, tiles: Tiles, precision: Precision) -> Ker
     """Matrices on a value; of few rows one row at a time, without tensor cores."""
     lines = Lines()
     _program(lines, form, programs(form, tiles))
-    tile_of_sums(lines, form, matrix, tiles, precision, operands(lines, form, "place"), "y")
+    rows = Rows("tl.load(place)", f"tl.load(place + {1 + form.slots.index('buffer')})" if form.reads else "")
+    tile_of_sums(lines, form, matrix, tiles, precision, operands(lines, form, "place"), "y", rows)
     sizes = constants_of(tiles) | {"BATCH": tiles.batch}
     return kernel("dense", lines, sizes, tiles.warps, tiles.stages, precision)
 
@@ -74,6 +78,14 @@ def constants_of(tiles: Tiles, suffix: str = "") -> dict[str, int]:
     return inner if tiles.rows == 1 else {f"ROWS{suffix}": tiles.rows, **inner}
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of the buffers that a group writes and reads, where these are sums."""
+
+    written: str
+    read: str
+
+
 def tile_of_sums(
     lines: Lines,
     form: Form,
@@ -82,6 +94,7 @@ def tile_of_sums(
     precision: Precision,
     names: dict[int, str],
     y: str,
+    at: Rows,
     suffix: str = "",
 ) -> None:
     """Lines that write tile `work` of a group's result to the buffer at `y`."""
@@ -92,25 +105,46 @@ def tile_of_sums(
     if matrix.blocks > 1:
         lines.add(f"block = work // {tall} % {matrix.blocks}")
     rows, columns = padded(matrix)
-    at = "row" if vector else "row[:, None]"
+    across = "row" if vector else "row[:, None]"
     block = "" if matrix.blocks == 1 or matrix.shared else f"block * {rows * columns} + "
-    lines.add(f"w = {names[0]} + {block}{at} * {columns}")
-    _sums(lines, form, matrix, tiles, precision, names)
+    lines.add(f"w = {names[0]} + {block}{across} * {columns}")
+    _sums(lines, form, matrix, tiles, precision, names, at)
     written = scaled("row", matrix.write[1])
     if matrix.blocks > 1:
         written = f"block * {matrix.write[0]} + {written}"
     mask = "" if vector or matrix.rows % tiles.rows == 0 else f", (row < {matrix.rows})[:, None]"
-    place = f"{y} + ({written}) * stride" if vector else f"{y}[None, :] + ({written})[:, None] * stride"
-    lines.add(f"tl.store({place}, found{mask})")
+    if form.writes is not None:
+        tile = f"work % {tall}" if matrix.blocks == 1 else f"block * {tall} + work % {tall}"
+        store_lines(lines, form, form.writes, names[1], at.written, written, tile, mask)
+    else:
+        shift = f"shift + tl.load({names[1]})"
+        if form.reads is not None:
+            shift = f"({shift_of(form, names[1], 1.0)}).to(tl.float32)"
+        place = f"{y} + ({written}) * stride" if vector else f"{y}[None, :] + ({written})[:, None] * stride"
+        lines.add(
+            f"found = tl.log(total) + {shift if vector else f'({shift})[None, :]'}",
+            f"tl.store({place}, found{mask})",
+        )
     if suffix:
         lines.lines[start:] = [re.sub(r"\b(ROWS|INNER)\b", rf"\g<1>{suffix}", line) for line in lines.lines[start:]]
 
 
-def _sums(lines: Lines, form: Form, matrix: Matrix, tiles: Tiles, precision: Precision, names: dict[int, str]) -> None:
-    """Lines for `found`, the logarithms of sums at rows `row` of block `block`, whose weights begin at `w`."""
+def _sums(
+    lines: Lines, form: Form, matrix: Matrix, tiles: Tiles, precision: Precision, names: dict[int, str], at: Rows
+) -> None:
+    """Lines for `total`, the sums at rows `row` of block `block`, whose weights begin at `w`, and their `shift`."""
     vector, one = tiles.rows == 1, matrix.columns <= tiles.inner
+    pointers = None if form.reads is None else pointer_lines(lines, form.reads, at.read)
+
+    def source(start: str) -> tuple[str, str]:
+        nodes = _nodes(lines, matrix, tiles, start)
+        if form.reads is not None and pointers is not None:
+            return source_lines(lines, form.reads, nodes, pointers)
+        return whole(lines, form.value, nodes, names, "INNER"), ""
+
+    x, bits = "", ""
     if one:
-        x = _source(lines, form, matrix, tiles, names, "0")
+        x, bits = source("0")
         lines.add(f"top = tl.max({x}, 0)", f"low = tl.min(tl.where({x} > {ZERO}, {x}, float('inf')), 0)")
     else:
         lines.add(
@@ -119,22 +153,20 @@ def _sums(lines: Lines, form: Form, matrix: Matrix, tiles: Tiles, precision: Pre
             f"for start in range(0, {matrix.columns}, INNER):",
         )
         lines.depth += 1
-        x = _source(lines, form, matrix, tiles, names, "start")
+        x, _ = source("start")
         lines.add(f"top = tl.maximum(top, {x})", f"low = tl.minimum(low, tl.where({x} > {ZERO}, {x}, float('inf')))")
         lines.depth -= 1
         lines.add("top, low = tl.max(top, 0), tl.min(low, 0)")
-    lines.add(
-        f"shift = tl.where(top == {ZERO}, 0.0, top)",
-        f"lost = low - shift < tl.load({names[1]} + 1)",
-    )
+    floor = f"tl.load({names[1]} + 1)" + ("" if form.reads is None else f" * {LOG2E!r}")
+    lines.add(f"shift = tl.where(top == {ZERO}, 0.0, top)", f"lost = low - shift < {floor}")
     if one:
-        _multiplied(lines, matrix, tiles, precision, x, None)
+        _multiplied(lines, matrix, tiles, precision, x, bits, None)
     else:
         lines.add(f"total = tl.zeros([{'' if vector else 'ROWS, '}BATCH], tl.float32)")
         lines.add(f"for start in range(0, {matrix.columns}, INNER):")
         lines.depth += 1
-        x = _source(lines, form, matrix, tiles, names, "start")
-        _multiplied(lines, matrix, tiles, precision, x, "total")
+        x, bits = source("start")
+        _multiplied(lines, matrix, tiles, precision, x, bits, "total")
         lines.depth -= 1
     small = SMALL * matrix.columns
     if vector:
@@ -143,15 +175,11 @@ def _sums(lines: Lines, form: Form, matrix: Matrix, tiles: Tiles, precision: Pre
         lines.add(f"weak = tl.min(tl.where((row < {matrix.rows})[:, None], total, 1.0), 0) < {small!r}")
     else:
         lines.add(f"weak = tl.min(total, 0) < {small!r}")
-    shift = f"shift + tl.load({names[1]})"
-    lines.add(
-        "tl.store(flags + b, tl.full([BATCH], 1, tl.int32), lost & weak)",
-        f"found = tl.log(total) + {shift if vector else f'({shift})[None, :]'}",
-    )
+    lines.add("tl.store(flags + b, tl.full([BATCH], 1, tl.int32), lost & weak)")
 
 
-def _source(lines: Lines, form: Form, matrix: Matrix, tiles: Tiles, names: dict[int, str], start: str) -> str:
-    """The tile of x from column `start` on."""
+def _nodes(lines: Lines, matrix: Matrix, tiles: Tiles, start: str) -> At:
+    """The nodes of the tile from column `start` on."""
     lines.add("k = tl.arange(0, INNER)" if start == "0" else f"k = {start} + tl.arange(0, INNER)")
     mask = None
     if matrix.columns % tiles.inner:
@@ -161,7 +189,7 @@ def _source(lines: Lines, form: Form, matrix: Matrix, tiles: Tiles, names: dict[
     if matrix.read[1] != 1 or matrix.blocks > 1:
         base = f"block * {matrix.read[0]} + " if matrix.blocks > 1 else ""
         nodes = lines.let("node", f"{base}{scaled('k', matrix.read[1])}")
-    return whole(lines, form.value, At(nodes, mask), names, "INNER")
+    return At(nodes, mask)
 
 
 def whole(
@@ -179,9 +207,14 @@ def scaled(name: str, factor: int) -> str:
     return name if factor == 1 else f"{name} * {factor}"
 
 
-def _multiplied(lines: Lines, matrix: Matrix, tiles: Tiles, precision: Precision, x: str, total: str | None) -> None:
-    """Lines that add the product of a tile of weights and exp(x − shift) to `total`."""
-    lines.add(f"p = tl.exp({x} - shift[None, :])")
+def _multiplied(
+    lines: Lines, matrix: Matrix, tiles: Tiles, precision: Precision, x: str, bits: str, total: str | None
+) -> None:
+    """Lines that add the product of a tile of weights and exp(x − shift), or of sums, to `total`."""
+    if bits:
+        factor_lines(lines, x, bits)
+    else:
+        lines.add(f"p = tl.exp({x} - shift[None, :])")
     rows, columns = padded(matrix)
     vector = tiles.rows == 1
     masks = [] if columns % tiles.inner == 0 else [f"(k < {columns})" + ("" if vector else "[None, :]")]

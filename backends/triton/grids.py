@@ -11,12 +11,19 @@ from dataclasses import dataclass
 
 from . import policy
 from .policy import Precision
-from .precision import loaded, padded
+from .precision import loaded, padded, product
 from .text import Lines
 from .value import Matrix
 
 LEAST = 16
 """The least that tensor cores take of a side."""
+
+PART = 128
+"""Matrices of more rows or columns are multiplied in parts: on gfx942 weights pass the 64 KB of shared memory on their
+way to registers, a part at a time."""
+
+Weights = tuple[tuple[str, ...], ...]
+"""Names of the weights of a stage: of each part, row of parts by row of parts, what its product takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +119,29 @@ def batched(matrix: Matrix) -> Batched:
     return Batched(count // together, together * rows, together * columns, together)
 
 
-def weights_lines(lines: Lines, matrix: Matrix, pointer: str, precision: Precision) -> tuple[str, ...]:
+def weights_lines(lines: Lines, matrix: Matrix, pointer: str, precision: Precision) -> Weights:
     """Lines that load all weights of a stage, [rows, columns], or [count, rows, columns] where there are several."""
+    if matrix.blocks > 1:
+        return (_blocks_lines(lines, matrix, pointer, precision),)
     tile = batched(matrix)
     rows, columns = padded(matrix)
-    if matrix.blocks == 1:
-        row, column = f"k{tile.rows}[:, None]", f"k{tile.columns}[None, :]"
-        masks = [f"({row} < {rows})"] if rows < tile.rows else []
-        masks += [f"({column} < {columns})"] if columns < tile.columns else []
-        return loaded(lines, precision, matrix, pointer, f"{row} * {columns} + {column}", " & ".join(masks))
+    found: list[tuple[str, ...]] = []
+    for down in range(0, tile.rows, PART):
+        for across in range(0, tile.columns, PART):
+            row, column = (
+                f"k{min(size, PART)}" if not start else f"({start} + k{PART})"
+                for start, size in ((down, tile.rows), (across, tile.columns))
+            )
+            masks = [f"({row} < {rows})[:, None]"] if rows < min(down + PART, tile.rows) else []
+            masks += [f"({column} < {columns})[None, :]"] if columns < min(across + PART, tile.columns) else []
+            at = f"{row}[:, None] * {columns} + {column}[None, :]"
+            found.append(loaded(lines, precision, matrix, pointer, at, " & ".join(masks)))
+    return tuple(found)
+
+
+def _blocks_lines(lines: Lines, matrix: Matrix, pointer: str, precision: Precision) -> tuple[str, ...]:
+    tile = batched(matrix)
+    rows, columns = padded(matrix)
     one = tile.count == 1
     row = lines.let("row", f"tl.arange(0, {tile.rows}){'[:, None]' if one else '[None, :, None]'}")
     column = lines.let("column", f"tl.arange(0, {tile.columns}){'[None, :]' if one else '[None, None, :]'}")
@@ -142,6 +163,30 @@ def weights_lines(lines: Lines, matrix: Matrix, pointer: str, precision: Precisi
     elif not one:
         at = f"{block} * 0 + {at}"  # of all blocks, though they share it
     return loaded(lines, precision, matrix, pointer, at, " & ".join(masks))
+
+
+def product_lines(lines: Lines, matrix: Matrix, precision: Precision, weights: Weights, right: str) -> str:
+    """Lines that multiply all of a stage's weights by what they take; the name of the sums."""
+    total = lines.name("total")
+    if len(weights) == 1:
+        product(lines, precision, total, weights[0], right, None)
+        return total
+    tile = batched(matrix)
+    down, across = -(-tile.rows // PART), -(-tile.columns // PART)
+    rights, sums = [right], list[str]()
+    if across == 2:  # a tile cannot be sliced: its halves are made the last side, which can be split
+        rights = [lines.name("half"), lines.name("half")]
+        halves = f"tl.permute(tl.reshape({right}, (2, {PART}, BATCH)), (1, 2, 0))"
+        lines.add(f"{', '.join(rights)} = tl.split({halves})")
+    for row in range(down):
+        sums.append(lines.name("part"))
+        for column in range(across):
+            added = sums[-1] if column else None
+            product(lines, precision, sums[-1], weights[row * across + column], rights[column], added)
+    if down == 1:
+        return sums[0]
+    lines.add(f"{total} = tl.reshape(tl.permute(tl.join({', '.join(sums)}), (2, 0, 1)), ({tile.rows}, BATCH))")
+    return total
 
 
 def taken_apart(matrix: Matrix, tile: str) -> str:

@@ -22,6 +22,7 @@ from .adjoint import FusedReverse
 from .adjoint_scalar import AdjointScalar
 from .driver import Driver, Function, driver_of
 from .engine import Choose, Fused
+from .inputs import Inputs
 from .kernel import Kernel
 from .policy import PRECISIONS, Precision, Tiles
 from .scalar import Device, Scalar
@@ -121,7 +122,8 @@ def _more(bundle: Bundle, code: DeviceCode, device: Loaded, precision: Precision
             return NetworkWalker(sites, device, own)
         found = steps(program, sites)
         assert found is not None
-        return StepsWalker(found, device, own)
+        inputs = Inputs(program, device.name, precision, device.make) if "flows" in code.answers else None
+        return StepsWalker(found, device, own, inputs)
 
     def reverse(own: Tabled) -> FusedReverse | AdjointScalar | None:
         if precision is None:

@@ -36,15 +36,15 @@ class Unit:
 
 def units(found: Grouped) -> list[Unit]:
     """All groups, those on paths together, in the order of their last groups."""
-    following = _following(found)
-    preceded = set(following.values())
+    after = following(found)
+    preceded = set(after.values())
     out: list[tuple[int, Unit]] = []
     for start in range(len(found.groups)):
         if start in preceded:
             continue
         path = [start]
-        while path[-1] in following:
-            path.append(following[path[-1]])
+        while path[-1] in after:
+            path.append(after[path[-1]])
         out += [(unit.groups[-1], unit) for unit in _cut(path, found.groups)]
     return [unit for _, unit in sorted(out, key=lambda pair: pair[0])]
 
@@ -58,7 +58,7 @@ def slot_before(form: Form) -> int | None:
     return reads[0].slot if len(reads) == 1 else None
 
 
-def _following(found: Grouped) -> dict[int, int]:
+def following(found: Grouped) -> dict[int, int]:
     """For each group whose buffer one other reads, as it lies, and nothing else, that other."""
     reads: Counter[int] = Counter([found.root])
     for group in found.groups:

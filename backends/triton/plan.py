@@ -24,6 +24,7 @@ from .launch import Launch
 from .paths import Unit, units
 from .policy import Precision
 from .precision import held
+from .sums import linked
 from .sweep import LoopForm, swept
 from .tiled import NONE, Choices, launched, tiled
 from .value import Form, Matrix
@@ -91,7 +92,8 @@ def drawn(program: Program, precision: Precision, rows: int, kept: bool, choices
     found = grouped(program)
     space = Space(program, found, precision)
     homes = dict(enumerate(found.homes))
-    make = partial(_kept, homes=homes) if kept else partial(_works, rows=rows)
+    forms = {} if kept else linked(found, policy.batch_tile(rows), precision)
+    make = partial(_kept, homes=homes) if kept else partial(_works, rows=rows, forms=forms)
     parts = units(found)
     alike = Counter(_shape(unit, found) for unit in parts)
     works = [work for unit in parts for work in make(unit, found, space, precision, alike[_shape(unit, found)])]
@@ -143,22 +145,49 @@ def _shape(unit: Unit, found: Grouped) -> tuple[object, ...]:
     return (*(found.groups[number].form for number in unit.stages), len(unit.groups))
 
 
-def _works(unit: Unit, found: Grouped, space: Space, precision: Precision, alike: int, rows: int) -> list[Work]:
+def _works(
+    unit: Unit,
+    found: Grouped,
+    space: Space,
+    precision: Precision,
+    alike: int,
+    rows: int,
+    forms: Mapping[int, Form],
+) -> list[Work]:
     """A path in one launch or group by group, whichever is predicted to take less; on chip where it fits there.
 
-    One launch needs operands that move on by equal steps. There are so many paths `alike`, which run together.
+    One launch needs operands that move on by equal steps. There are so many paths `alike`, which run together. `forms`
+    are those of groups that hand on sums.
     """
     placed = {number: space.operands(found.groups[number]) for number in unit.groups}
     path = _path(unit, found, placed) if len(unit.groups) > 1 else None
     if path is not None and isinstance(path.form, ChainForm):
         form = path.form
         on_chip = fits(form, precision)
-        half = max(stage.width for stage in form.stages)
-        whole = form if on_chip else replace(form, scratch=half)
+        linking = form if on_chip else _linked(unit, form, forms) or form
+        half = max(stage.writes.width if stage.writes else stage.width for stage in linking.stages)
+        whole = form if on_chip else replace(linking, scratch=half)
         able = on_chip or policy.by_scratch(*weights_of(form, precision))
-        if able and one_launch(whole, Counter(found.groups[n].form for n in unit.groups), alike, rows, precision):
+        each = Counter(forms.get(n, found.groups[n].form) for n in unit.groups)
+        if able and one_launch(whole, each, alike, rows, precision):
             return [path if on_chip else replace(path, form=whole, scratch=space.buffer(2 * half))]
-    return [Work(found.groups[n].form, found.groups[n].out, placed[n], (n,)) for n in unit.groups]
+    alone = [Work(forms.get(n, found.groups[n].form), found.groups[n].out, placed[n], (n,)) for n in unit.groups]
+    for work in alone:
+        if isinstance(work.form, Form) and work.form.writes is not None:
+            space.widths[work.out] = work.form.writes.width
+    return alone
+
+
+def _linked(unit: Unit, form: ChainForm, forms: Mapping[int, Form]) -> ChainForm | None:
+    """A path whose stages read and write sums; None where turns differ in that."""
+    head, period, end = unit.head, unit.period, unit.head + unit.period * unit.count
+    own = [forms.get(number) for number in unit.groups]
+    if any(own[at] != own[at - period] for at in range(head + period, end)):
+        return None
+    stages = [forms.get(number, stage) for number, stage in zip(unit.stages, form.stages, strict=True)]
+    return replace(
+        form, head=tuple(stages[:head]), body=tuple(stages[head : head + period]), tail=tuple(stages[head + period :])
+    )
 
 
 def _kept(

@@ -109,14 +109,20 @@ def vector_tiles(columns: int, batch: int) -> Tiles:
 
 
 def resident(precision: Precision) -> int:
-    """How many weights of a loop stay on chip: 128 · 128 took 80 KB of shared memory and 134 to 155 registers on sm_90.
-    256 · 256 in bf16 took 256 KB, more than there is, as its weights come as float32; 128 · 128 without tensor cores
-    spilled 4.7 KB a thread."""
+    """How many weights of a loop stay on chip: 128 · 128 took 80 KB of shared memory and 134 to 155 registers on sm_90,
+    256 · 256 in bf16, in four parts, 152 KB; 128 · 128 without tensor cores spilled 4.7 KB a thread."""
+    if precision == "bf16":
+        return 256 * 256
     return 64 * 64 if precision == "ieee" else 128 * 128
 
 
-STATES = 512
-"""A state on chip has at most so many places, filled up: 16 rows of 512 are 64 registers for each of 128 threads."""
+def swept(precision: Precision) -> int:
+    """How many weights stay on chip where sums for them do, too, which are float32."""
+    return min(resident(precision), 128 * 128)
+
+
+STATES = 256
+"""A state on chip has at most so many places, filled up: the factors of 512 spilled, 48 bytes a thread on sm_90."""
 
 
 def chain_warps(stages: Sequence[Form], batch: int, precision: Precision) -> int:

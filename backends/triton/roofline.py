@@ -93,11 +93,13 @@ def group_work(form: Form, rows: int, precision: Precision) -> Work:
 
 def _group(form: Form, rows: int, tall: int, precision: Precision, alone: bool = True, inside: bool = False) -> Work:
     """The work of one group; `inside` a path its result stays, and so does the state before it unless it is `alone`."""
-    moved, fixed = 0 if inside else form.width * rows * NUMBER, 0
+    written = form.width if form.writes is None else form.writes.width
+    moved, fixed = 0 if inside else written * rows * NUMBER, 0
     state = slot_before(form) if inside and not alone else None
     for leaf in leaves(form.value):
         match leaf:
             case Read(slot=slot, width=width):
+                width = width if form.reads is None else form.reads.width
                 moved += 0 if slot == state else width * rows * NUMBER
             case Look(width=width):
                 moved += (width + 1) * rows * NUMBER
@@ -108,7 +110,8 @@ def _group(form: Form, rows: int, tall: int, precision: Precision, alone: bool =
         return Work(plain=form.width * rows, moved=moved, fixed=fixed)
     flops = 2 * matrix.blocks * matrix.rows * matrix.columns * rows
     times = -(-matrix.rows // tall)  # each tile of rows takes the exponentials of its columns anew
-    special = rows * matrix.blocks * (matrix.columns * times + matrix.rows)
+    logs, exponentials = form.writes is None, form.reads is None  # sums take none
+    special = rows * matrix.blocks * (matrix.columns * times * exponentials + matrix.rows * logs)
     tensor = matrix.rows > VECTOR
     return Work(flops * tensor, flops * (not tensor), special, moved, fixed + _bytes(matrix, precision))
 

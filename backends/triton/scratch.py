@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from . import policy
 from .chain import ChainForm, Turning, places_of, turn_of
-from .dense import constants_of, programs, tile_of_sums, tiles_of
+from .dense import Rows, constants_of, programs, tile_of_sums, tiles_of
 from .kernel import Kernel
 from .paths import slot_before
 from .policy import Precision
@@ -73,9 +73,10 @@ def _step(
         names = names | {before: lines.let("x", f"scratch + ({position} + 1) % 2 * {form.scratch} * stride")}
     last = number == len(form.stages) - 1 and bool(form.tail or not form.body)
     y = "y" if last else lines.let("y", f"scratch + ({position}) % 2 * {form.scratch} * stride")
+    rows = Rows(*(f"tl.load(place + 1) + ({position} + {half}) % 2 * {form.scratch}" for half in (0, 1)))
     lines.add(f"for work in range({programs(stage, tiles)}):")
     lines.depth += 1
-    tile_of_sums(lines, stage, matrix, tiles, precision, names, y, f"_{number}")
+    tile_of_sums(lines, stage, matrix, tiles, precision, names, y, rows, f"_{number}")
     lines.depth -= 1
     if not last:
         lines.add("tl.debug_barrier()")

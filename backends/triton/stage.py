@@ -18,10 +18,10 @@ from math import log
 
 from . import policy
 from .dense import whole
-from .grids import Grid, given, put_together, taken, taken_apart, weights_lines
+from .grids import Grid, Weights, given, product_lines, put_together, taken, taken_apart, weights_lines
 from .paths import slot_before
 from .policy import Precision
-from .precision import padded, product
+from .precision import padded
 from .text import ZERO, At, Lines
 from .value import Constant, Form, Look, Matrix, Read, leaves
 
@@ -64,7 +64,7 @@ class Stage:
     names: dict[int, str]
     grid: Grid
     alone: bool = False
-    ready: tuple[str, ...] | None = None
+    ready: Weights | None = None
     vector: bool = False
     logs: bool = True
     sums: bool = False
@@ -90,8 +90,7 @@ def stage_lines(lines: Lines, stage: Stage, precision: Precision) -> str:
         return apart
     weights = stage.ready or weights_lines(lines, matrix, stage.names[0], precision)
     right = p if taken_apart(matrix, p) == p else lines.let("p", taken_apart(matrix, p))
-    total = lines.name("total")
-    product(lines, precision, total, weights, right, None)
+    total = product_lines(lines, matrix, precision, weights, right)
     if stage.sums:
         lines.add(f"sums = {put_together(matrix, total)}")
         total = "sums"

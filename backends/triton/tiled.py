@@ -96,6 +96,8 @@ def with_tiles(form: AnyForm, tiles: Tiles, precision: Precision) -> Tiled:
         case ChainForm():
             kernel = resident(form, tiles.batch, precision)
         case Form():
+            if form.writes is not None:  # what reads them knows of so many rows together
+                tiles = replace(tiles, rows=form.writes.tile)
             return Tiled(kernel_of(form, tiles, precision), programs(form, tiles), tiles)
     return _path(replace(kernel, warps=tiles.warps, stages=tiles.stages))
 

@@ -114,6 +114,8 @@ def neighbours(form: Form | ChainForm, tiles: Tiles) -> Iterator[Tiles]:
         ranges |= {"inner": (16, min(4096, policy.power(matrix.columns)))}
     elif isinstance(form, Form):
         ranges |= {"rows": (1, policy.power(form.width))}
+    if isinstance(form, Form) and form.writes is not None:  # what reads them knows of so many rows together
+        ranges.pop("rows")
     for name, (least, most) in ranges.items():
         present = int(getattr(tiles, name))
         yield from (_with(tiles, name, size) for size in (present // 2, present * 2) if least <= size <= most)

@@ -102,15 +102,55 @@ class Matrix:
 
 
 @dataclass(frozen=True, slots=True)
+class Sums:
+    """How sums lie where they are kept as numbers, not as logarithms: node by node, float32 or, if `half`, bf16; after
+    them stands the power of two by which they are to be multiplied, one for each `tile` rows of each block."""
+
+    blocks: int
+    rows: int
+    tile: int
+    write: tuple[int, int]
+    half: bool
+
+    @property
+    def tall(self) -> int:
+        """Tiles of a block."""
+        return -(-self.rows // self.tile)
+
+    @property
+    def first(self) -> int:
+        """Rows of float32 that the numbers take."""
+        return -(-self.blocks * self.rows // 2) if self.half else self.blocks * self.rows
+
+    @property
+    def width(self) -> int:
+        """Rows of float32 that all takes."""
+        return self.first + self.blocks * self.tall
+
+    def scale(self, node: str) -> str:
+        """Which power of two is that of a node."""
+        if self.write == (self.rows, 1):
+            block, row = f"{node} // {self.rows}", f"{node} % {self.rows}"
+        else:
+            block, row = f"{node} % {self.blocks}", f"{node} // {self.blocks}"
+        if self.tall == 1:
+            return f"({block})"
+        return f"({block} * {self.tall} + {row} // {self.tile})"
+
+
+@dataclass(frozen=True, slots=True)
 class Form:
     """What a group computes, apart from where its numbers lie: a value, or matrices on it.
 
-    Its kernel reads, for each group, a row of places: of what it writes, then one for each of `slots`.
+    Its kernel reads, for each group, a row of places: of what it writes, then one for each of `slots`. What it reads
+    and what it writes may be sums.
     """
 
     value: Value
     matrix: Matrix | None
     slots: tuple[Kind, ...]
+    reads: Sums | None = None
+    writes: Sums | None = None
 
     @property
     def fields(self) -> int:

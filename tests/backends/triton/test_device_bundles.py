@@ -107,7 +107,7 @@ def test_kernels_of_queries_are_compiled_too(circuit: Circuit, monkeypatch: pyte
     (code,) = bundle.devices
     names = [kernel.name for kernel in code.kernels]
     assert code.answers == ("likelihood", "flows", "map") and names[-2:] == ["fill_steps", "descend_steps"]
-    assert {"sweep", "swept", "tallies", "pull", "outer"} <= set(names)
+    assert {"sweep", "swept", "tally", "pull", "outer"} <= set(names)
     assert all(kernel.binary.startswith(b"\x7fELF") and not kernel.resources["spilled"] for kernel in code.kernels)
     for name, content in files_of(bundle).items():
         if name.startswith("kernels/cuda"):

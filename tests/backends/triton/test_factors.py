@@ -9,6 +9,7 @@ import torch
 import danaus as dn
 from danaus.backends.triton import policy
 from danaus.backends.triton.plan import plan
+from danaus.backends.triton.value import Form
 from danaus.compiler.pipeline import program_of
 from danaus.ir.circuit import Circuit
 from small_circuits import evidence
@@ -103,3 +104,72 @@ def test_what_the_second_factor_loses_is_flagged(weight: float, hard: bool) -> N
     assert not hard or want[0] < -120
     np.testing.assert_allclose(model.log_likelihood(rows).numpy(), want, rtol=1e-6, atol=1e-6)
     assert model.recomputed == hard
+
+
+@pytest.fixture
+def in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for more states than stay on chip: two launches, or one with its own scratch where `policy.by_scratch`."""
+    monkeypatch.setattr(policy, "resident", lambda precision: 0)
+    monkeypatch.setattr(policy, "by_scratch", lambda turn, most: False)
+
+
+def links(circuit: Circuit, rows: int) -> list[tuple[bool, bool]]:
+    """Of each launch that is one group whether it reads and writes sums."""
+    forms = [launch.form for launch in plan(program_of(circuit), "ieee", rows).launches]
+    return [(form.reads is not None, form.writes is not None) for form in forms if isinstance(form, Form)]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "steps", "scratch"),
+    [((5, 7), 3, False), ((5, 7), 5, True), ((70, 5), 2, False), ((5, 5, 5), 2, False)],
+)
+def test_sums_between_factors(
+    sizes: tuple[int, ...], steps: int, scratch: bool, in_memory: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Factors in launches of their own, or through scratch, hand on sums and powers of two."""
+    monkeypatch.setattr(policy, "by_scratch", lambda turn, most: scratch)
+    circuit = dn.hmm(dn.Cat("x", 3, shape=steps), states=int(np.prod(sizes)), transition=dn.monarch(*sizes))
+    found = plan(program_of(circuit), "ieee", 5).launches
+    if scratch:
+        assert [launch.kernel.name for launch in found] == ["path"] and "0x7FFFFF" in found[0].kernel.source
+    else:
+        assert links(circuit, 5)[: len(sizes)] == [(i > 0, i < len(sizes) - 1) for i in range(len(sizes))]
+    x, observed = evidence(circuit, 5, 3, 0.3)
+    model = dn.compile(circuit, device="cuda")
+    got = model._log_likelihood(x, observed)
+    np.testing.assert_allclose(got, dn.evaluate(circuit, x, observed=observed, semiring="log"), rtol=2e-6, atol=2e-6)
+    assert model.recomputed == 0
+
+
+def test_sums_that_are_zero_or_far_apart(in_memory: None) -> None:
+    """States that never meet: none is left, one is left at a hundredth or 10⁻⁴⁰ of the others, which float32 loses."""
+    circuit = dn.hmm(dn.Cat("x", 3, shape=4), states=25, transition=dn.monarch(5, 5))
+    rows = np.array([[0, 0, 0, 1], [1, 0, 1, 0], [0, 0, 0, 0], [0, 0, 1, 2]])
+    for kept, flagged in ((0.0, 0), (0.1, 0), (1e-20, 1)):
+        model = dn.compile(circuit, device="cuda")
+        for name, parameter in model.named_parameters():
+            if "transition" in name:
+                found = np.tile(np.eye(5), (5, 1, 1))
+                found[1, 1, 1] = kept
+                parameter.copy_(torch.from_numpy(found))
+            elif "emission" in name:
+                emission = np.full((25, 3), 0.5)
+                emission[:, 1], emission[6] = 0.0, [0.5, 0.25, 1e-17]
+                parameter.copy_(torch.from_numpy(emission))
+        want = dn.evaluate(model.circuit, rows, semiring="log")
+        assert np.isneginf(want).tolist() == [not kept, not kept, False, not kept]
+        np.testing.assert_allclose(model.log_likelihood(rows).numpy(), want, rtol=1e-6)
+        assert (model.recomputed > 0) == (flagged > 0), kept
+
+
+def test_sums_of_long_chains_do_not_drift(in_memory: None) -> None:
+    """At −1,000 the powers of two are whole numbers of some thousands: nothing is rounded but what logarithms are."""
+    circuit = dn.hmm(dn.Cat("x", 27, shape=11), states=25, transition=dn.monarch(5, 5))
+    model = dn.compile(circuit, device="cuda")
+    emission = dict(model.named_parameters())["circuit/emission"]
+    emission.copy_(emission * 1e-42)
+    x = np.random.default_rng(3).integers(0, 27, (3, 11))
+    want = dn.evaluate(model.circuit, x, semiring="log")
+    assert (want < -1000).all()
+    np.testing.assert_allclose(model.log_likelihood(x).numpy(), want, rtol=3e-7)
+    assert model.recomputed == 0
