@@ -77,12 +77,17 @@ def _of_gpus(circuit: Circuit, dtype: Type, targets: Sequence[str]) -> Bundle:
     Raises: DanausError `unknown-type` where it is to be float64, `not-in-bundle`, `missing-package`.
     """
     found = bundle_of(circuit, dtype, ())
-    _require_floats(found, targets)
+    _require_kernels(found, targets)
     return found
 
 
-def _require_floats(bundle: Bundle, targets: Sequence[str]) -> None:
-    """Raises DanausError `unknown-type` where kernels of vectors are to be float64."""
+def _require_kernels(bundle: Bundle, targets: Sequence[str]) -> None:
+    """Raises DanausError `unknown-type` where kernels of vectors are to be float64, `not-in-bundle` where scalar nodes
+    are on infinite domains."""
+    if bundle.program.layouts and bundle.program.network().sources:
+        from ..runtime.bundle import not_compiled
+
+        raise not_compiled(bundle.name)
     if bundle.dtype == "float64" and not bundle.program.layouts:
         message = f'the kernels of "{bundle.name}" for {targets[0]} compute in float32'
         raise error("unknown-type", message, hint="leave out --dtype, or its target")
@@ -162,7 +167,7 @@ def _with_devices(bundle: Bundle, targets: Sequence[str], queries: Sequence[str]
     gpus = [target for target in targets if is_gpu(target)]
     if not gpus:
         return bundle
-    _require_floats(bundle, gpus)
+    _require_kernels(bundle, gpus)
     from ..backends.triton.stored import devices_of
 
     return replace(bundle, devices=devices_of(bundle, DEFAULT, gpus, queries, tune))

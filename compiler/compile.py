@@ -60,6 +60,7 @@ def compile(
         from ..backends.cpu.adjoint_vector import AdjointVector
         from ..backends.cpu.machine import compiled_meanwhile
         from ..backends.cpu.scalar import Scalar
+        from ..backends.cpu.twofold import AdjointTwofold, Twofold
         from ..backends.cpu.vector import Vector
         from ..runtime.compiled import Apart, Compiled
         from ..runtime.executable import Executable
@@ -79,12 +80,16 @@ def compile(
         return Vector(plainly_passed(lowered.program), size, by_node=feeding.by_node)
 
     folding = Folding(folded, vector, plain, size, feeding.by_node) if vector is not None else None
+    of_densities = bool(program.layouts and program.network().sources)
+    twofold = Twofold(program) if of_densities else None
 
     of_signs = signing(lowered, folded, size, vector)
 
     def engine(circuit: Circuit) -> Engine | Folding:
         if folding is not None:
             return folding
+        if twofold is not None:
+            return twofold
         numbers = numeric_of(circuit, size)
         if numbers not in made:
             made[numbers] = Scalar(program, *numbers)
@@ -109,7 +114,14 @@ def compile(
         # differences of logarithms say how a sum is shared out: float32 has not the digits
         return AdjointScalar(lowered.program, 8 if numeric == "log" else size, numeric, (leaves, weights))
 
+    @cache
+    def reverse_of_densities() -> Reverse:
+        leaves, weights = map(depending, lowered.tables)
+        return AdjointTwofold(lowered.program, (leaves, weights))
+
     def reverse(circuit: Circuit) -> Reverse:
+        if of_densities:
+            return reverse_of_densities()
         return reverse_of_scalars(*numeric_of(circuit, size)) if program.layouts else reverse_of_vectors()
 
     def present(of: Callable[[Parameter], Floats], store: Callable[[], Store]) -> list[Floats]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..backends.triton.policy import Precision
     from ..backends.triton.scalar import Device
     from ..runtime.executable import Executable
-from .able import Proofs, links_of, numeric_of, packages, runs_compiled
+from .able import Proofs, links_of, numeric_of, packages, runs_on_device
 from .bundling import bundle_of
 from .pipeline import optimised, plainly_passed
 
@@ -40,7 +40,7 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None, tune: 
         from ..runtime.compiled import Compiled
         from ..runtime.executable import Executable
     place = device_of(device)
-    if not runs_compiled(circuit):
+    if not runs_on_device(circuit):
         return Executable(circuit, None, Proofs())
     lowered = lower(circuit)
     folded = optimised(lowered.program)

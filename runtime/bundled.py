@@ -27,7 +27,8 @@ from ..ir.semirings import LOG, SIGNED_LOG, Array, Log, SignedLog
 from ..ir.store import Store
 from .backward import Flows, compiled_flows, flows
 from .bundle import Bundle, save_bundle
-from .compiled import Bools, Engine, Reverse, Walker, codes_of, density_logs, free_logs, with_first_values
+from .compiled import Bools, Engine, Reverse, Walker, codes_of, free_logs, with_first_values
+from .densities import Densities
 from .fed import counts
 from .queries.answers import Answers, ByProgram
 from .queries.asking import Asking
@@ -58,6 +59,7 @@ class Bundled(Asking):
         self._engine = engine
         self._origin = origin
         self._numbers = Numbers(Store())
+        self._soft = Densities(bundle.densities, bundle.columns)
         self._over: Log | SignedLog = SIGNED_LOG if negative(bundle) else LOG
         self._tables: list[Array] | None = None
         self._asked: ByProgram | None = None
@@ -246,10 +248,7 @@ class Bundled(Asking):
             if not isinstance(variable.domain, FiniteDomain) and not observed[:, position].all():
                 raise error("diverges", f'the sum over "{variable}" ({variable.domain}), which is free, is not finite')
         values, observed = with_first_values(bundle.columns, values, observed)
-        densities = {
-            source: density_logs(block, bundle.columns.index(block.variable), values, observed, self._numbers)
-            for source, block in enumerate(bundle.densities)
-        }
+        densities = self._soft.logs(self._numbers, values, observed)
         codes = codes_of(bundle.program.columns, bundle.columns, values, observed)
         if self._engine is None:
             log = self._exact(codes, densities)

@@ -21,6 +21,7 @@ from .machine import NAMED, Library, Target, compiled, emitted, host, loaded, na
 from .network import Numeric
 from .scalar import Scalar
 from .signed import Both, Scalars, Signed, Vectors
+from .twofold import Twofold
 from .vector import Vector
 
 _LEVELS = {
@@ -74,6 +75,8 @@ def engine_of(bundle: Bundle, signed: bool = False) -> tuple[Engine | Signed, Ca
         return _of_signs(bundle.program, bundle.size, target, make), origin
     if not bundle.program.layouts:
         return Vector(bundle.program, bundle.size, target, make), origin
+    if bundle.program.network().sources:
+        return Twofold(bundle.program, target, make), origin
     form: Numeric = "log" if bundle.form == "log" else "linear"
     return Scalar(bundle.program, bundle.size, form, target, make), origin
 
