@@ -36,19 +36,27 @@ def has_signs(circuit: Circuit) -> bool:
 
 
 def runs_compiled(circuit: Circuit, signs: bool = False) -> bool:
-    """Whether the engines hold all of it: scalar nodes on infinite domains are the evaluator's, and densities of both
-    signs where engines take none, as they do with `signs`."""
+    """Whether the engines hold all of it: not densities of both signs, unless engines take them, as they do with
+    `signs`; nor any of those among scalar nodes."""
+    from .lowering.network import is_scalar
+
+    return not has_signs(circuit) or (signs and not any(is_scalar(block) for block in circuit.blocks))
+
+
+def runs_on_device(circuit: Circuit) -> bool:
+    """Whether engines on devices hold all of it: scalar nodes on infinite domains are not theirs either."""
     from .lowering.network import is_scalar
 
     inputs = [block for block in circuit.blocks if isinstance(block, Input)]
     infinite = any(not isinstance(block.variable.domain, FiniteDomain) for block in inputs)
-    if not signs and has_signs(circuit):
-        return False
-    return not (infinite and any(is_scalar(block) for block in circuit.blocks))
+    return runs_compiled(circuit) and not (infinite and any(is_scalar(block) for block in circuit.blocks))
 
 
 def numeric_of(circuit: Circuit, size: int) -> tuple[int, Numeric]:
     """The cheapest numbers that hold a network: plain ones where its range shows so, else logarithms."""
+    inputs = (block for block in circuit.blocks if isinstance(block, Input))
+    if any(not isinstance(block.variable.domain, FiniteDomain) for block in inputs):
+        return 8, "log"  # nothing bounds a density
     found = bounds(circuit)
     if size == 4 and found.within(np.float32):
         return 4, "linear"

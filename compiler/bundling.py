@@ -32,7 +32,9 @@ from .able import Type, form_of, packages, runs_compiled
 from .pipeline import optimised, passed, plainly_passed, program_of
 
 
-def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu", queries: Sequence[str] = ()) -> str:
+def kernels_of(
+    circuit: Circuit, dtype: Type = "float32", target: str = "cpu", queries: Sequence[str] = (), tune: bool = False
+) -> str:
     """The LLVM IR of a circuit's likelihood for a target by name; of a network, for its narrowest tiles.
 
     For a GPU the Triton kernels that its likelihoods, and queries by kind, may launch.
@@ -45,7 +47,7 @@ def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu", q
         from ..backends.triton.stored import text_of as text_of_kernels
 
         gpu = gpu_named(target)
-        return text_of_kernels(kernels_for(_of_gpus(circuit, dtype, [target]), DEFAULT, gpu, queries))
+        return text_of_kernels(kernels_for(_of_gpus(circuit, dtype, [target]), DEFAULT, gpu, queries, tune))
     with packages():
         from ..backends.cpu.engine import text_of
         from ..backends.cpu.machine import named
@@ -56,7 +58,9 @@ def kernels_of(circuit: Circuit, dtype: Type = "float32", target: str = "cpu", q
     return text_of(program, *form_of(circuit, program, dtype), named(target))
 
 
-def report_of(circuit: Circuit, dtype: Type, targets: Sequence[str], rows: int, queries: Sequence[str] = ()) -> str:
+def report_of(
+    circuit: Circuit, dtype: Type, targets: Sequence[str], rows: int, queries: Sequence[str] = (), tune: bool = False
+) -> str:
     """What a circuit's kernels take of GPUs by name, and the time that they take at least for a batch, as tables.
 
     Raises: DanausError `missing-package`, `unknown-target`, `not-in-bundle`, `not-on-device`, `unknown-query`, and as
@@ -64,7 +68,7 @@ def report_of(circuit: Circuit, dtype: Type, targets: Sequence[str], rows: int, 
     """
     from ..backends.triton.report import report
 
-    return report(_of_gpus(circuit, dtype, targets), DEFAULT, targets, rows, queries)
+    return report(_of_gpus(circuit, dtype, targets), DEFAULT, targets, rows, queries, tune)
 
 
 def _of_gpus(circuit: Circuit, dtype: Type, targets: Sequence[str]) -> Bundle:
@@ -73,23 +77,33 @@ def _of_gpus(circuit: Circuit, dtype: Type, targets: Sequence[str]) -> Bundle:
     Raises: DanausError `unknown-type` where it is to be float64, `not-in-bundle`, `missing-package`.
     """
     found = bundle_of(circuit, dtype, ())
-    _require_floats(found, targets)
+    _require_kernels(found, targets)
     return found
 
 
-def _require_floats(bundle: Bundle, targets: Sequence[str]) -> None:
-    """Raises DanausError `unknown-type` where kernels of vectors are to be float64."""
+def _require_kernels(bundle: Bundle, targets: Sequence[str]) -> None:
+    """Raises DanausError `unknown-type` where kernels of vectors are to be float64, `not-in-bundle` where scalar nodes
+    are on infinite domains."""
+    if bundle.program.layouts and bundle.program.network().sources:
+        from ..runtime.bundle import not_compiled
+
+        raise not_compiled(bundle.name)
     if bundle.dtype == "float64" and not bundle.program.layouts:
         message = f'the kernels of "{bundle.name}" for {targets[0]} compute in float32'
         raise error("unknown-type", message, hint="leave out --dtype, or its target")
 
 
 def bundle_of(
-    circuit: Circuit, dtype: Type = "float32", targets: Sequence[str] = ("cpu",), queries: Sequence[str] = ()
+    circuit: Circuit,
+    dtype: Type = "float32",
+    targets: Sequence[str] = ("cpu",),
+    queries: Sequence[str] = (),
+    tune: bool = False,
 ) -> Bundle:
     """What is saved of a circuit: its Program, the numbers of its present parameters, and code for targets by name.
 
     Kernels for GPUs answer likelihoods, and queries by kind: "flows", "sample", "map", "evidence", "hamming", "all".
+    With `tune`, tiles of likelihoods are tried.
 
     Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`, `not-on-device`, and as
     compiling kernels for GPUs.
@@ -106,6 +120,7 @@ def bundle_of(
     numbers = Numbers(circuit.store)
     tables, exact = exactly(lowered.tables, circuit.store)
     walks = None if exact else _walks(circuit, lowered, tables)
+    signed = any(bool((table < 0).any()) for table in tables)
     try:
         if exact:
             raise OutOfRange
@@ -128,11 +143,11 @@ def bundle_of(
         lowered.densities,
         tuple(tuple(numbers.floats(block.parameters)) for block in lowered.densities),
         compiler(),
-        codes_of(program, size, form, [target for target in targets if not is_gpu(target)]),
+        codes_of(program, size, form, [target for target in targets if not is_gpu(target)], signed),
         walks,
         fed=fed or (),
     )
-    return _with_devices(bundle, targets, queries)
+    return _with_devices(bundle, targets, queries, tune)
 
 
 def term_of(circuit: Circuit) -> Bundle:
@@ -147,15 +162,15 @@ def term_of(circuit: Circuit) -> Bundle:
     return Bundle(*kept, (), (), compiler(), ())
 
 
-def _with_devices(bundle: Bundle, targets: Sequence[str], queries: Sequence[str]) -> Bundle:
+def _with_devices(bundle: Bundle, targets: Sequence[str], queries: Sequence[str], tune: bool) -> Bundle:
     """The same with kernels for those targets that are GPUs."""
     gpus = [target for target in targets if is_gpu(target)]
     if not gpus:
         return bundle
-    _require_floats(bundle, gpus)
+    _require_kernels(bundle, gpus)
     from ..backends.triton.stored import devices_of
 
-    return replace(bundle, devices=devices_of(bundle, DEFAULT, gpus, queries))
+    return replace(bundle, devices=devices_of(bundle, DEFAULT, gpus, queries, tune))
 
 
 def _answered(circuit: Circuit, lowered: Lowered, walks: bool, flows: bool) -> tuple[str, ...]:

@@ -16,14 +16,13 @@ import numpy as np
 from ..ir.circuit import Circuit
 from ..ir.collecting import uncollected
 from ..ir.expression import Floats
-from ..ir.program.program import Program
 from ..ir.store import Store
-from .folding import Folding, SignedFolding
+from .folding import Folding
 from .lowering.counting import Counts, Valued, counts
 from .lowering.lower import lower
 from .lowering.tables import depending, depends, fed, feeds, held, parameter_derivatives, values
-from .programs.ranges import bounds
 from .programs.split import split
+from .signing import signing
 
 if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
@@ -58,11 +57,10 @@ def compile(
         return on_device(circuit, device, precision, tune)
     with packages():
         from ..backends.cpu.adjoint_scalar import AdjointScalar
-        from ..backends.cpu.adjoint_signed import AdjointSigned
         from ..backends.cpu.adjoint_vector import AdjointVector
         from ..backends.cpu.machine import compiled_meanwhile
         from ..backends.cpu.scalar import Scalar
-        from ..backends.cpu.signed import Scalars, Signed, Vectors, magnitudes
+        from ..backends.cpu.twofold import AdjointTwofold, Twofold
         from ..backends.cpu.vector import Vector
         from ..runtime.compiled import Apart, Compiled
         from ..runtime.executable import Executable
@@ -82,33 +80,20 @@ def compile(
         return Vector(plainly_passed(lowered.program), size, by_node=feeding.by_node)
 
     folding = Folding(folded, vector, plain, size, feeding.by_node) if vector is not None else None
+    of_densities = bool(program.layouts and program.network().sources)
+    twofold = Twofold(program) if of_densities else None
+
+    of_signs = signing(lowered, folded, size, vector)
 
     def engine(circuit: Circuit) -> Engine | Folding:
         if folding is not None:
             return folding
+        if twofold is not None:
+            return twofold
         numbers = numeric_of(circuit, size)
         if numbers not in made:
             made[numbers] = Scalar(program, *numbers)
         return made[numbers]
-
-    def signed_vectors(size: int) -> SignedFolding:
-        def of(program: Program) -> Signed:
-            return Signed(size, cache(lambda: Vectors(program, 4)), cache(lambda: Vectors(program, 8)))
-
-        plain = cache(lambda: of(plainly_passed(lowered.program)))
-        return SignedFolding(folded, of(program), plain, lambda given: magnitudes(lowered.program, given))
-
-    forward_of_signed = cache(lambda: signed_vectors(size))
-
-    @cache
-    def signed_scalars(both: bool) -> Signed:
-        return Signed(size, cache(lambda: Scalars(program, 4) if both else None), cache(lambda: Scalars(program, 8)))
-
-    def signed(circuit: Circuit) -> SignedFolding | Signed | None:
-        if folding is not None:
-            return forward_of_signed()
-        found = bounds(circuit)
-        return signed_scalars(found.within(np.float32)) if found.within(np.float64) else None
 
     def tables(store: Store) -> list[Floats]:
         return held(lowered.tables, store)
@@ -119,15 +104,8 @@ def compile(
     @cache
     @uncollected()
     def reverse_of_vectors() -> AdjointVector:
-        return AdjointVector(split(lowered.program), size, wanted(), feeding.by_node)
-
-    def wanted() -> frozenset[int]:
-        return frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
-
-    @cache
-    @uncollected()
-    def signed_reverse() -> Reverse:
-        return AdjointSigned(signed_vectors(8), AdjointVector(split(lowered.program), 8, wanted(), signed=True))
+        wanted = frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
+        return AdjointVector(split(lowered.program), size, wanted, feeding.by_node)
 
     @cache
     @uncollected()
@@ -136,7 +114,14 @@ def compile(
         # differences of logarithms say how a sum is shared out: float32 has not the digits
         return AdjointScalar(lowered.program, 8 if numeric == "log" else size, numeric, (leaves, weights))
 
+    @cache
+    def reverse_of_densities() -> Reverse:
+        leaves, weights = map(depending, lowered.tables)
+        return AdjointTwofold(lowered.program, (leaves, weights))
+
     def reverse(circuit: Circuit) -> Reverse:
+        if of_densities:
+            return reverse_of_densities()
         return reverse_of_scalars(*numeric_of(circuit, size)) if program.layouts else reverse_of_vectors()
 
     def present(of: Callable[[Parameter], Floats], store: Callable[[], Store]) -> list[Floats]:
@@ -177,9 +162,9 @@ def compile(
         lowered.sites,
         links_of,
         apart,
-        signed=signed,
+        signed=of_signs.engine,
         signs=has_signs(circuit),
-        signed_reverse=None if program.layouts else signed_reverse,
+        signed_reverse=of_signs.reverse,
     )
     executable = Executable(circuit, compiled, Proofs())
     if vector is not None:

@@ -17,11 +17,15 @@ from .programs.derived import OutOfRange, derive
 from .programs.fold import Folded
 
 if TYPE_CHECKING:
-    from ..backends.cpu.signed import Signed
+    from ..backends.cpu.signed import Magnitudes, Signed
     from ..runtime.compiled import Engine
 
 NARROWEST = {4: 2.0**-90, 8: 2.0**-900}
 """How small a number of a matrix that was made may be beside its largest, by bytes: smaller ones would underflow."""
+
+
+NEEDED = 2.0**-30
+"""The least that a number of both signs that was made may be beside what it is without signs."""
 
 
 def tables_of(folded: Folded, given: Sequence[Floats], size: int, signed: bool = False) -> list[Floats]:
@@ -92,7 +96,7 @@ class SignedFolding:
     folded: Folded
     fast: Signed
     plain: Callable[[], Signed]
-    magnitudes: Callable[[Sequence[Floats]], list[Floats]]
+    magnitudes: Callable[[Sequence[Floats]], Magnitudes]
     now: Signed = field(init=False)
 
     def __post_init__(self) -> None:
@@ -100,15 +104,23 @@ class SignedFolding:
 
     def refill(self, tables: Sequence[Floats]) -> None:
         """Takes other values for the tables."""
-        sizes = self.magnitudes(tables)
+        magnitudes = self.magnitudes(tables)
+        sizes = magnitudes.tables
         try:
             # rows may be run in either type of numbers: the matrices that are made must suit the narrower
-            found = [tables_of(self.folded, given, 4, given is tables) for given in (sizes, tables)]
+            above, own = (tables_of(self.folded, given, 4, given is tables) for given in (sizes, tables))
+            self._require_digits(above, own, len(tables))
             now = self.fast
         except OutOfRange:
-            found, now = [sizes, list(tables)], self.plain()
-        now.fill(*found)
+            above, own, now = sizes, list(tables), self.plain()
+        now.fill(above, own, magnitudes.rounded)
         self.now = now
+
+    def _require_digits(self, above: Sequence[Floats], own: Sequence[Floats], given: int) -> None:
+        """Raises OutOfRange where a number that was made may be rounding: both types of numbers would agree on it."""
+        for number, old in enumerate(self.folded.wanted):
+            if old >= given and bool((np.abs(own[number]) < NEEDED * above[number]).any()):
+                raise OutOfRange
 
     def load(self, tables: Sequence[Floats], exactly: Callable[[Sequence[int]], Sequence[Floats]]) -> bool:
         """Tables come with their sums: `refill` takes them."""

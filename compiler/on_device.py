@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..backends.triton.policy import Precision
     from ..backends.triton.scalar import Device
     from ..runtime.executable import Executable
-from .able import Proofs, links_of, numeric_of, packages, runs_compiled
+from .able import Proofs, links_of, numeric_of, packages, runs_on_device
 from .bundling import bundle_of
 from .pipeline import optimised, plainly_passed
 
@@ -31,6 +31,7 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None, tune: 
         from ..backends.triton.adjoint import FusedReverse
         from ..backends.triton.device import chosen, device_of
         from ..backends.triton.engine import Fused
+        from ..backends.triton.inputs import Inputs
         from ..backends.triton.measured import tuner_on
         from ..backends.triton.scalar import Device
         from ..backends.triton.steps import steps
@@ -39,7 +40,7 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None, tune: 
         from ..runtime.compiled import Compiled
         from ..runtime.executable import Executable
     place = device_of(device)
-    if not runs_compiled(circuit):
+    if not runs_on_device(circuit):
         return Executable(circuit, None, Proofs())
     lowered = lower(circuit)
     folded = optimised(lowered.program)
@@ -63,7 +64,7 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None, tune: 
         if found is None:
             return None
         if not walkers:
-            walkers.append(StepsWalker(found, Device(place), tabled))
+            walkers.append(StepsWalker(found, Device(place), tabled, Inputs(tabled.program, place, mode)))
         return walkers[0].over(tabled)
 
     @cache
@@ -81,7 +82,7 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None, tune: 
         lambda of, store: fed(lowered.tables, feeding, of, store),
         len(feeding.direct) + len(feeding.fixed) == len(lowered.tables),
         lambda store, numbers: held([lowered.tables[number] for number in numbers], store),
-        lambda circuit, *of: bundle_of(circuit, "float32", *of),
+        lambda circuit, targets, queries: bundle_of(circuit, "float32", targets, queries, tune),
         lowered.program,
         lambda store: [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)],
         lambda circuit: reverse(),

@@ -251,7 +251,8 @@ def not_compiled(name: str) -> DanausError:
     """The error for a circuit that has no Program that an engine runs."""
     return error(
         "not-in-bundle",
-        f'"{name}" has scalar nodes over real or count variables: it is not compiled, and is in no bundle',
+        f'"{name}" has inputs that no code for these targets runs: densities of both signs, or, on GPUs, '
+        "scalar nodes over real or count variables",
         hint="danaus.save keeps the circuit itself",
     )
 

@@ -27,7 +27,8 @@ from ..ir.semirings import LOG, SIGNED_LOG, Array, Log, SignedLog
 from ..ir.store import Store
 from .backward import Flows, compiled_flows, flows
 from .bundle import Bundle, save_bundle
-from .compiled import Bools, Engine, Reverse, Walker, codes_of, density_logs, free_logs, with_first_values
+from .compiled import Bools, Engine, Reverse, Walker, codes_of, free_logs, with_first_values
+from .densities import Densities
 from .fed import counts
 from .queries.answers import Answers, ByProgram
 from .queries.asking import Asking
@@ -44,7 +45,7 @@ class Bundled(Asking):
 
     `recomputed` counts the rows that were taken again in float64 logarithms, `origin` says where the code is from:
     "bundle"; "recompiled" where the bundle has none for this processor, or none that this Danaus would make; "none"
-    where all rows are taken in logarithms, as those of circuits with negative numbers are.
+    where all rows are taken in logarithms, as those of networks with negative numbers may be.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Bundled(Asking):
         self._engine = engine
         self._origin = origin
         self._numbers = Numbers(Store())
+        self._soft = Densities(bundle.densities, bundle.columns)
         self._over: Log | SignedLog = SIGNED_LOG if negative(bundle) else LOG
         self._tables: list[Array] | None = None
         self._asked: ByProgram | None = None
@@ -181,7 +183,11 @@ class Bundled(Asking):
         Raises: DanausError `not-in-bundle`.
         """
         device = self._device
-        if device is not None and what in device.able and what not in device.held:
+        if device is None:
+            return
+        if what in ("conditional", "posterior") and "sample" in device.able:  # all inputs are on finite domains
+            what = "flows"
+        if what in device.able and what not in device.held:
             held = ", ".join(sorted(device.held))
             raise error(
                 "not-in-bundle",
@@ -242,10 +248,7 @@ class Bundled(Asking):
             if not isinstance(variable.domain, FiniteDomain) and not observed[:, position].all():
                 raise error("diverges", f'the sum over "{variable}" ({variable.domain}), which is free, is not finite')
         values, observed = with_first_values(bundle.columns, values, observed)
-        densities = {
-            source: density_logs(block, bundle.columns.index(block.variable), values, observed, self._numbers)
-            for source, block in enumerate(bundle.densities)
-        }
+        densities = self._soft.logs(self._numbers, values, observed)
         codes = codes_of(bundle.program.columns, bundle.columns, values, observed)
         if self._engine is None:
             log = self._exact(codes, densities)
@@ -255,7 +258,11 @@ class Bundled(Asking):
             rows = np.flatnonzero(answer.unsure)
             if len(rows):
                 self.recomputed += len(rows)
-                log[rows] = self._exact(codes[:, rows], {i: found[:, rows] for i, found in densities.items()})
+                part = {i: found[:, rows] for i, found in densities.items()}
+                logs, signs = self._signed(codes[:, rows], part)
+                log[rows] = np.where(signs < 0, np.nan, logs)
+            if isinstance(self._over, SignedLog):
+                log = logarithm(log, np.where(np.isnan(log), -1.0, 1.0), f'the value of "{self.name}"')
         return log + free_logs(bundle.columns, bundle.free, observed)
 
     def _exact(self, codes: Indices, densities: dict[int, Floats]) -> Floats:

@@ -21,6 +21,7 @@ from ..ir.linear import Indices
 from ..ir.numbers import Numbers
 from ..ir.program.descent import Sites
 from ..ir.program.program import Program
+from ..ir.program.shares import Share
 from ..ir.program.tabled import Tabled
 from ..ir.semirings import SIGNED_LOG
 from ..ir.store import Store
@@ -177,6 +178,16 @@ class Walked(Protocol):
     def possible(self) -> Bools: ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Shared:
+    """What comes through inputs: the logarithm of the root per row, rows whose shares are not certain, and shares of
+    inputs' nodes."""
+
+    log: Floats
+    unsure: Bools
+    shares: Sequence[Share]
+
+
 class Walker(Protocol):
     """Queries on a device that walk a Program down from its root, or run it over other numbers.
 
@@ -201,6 +212,10 @@ class Walker(Protocol):
 
     def log(self, codes: Indices, weights: Mapping[int, Floats]) -> Floats:
         """The logarithm of the root of each row, with weights [rows, values] in place of codes in some columns."""
+        ...
+
+    def shares(self, codes: Indices) -> Shared | None:
+        """The shares of inputs in each row; None where the present numbers are not for that."""
         ...
 
 

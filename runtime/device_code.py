@@ -7,8 +7,10 @@ the same again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+TILES = 5  # numbers that say what tiles a kernel has
 
 _SUFFIXES = {"cuda": ("ptx", "cubin"), "hip": ("amdgcn", "hsaco")}
 
@@ -42,7 +44,9 @@ class DeviceCode:
     stand for its class.
 
     `precision` is how they multiply, `triton` the version that made them, `answers` what they are for: "likelihood",
-    and "flows", "sample", "map", "evidence", "hamming" where these were asked for.
+    and "flows", "sample", "map", "evidence", "hamming" where these were asked for. `tiles` are those
+    that were found by tuning, by the rows that stand for a class and the digest of the kernel that has others: rows,
+    inner columns, batch, warps, stages.
     """
 
     target: str
@@ -51,6 +55,7 @@ class DeviceCode:
     launches: Mapping[int, int]
     kernels: tuple[DeviceKernel, ...]
     answers: tuple[str, ...] = ("likelihood",)
+    tiles: Mapping[int, Mapping[str, tuple[int, ...]]] = field(default_factory=dict[int, Mapping[str, tuple[int, ...]]])
 
 
 def device_written(code: DeviceCode, folder: str, files: dict[str, bytes]) -> dict[str, Any]:
@@ -79,7 +84,9 @@ def device_written(code: DeviceCode, folder: str, files: dict[str, bytes]) -> di
         )
     launches = {str(batch): count for batch, count in code.launches.items()}
     about = {"target": code.target, "precision": code.precision, "triton": code.triton}
-    return {**about, "answers": list(code.answers), "launches": launches, "kernels": kernels}
+    tiles = {str(rows): {digest: list(each) for digest, each in own.items()} for rows, own in code.tiles.items()}
+    tuned = {"tiles": tiles} if tiles else {}
+    return {**about, "answers": list(code.answers), "launches": launches, **tuned, "kernels": kernels}
 
 
 def read_device(data: Mapping[str, Any], content: Callable[[str], bytes]) -> DeviceCode:
@@ -88,7 +95,14 @@ def read_device(data: Mapping[str, Any], content: Callable[[str], bytes]) -> Dev
     launches = {int(batch): int(count) for batch, count in data["launches"].items()}
     assert str(data["target"]).partition(":")[0] in _SUFFIXES
     answers = tuple(map(str, data.get("answers", ["likelihood"])))
-    return DeviceCode(str(data["target"]), str(data["precision"]), str(data["triton"]), launches, kernels, answers)
+    tiles = {
+        int(rows): {str(digest): tuple(map(int, each)) for digest, each in own.items()}
+        for rows, own in data.get("tiles", {}).items()
+    }
+    assert all(len(each) == TILES for own in tiles.values() for each in own.values())
+    return DeviceCode(
+        str(data["target"]), str(data["precision"]), str(data["triton"]), launches, kernels, answers, tiles
+    )
 
 
 def _read_kernel(data: Mapping[str, Any], content: Callable[[str], bytes]) -> DeviceKernel:

@@ -38,10 +38,10 @@ from .compiled import (
     Compiled,
     Compiler,
     codes_of,
-    density_logs,
     free_logs,
     with_first_values,
 )
+from .densities import Densities
 from .present import Present, Seen, Tensors
 from .queries.answers import Answers, ByEvaluator, ByProgram
 from .queries.asking import Asking
@@ -69,6 +69,7 @@ class Executable(Asking):
         self._asked: tuple[Seen, set[str], Answers | None] | None = None
         self._tabled: Tabled | None = None
         self._free = [i for i, each in enumerate(circuit.variables) if each in set(circuit.free)]
+        self._soft: Densities | None = None
         self._columns: Columns | None = None
         if compiled is not None and not compiled.densities and len(compiled.variables) == len(circuit.variables):
             self._columns = Columns.of(compiled)
@@ -216,7 +217,7 @@ class Executable(Asking):
         """
         compiled = self._compiled
         if compiled is None:
-            raise error("not-differentiable", f'"{self._circuit.name}" has scalar nodes on infinite domains')
+            raise error("not-differentiable", f'"{self._circuit.name}" has densities of both signs among scalar nodes')
         values, observed = with_first_values(compiled.variables, values, observed)
         densities = self._densities(compiled, values, observed)
         codes = self._coded(compiled, values, observed)
@@ -242,13 +243,9 @@ class Executable(Asking):
 
     def _densities(self, compiled: Compiled, values: Floats, observed: Bools) -> dict[int, Floats]:
         """The logarithms of inputs on infinite domains, [nodes, batch], by source; with signs where they have some."""
-        if not compiled.densities:
-            return {}
-        numbers = Numbers(self.circuit.store)
-        return {
-            source: density_logs(block, compiled.variables.index(block.variable), values, observed, numbers)
-            for source, block in enumerate(compiled.densities)
-        }
+        if self._soft is None:
+            self._soft = Densities(compiled.densities, compiled.variables)
+        return self._soft.logs(Numbers(self.circuit.store), values, observed) if compiled.densities else {}
 
     def _beyond(self) -> DanausError:
         return error("not-differentiable", f'"{self._circuit.name}" has numbers beyond the range of float64')

@@ -41,7 +41,7 @@ def several_of(
             if any(diagnostic.code != "not-in-bundle" for diagnostic in failure.diagnostics):
                 raise
             if circuit not in asked:
-                said.append(f'the circuit "{circuit}" is left out: it has scalar nodes over real or count variables')
+                said.append(f'the circuit "{circuit}" is left out: no code runs its densities')
             continue
         if circuit not in asked or any(of.circuit == circuit and of.kind in bundle.queries for of in asked.values()):
             held[circuit] = bundle

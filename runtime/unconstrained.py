@@ -67,6 +67,7 @@ class Unconstrained(torch.nn.Module):
         for name, parameter in learnable.items():
             self.at[name] = slice(start, start + prod(parameter.shape))
             start = self.at[name].stop
+        self._beside = [name for name in model.tensors() if name not in self.at]
         self._held = np.empty(start)
         tensors = model.tensors()
         for name, own in self.at.items():
@@ -161,13 +162,10 @@ class Unconstrained(torch.nn.Module):
             links = self._linked(apart.size)
             parameters = list(self._learnable.values())
             self._straight[dtype] = Straight(self._compiled, apart, parameters, self._places, links)
-        tensors = self.executable.tensors()
-        beside = {name: tensor for name, tensor in tensors.items() if name not in self.at}
-        by_parameter = self.executable.by_parameter
-        straight = self._straight[dtype]
+        by_parameter, straight = self.executable.by_parameter, self._straight[dtype]
         held = straight.load(
             self.numbers,
-            list(beside.values()),
+            [self.executable.get_parameter(name) for name in self._beside],
             lambda parameter: by_parameter()[parameter].detach().double().cpu().numpy(),
             lambda: self.model.circuit.store,
         )

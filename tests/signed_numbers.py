@@ -85,8 +85,9 @@ def assert_right(model: Executable, x: np.ndarray, observed: np.ndarray, dtype: 
 def rows_of(circuit: Circuit, count: int, seed: int, missing: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
     """Random rows on domains that count from 0, and what is observed of them."""
     rng = np.random.default_rng(seed)
-    x = np.stack([rng.integers(0, variable.size or 1, count) for variable in circuit.variables], axis=1).astype(float)
-    return x.reshape(count, len(circuit.variables)), rng.random((count, len(circuit.variables))) >= missing
+    sizes = np.array([variable.size or 1 for variable in circuit.variables], dtype=int)
+    shape = (count, len(sizes))
+    return rng.integers(0, sizes, shape).astype(float), rng.random(shape) >= missing
 
 
 def assign(model: Executable, values: dict[str, Any]) -> None:

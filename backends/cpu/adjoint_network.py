@@ -13,8 +13,9 @@ from collections.abc import Callable
 from .adjoint_stream import fields
 from .builder import Function
 from .mathematics import exp
-from .network import KINDS, Numeric
+from .network import KINDS, SOFT, Numeric, density
 from .pulls import sum_into
+from .reach import FLOOR
 from .vectors import Vectors
 
 ARGUMENTS = (
@@ -30,16 +31,20 @@ UNROLLED = 4
 """Rows of data that a leaf adds to its table at once."""
 
 
-def kernel(vectors: Vectors, numeric: Numeric, by_levels: bool, leaves: bool, weights: bool) -> Function:
+def kernel(
+    vectors: Vectors, numeric: Numeric, by_levels: bool, leaves: bool, weights: bool, soft: bool = False
+) -> Function:
     """The function `back`: from the roots of a tile to sums for tables, those that are wanted.
 
-    %out gets 0 for each row, and NaN where a number is beyond all.
+    %out gets 0 for each row, and NaN where a number is beyond all. `soft` says that there are leaves on infinite
+    domains: what these get is written over their rows of the tile.
     """
+    names = SOFT if soft else KINDS
     f = Function("back", ARGUMENTS, vectors)
     sizes, place = fields(numeric, by_levels), 0 if by_levels else 1
     codes = f.at("%codes", f.op("mul i64 %tile, %row"), 1)
     bad = f.at("%out", "%tile", vectors.row)
-    _seed(f, numeric, bad)
+    _seed(f, numeric, bad, soft)
     end = f.at("%stream", "%count", 4)
     before, head, joined, done = f.block, f.fresh("head"), f.fresh("joined"), f.fresh("done")
     f.do(f"br label %{head}")
@@ -47,14 +52,17 @@ def kernel(vectors: Vectors, numeric: Numeric, by_levels: bool, leaves: bool, we
     line = len(f.lines)
     pc = "%" + f.fresh("pc")
     kind, members, count = (f.word(f.at(pc, field, 4)) for field in range(3))
-    labels = [f.fresh(name) for name in KINDS]
+    labels = [f.fresh(name) for name in names]
     cases = " ".join(f"i64 {i}, label %{label}" for i, label in enumerate(labels))
     f.do(f"switch i64 {kind}, label %{labels[0]} [ {cases} ]")
     ends: list[tuple[str, str]] = []
-    for name, label in zip(KINDS, labels, strict=True):
+    for name, label in zip(names, labels, strict=True):
         f.label(label)
 
         def node(_: str, words: str, name: str = name) -> list[str]:
+            if name == "soft":
+                _soft(f, words, codes, bad, numeric)
+                return [f.at(words, 3, 4)]
             if name == "leaf":
                 _leaf(f, words, codes, bad, leaves)
                 return [f.at(words, 3, 4)]
@@ -74,13 +82,16 @@ def kernel(vectors: Vectors, numeric: Numeric, by_levels: bool, leaves: bool, we
     return f
 
 
-def _seed(f: Function, numeric: Numeric, bad: str) -> None:
-    """What the root begins with: 0 for a row that is impossible."""
+def _seed(f: Function, numeric: Numeric, bad: str, soft: bool) -> None:
+    """What the root begins with: 0 for a row that is impossible, or, among densities, below what numbers vouch for."""
     v = f.vectors
     root, roots, seeds = f.at("%slots", "%root", v.row), f.at("%roots", "%tile", v.row), f.at("%seeds", "%tile", v.row)
     for c in range(v.columns):
         value, seed = f.load(f.at(roots, c, v.bytes)), f.load(f.at(seeds, c, v.bytes))
-        none = f.compare("oeq", value, f.number(0.0 if numeric == "linear" else float("-inf")))
+        if soft and numeric == "linear":
+            none = f.compare("olt", value, f.number(FLOOR))
+        else:
+            none = f.compare("oeq", value, f.number(0.0 if numeric == "linear" else float("-inf")))
         given = f.op(f"fdiv {v.floats} {seed}, {value}") if numeric == "linear" else seed
         f.store(f.select(none, f.number(0.0), given), f.at(root, c, v.bytes))
         beyond = f.multiply(f.select(none, f.number(0.0), value), f.number(0.0))
@@ -105,6 +116,21 @@ def _leaf(f: Function, words: str, codes: str, bad: str, wanted: bool) -> None:
     for c in range(v.columns):
         place = f.at(slot, c, v.bytes)
         _check(f, f.load(place), f.at(bad, c, v.bytes))
+        f.store(f.number(0.0), place)
+
+
+def _soft(f: Function, words: str, codes: str, bad: str, numeric: Numeric) -> None:
+    """Writes what a leaf on an infinite domain gets, its flow, over its logarithms."""
+    v = f.vectors
+    slot = f.at("%slots", f.word(words), v.row)
+    for c in range(v.columns):
+        place = f.at(slot, c, v.bytes)
+        flow = f.load(place)
+        value, log = density(f, f.at(words, 1, 4), codes, c, numeric)
+        if numeric == "linear":
+            flow = f.multiply(flow, value)
+        _check(f, flow, f.at(bad, c, v.bytes))
+        f.store(flow, log)
         f.store(f.number(0.0), place)
 
 

@@ -17,12 +17,13 @@ from ...ir.linear import Indices
 from ...ir.program.program import Layout, Program
 from . import adjoint_network, arena, levels, network
 from .adjoint_stream import Streams, streams
-from .batch import INTEGER, POINTER, Bools, Bytes, Codes, Make, buffers, copied, spread, tiled
+from .batch import INTEGER, POINTER, Bools, Bytes, Codes, Make, buffers, copied, spread
 from .builder import module
 from .machine import Library, Target, compiled, host
 from .network import Numeric
 from .packed import Exactly
 from .scalar import CACHE, LARGE_CACHE, ROWS
+from .soft import Soft, soft_of
 from .vectors import Vectors
 
 KEPT = 1 << 28
@@ -90,11 +91,14 @@ class AdjointScalar:
     target: Target = field(default_factory=host)
     make: Make = compiled
     vectors: Vectors = field(init=False)
+    soft: Soft = field(init=False)
+    layout: Layout = field(init=False)
     codes: dict[tuple[int, bool], _Code] = field(default_factory=dict[tuple[int, bool], "_Code"])
     loaded: _Loaded = field(init=False)
 
     def __post_init__(self) -> None:
         self.vectors = self.target.vectors(self.size)
+        self.soft, self.layout = soft_of(self.program, self.size, self.numeric == "log")
 
     def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
         """Tables in float64; False where some are negative or beyond float64.
@@ -125,16 +129,18 @@ class AdjointScalar:
         threads: int = 1,
         whole: bool = True,
     ) -> Derived:
-        """For codes [columns, batch] and weights [batch]; derivatives come in the shapes of the tables."""
-        assert not densities
+        """For codes [columns, batch], logarithms of densities [nodes, batch] by source and weights [batch]; derivatives
+        come in the shapes of the tables."""
         rows, loaded = codes.shape[1], self.loaded
-        out = Derived(np.empty(rows), np.zeros(rows, dtype=bool), [np.zeros(t.shape) for t in loaded.tables], {})
+        shares = {source: np.zeros(logs.shape) for source, logs in densities.items()}
+        out = Derived(np.empty(rows), np.zeros(rows, dtype=bool), [np.zeros(t.shape) for t in loaded.tables], shares)
         if rows:
             code = self._code(-(-min(rows, FOLDED * threads) // max(1, threads)))
             step = FOLDED * max(1, threads)
             for start in range(0, rows, step):
                 part = slice(start, min(start + step, rows))
-                self._stretch(code, loaded, codes[:, part], weights[part], threads, part, out)
+                inner = {source: logs[:, part] for source, logs in densities.items()}
+                self._stretch(code, loaded, codes[:, part], inner, weights[part], threads, part, out)
         if self.numeric == "log":  # flows are derivatives times values
             for found, table in zip(out.tables, loaded.tables, strict=True):
                 np.divide(found, table, out=found, where=table > 0)
@@ -142,13 +148,14 @@ class AdjointScalar:
 
     def _code(self, rows: int) -> _Code:
         """The code for so many rows on a thread."""
-        layout = self.program.layouts[0]
+        layout = self.layout
         vectors, by_levels = tile(layout, self.vectors, rows)
         key = (vectors.row, by_levels)
         if key not in self.codes:
-            forward = (levels if by_levels else network).kernel(vectors, self.numeric)
-            wanted = [bool(each.any()) for each in self.wanted]
-            back = adjoint_network.kernel(vectors, self.numeric, by_levels, *wanted)
+            soft = self.soft.rows > 0
+            forward = (levels if by_levels else network).kernel(vectors, self.numeric, soft)
+            leaves, weights = (bool(each.any()) for each in self.wanted)
+            back = adjoint_network.kernel(vectors, self.numeric, by_levels, leaves, weights, soft)
             library = self.make(module([forward, back], vectors), self.target)
             kinds = (POINTER, INTEGER, POINTER, POINTER, POINTER, INTEGER, POINTER, POINTER, INTEGER, INTEGER)
             places = (POINTER, INTEGER, *[POINTER] * 5, INTEGER, *[POINTER] * 5, INTEGER, INTEGER)
@@ -163,6 +170,7 @@ class AdjointScalar:
         code: _Code,
         loaded: _Loaded,
         codes: Any,
+        densities: Mapping[int, Floats],
         weights: Floats,
         threads: int,
         part: slice,
@@ -172,9 +180,10 @@ class AdjointScalar:
         v, words = code.vectors, code.streams
         floats, _ = arena.kind_of(v)
         rows = codes.shape[1]
-        laid, tiles = tiled(codes, v)
-        own = weights
-        row, width = len(codes) * v.lanes * 4, tiles * v.row
+        placed = self.soft.lay(codes, densities, v)
+        tiles, again = placed.tiles, False
+        own = weights if placed.unsure is None else np.where(placed.unsure, 0.0, weights)
+        row, width = self.soft.words * v.lanes * 4, tiles * v.row
         # sums for leaves, then for weights after that of the weight 1, which nobody asks for
         heavy = len(loaded.tables[0]) + 1
         size = (heavy + len(loaded.tables[1])) * v.size
@@ -183,8 +192,13 @@ class AdjointScalar:
             seeds, roots, bad = held[:width].view(floats), held[width : 2 * width].view(floats), held[2 * width :]
             seeds[:rows] = own
             sums: list[Bytes] = []
+            if again and self.soft.rows:  # the way back has written over densities
+                placed = self.soft.lay(codes, densities, v)
+            again = True
 
-            def call(first: int, last: int, held: Bytes = held, sums: list[Bytes] = sums) -> None:
+            def call(
+                first: int, last: int, held: Bytes = held, sums: list[Bytes] = sums, laid: Bytes = placed.words
+            ) -> None:
                 mine = arena.aligned(size)
                 kept = buffers((words.slots + words.widest + words.places) * v.row)
                 kept[: words.slots * v.row] = 0
@@ -211,8 +225,25 @@ class AdjointScalar:
         if self.numeric == "linear":
             with np.errstate(divide="ignore"):
                 value = np.log(value)
+        if placed.taken is not None and placed.unsure is not None:
+            found = self.soft.answer(value, placed)
+            value, unsure = found.log, found.unsure
+            out.unsure[part] |= unsure
+            self._share(self.soft.read(placed, v, rows), np.where(unsure, 0.0, own), part, out)
         out.log[part] = value
         for each in sums:
             found = each.view(floats)
             out.tables[0] += found[: heavy - 1]
             out.tables[1] += found[heavy:]
+
+    def _share(self, rows: Floats, weights: Floats, part: slice, out: Derived) -> None:
+        """Writes what sources' nodes got; nodes that are no leaves got nothing, and neither did rows without weight."""
+        used = np.zeros(len(rows), dtype=bool)
+        layout = self.program.layouts[0]
+        used[-1 - layout.leaf_offsets[layout.soft]] = True
+        rows = np.where(used[:, None] & (weights != 0), rows, 0.0)
+        start = 0
+        for source in self.soft.sources:
+            found = out.densities[source]
+            found[:, part] = rows[start : start + len(found)]
+            start += len(found)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ...ir.linear import Indices
 from ...ir.program.program import LEAF, PRODUCT, Layout
 from . import levels
-from .network import KINDS, Numeric, instructions, kinds_of
+from .network import SOFT, Numeric, instructions, kinds_of, offset_words
 
 
 def fields(numeric: Numeric, by_levels: bool) -> dict[str, tuple[int, int]]:
@@ -24,9 +24,10 @@ def fields(numeric: Numeric, by_levels: bool) -> dict[str, tuple[int, int]]:
     A leaf has its slot, its column and where its values begin. Level by level a place is its slot, and is not said.
     """
     place = 0 if by_levels else 1
+    leaf = {"leaf": (3, 0), "soft": (3, 0)}
     if numeric == "linear":
-        return {"leaf": (3, 0), "product": (1, 1 + place), "sum": (1, 1), "weighted": (1, 2 + place)}
-    return {"leaf": (3, 0), "product": (1, 1), "sum": (1 + place, 1 + place), "weighted": (1 + place, 2 + place)}
+        return {**leaf, "product": (1, 1 + place), "sum": (1, 1), "weighted": (1, 2 + place)}
+    return {**leaf, "product": (1, 1), "sum": (1 + place, 1 + place), "weighted": (1 + place, 2 + place)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,8 @@ def _back(
 ) -> NDArray[np.int32]:
     """Runs of nodes of one kind and arity: kind, arity and count once, then the words of each node."""
     kinds, lengths = kinds_of(layout)[0][order], np.diff(layout.offsets)[order]
-    heads, words = (np.array(part)[kinds] for part in zip(*(sizes[name.rstrip("2")] for name in KINDS), strict=True))
-    leaf = kinds == 0
+    heads, words = (np.array(part)[kinds] for part in zip(*(sizes[name.rstrip("2")] for name in SOFT), strict=True))
+    leaf = heads == 3
     own = heads + np.where(leaf, 0, lengths * words)
     first = np.ones(layout.nodes, dtype=bool)
     first[1:] = (kinds[1:] != kinds[:-1]) | (lengths[1:] != lengths[:-1])
@@ -102,7 +103,7 @@ def _back(
     stream[starts[valued] + 1] = place[order][valued]
     named = layout.members[layout.offsets[:-1][order[leaf]]]
     stream[starts[leaf] + 1] = layout.leaf_columns[named]
-    stream[starts[leaf] + 2] = layout.leaf_offsets[named]
+    stream[starts[leaf] + 2] = offset_words(layout)[named]
     begin, width = np.empty(layout.nodes, dtype=np.int64), np.empty(layout.nodes, dtype=np.int64)
     begin[order], width[order] = starts + heads, np.where(leaf, 0, words)
     counted = np.diff(layout.offsets)

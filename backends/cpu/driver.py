@@ -151,7 +151,7 @@ def forward(f: Function, kernel: Kernel, names: dict[str, str], data: str, codes
 
 def _answer(f: Function, root: str, out: str) -> None:
     v = f.vectors
-    rows = (STATE, EXPONENT, LOST, ERROR)
+    rows = (STATE, EXPONENT) if v.signed else (STATE, EXPONENT, LOST, ERROR)
     for position, row in enumerate(rows):
         for c in range(v.columns):
             value = f.load(f.at(root, None, offset=row * ROW + c * v.bytes))

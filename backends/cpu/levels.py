@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...ir.linear import Indices
 from ...ir.program.program import LEAF, Layout
 from .builder import Function
-from .network import ARGUMENTS, KINDS, Numeric, instruction, kinds_of
+from .network import ARGUMENTS, KINDS, SOFT, Numeric, instruction, kinds_of, offset_words
 from .vectors import Vectors
 
 
@@ -65,7 +65,7 @@ def runs(layout: Layout) -> NDArray[np.int32]:
     begin[order] = starts
     named = layout.members[layout.offsets[:-1][leaf]]
     stream[begin[leaf]] = layout.leaf_columns[named]
-    stream[begin[leaf] + 1] = layout.leaf_offsets[named]
+    stream[begin[leaf] + 1] = offset_words(layout)[named]
     inner = np.repeat(~leaf, lengths)
     node = np.repeat(np.arange(layout.nodes), lengths)[inner]
     position = (np.arange(layout.edges) - np.repeat(layout.offsets[:-1], lengths))[inner]
@@ -76,8 +76,9 @@ def runs(layout: Layout) -> NDArray[np.int32]:
     return stream
 
 
-def kernel(vectors: Vectors, numeric: Numeric) -> Function:
+def kernel(vectors: Vectors, numeric: Numeric, soft: bool = False) -> Function:
     """The function `network`, as that of network.py, over a stream of runs."""
+    names = SOFT if soft else KINDS
     f = Function("network", ARGUMENTS, vectors)
 
     def tile(t: str) -> None:
@@ -89,11 +90,11 @@ def kernel(vectors: Vectors, numeric: Numeric) -> Function:
         line = len(f.lines)
         pc, out = "%" + f.fresh("pc"), "%" + f.fresh("out")
         kind, members, count = (f.word(f.at(pc, field, 4)) for field in range(3))
-        labels = [f.fresh(name) for name in KINDS]
+        labels = [f.fresh(name) for name in names]
         cases = " ".join(f"i64 {i}, label %{label}" for i, label in enumerate(labels))
         f.do(f"switch i64 {kind}, label %{labels[0]} [ {cases} ]")
         ends: list[tuple[list[str], str]] = []
-        for name, label in zip(KINDS, labels, strict=True):
+        for name, label in zip(names, labels, strict=True):
             f.label(label)
 
             def node(_: str, words: str, place: str, name: str = name) -> list[str]:

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import llvmlite
 import llvmlite.binding as llvm
 
 from ...ir.program.program import Program
 from ...runtime.bundle import Bundle, Code
+from .batch import Make
 from .engine import Engine, texts_of
 from .machine import NAMED, Library, Target, compiled, emitted, host, loaded, named, of_x86
 from .network import Numeric
 from .scalar import Scalar
+from .signed import Both, Scalars, Signed, Vectors
+from .twofold import Twofold
 from .vector import Vector
 
 _LEVELS = {
@@ -31,22 +35,26 @@ def compiler() -> dict[str, str]:
     return {"llvm": ".".join(map(str, llvm.llvm_version_info)), "llvmlite": llvmlite.__version__}
 
 
-def codes_of(program: Program, size: int, numeric: Numeric, names: Sequence[str]) -> tuple[Code, ...]:
-    """Objects for targets by name, all code that the Program may run.
+def codes_of(
+    program: Program, size: int, numeric: Numeric, names: Sequence[str], signed: bool = False
+) -> tuple[Code, ...]:
+    """Objects for targets by name, all code that the Program may run; over numbers of both signs if `signed`.
 
     Raises: DanausError `unknown-target`, `unsupported-cpu`.
     """
     out: list[Code] = []
     for name in dict.fromkeys(names):
         target = named(name)
-        texts = texts_of(program, size, numeric, target)
+        texts = texts_of(program, size, numeric, target, signed)
         objects = {_digest(text): emitted(text, target, jit=False) for text in texts}
         out.append(Code(name, target.triple, target.cpu, target.features, objects))
     return tuple(out)
 
 
-def engine_of(bundle: Bundle) -> tuple[Engine, Callable[[], str]]:
+def engine_of(bundle: Bundle, signed: bool = False) -> tuple[Engine | Signed, Callable[[], str]]:
     """The engine of a bundle on this machine, and what says where its code is from: "bundle" or "recompiled".
+
+    Of both `signed` numbers, the bundle is not one of a network in logarithms.
 
     Raises: DanausError `unsupported-cpu`.
     """
@@ -63,10 +71,26 @@ def engine_of(bundle: Bundle) -> tuple[Engine, Callable[[], str]]:
     def origin() -> str:
         return "recompiled" if "recompiled" in origins or not objects else "bundle"
 
+    if signed:
+        return _of_signs(bundle.program, bundle.size, target, make), origin
     if not bundle.program.layouts:
         return Vector(bundle.program, bundle.size, target, make), origin
+    if bundle.program.network().sources:
+        return Twofold(bundle.program, target, make), origin
     form: Numeric = "log" if bundle.form == "log" else "linear"
     return Scalar(bundle.program, bundle.size, form, target, make), origin
+
+
+def _of_signs(program: Program, size: int, target: Target, make: Make) -> Signed:
+    """The engine of a Program over numbers of both signs."""
+
+    @cache
+    def both(size: int) -> Both:
+        if program.layouts:
+            return Scalars(program, size, target, make)
+        return Vectors(program, size, Vector(program, size, target, make), target, make)
+
+    return Signed(size, lambda: both(4) if size == 4 or not program.layouts else None, lambda: both(8))
 
 
 def _target(code: Code) -> Target | None:

@@ -36,7 +36,9 @@ def load(
     for c in range(f.columns):
         index = _codes(f, codes, c)
         beside = f.integer("mul", index, f.whole(HEAD))
-        statistics = [f.gather(f.at(data, None, offset=row * v.size), beside) for row in range(5)]
+        known = 2 if v.signed else 5
+        statistics = [f.gather(f.at(data, None, offset=row * v.size), beside) for row in range(known)]
+        statistics += ["zeroinitializer"] * (5 - known)
         if other is None:
             for kept, found in zip((EXPONENT, LARGEST, LEAST, NONZERO, LOST), statistics, strict=True):
                 put(f, out, kept, c, f.bits(found) if kept == EXPONENT else found)

@@ -38,6 +38,10 @@ def _close_map(f: Function, out: str, c: int, found: Range, before: State, terms
     exponent, smallest = f.load(data, v.integer), f.splat(f.load(f.at(data, 1, v.size), v.number))
     one = f.op(f"insertelement {v.ints} poison, {v.integer} {exponent}, i64 0")
     power = f.op(f"shufflevector {v.ints} {one}, {v.ints} poison, <{v.width} x i32> zeroinitializer")
+    total = f.integer("add", f.integer("add", before.exponent, before.shift), power)
+    if v.signed:
+        close(f, out, c, found, total, "zeroinitializer", "zeroinitializer")
+        return
     least = f.multiply(f.multiply(before.nonzero, before.scale), smallest)
     unscaled = f.multiply(before.nonzero, smallest)
     enough = f.number(v.tiny * SURE)
@@ -45,7 +49,6 @@ def _close_map(f: Function, out: str, c: int, found: Range, before: State, terms
     sure = both(f, sure, is_zero(f, before.lost))
     lost = f.multiply(f.multiply(before.lost, before.scale), f.number(_MARGIN))
     lost = f.fma(before.scale, f.number(2 * terms * v.tiny), f.add(lost, f.number(4 * terms * v.tiny)))
-    total = f.integer("add", f.integer("add", before.exponent, before.shift), power)
     close(f, out, c, found, total, unless(f, sure, lost), before.error)
 
 

@@ -20,6 +20,9 @@ from .vectors import Vectors
 
 Numeric = Literal["linear", "log"]
 KINDS = ("leaf", "product", "product2", "sum", "sum2", "weighted", "weighted2")
+SOFT = (*KINDS, "soft")
+"""With leaves on infinite domains, whose logarithms lie behind the codes (soft.py)."""
+
 ARGUMENTS = (
     "ptr noalias %stream, i64 %count, ptr noalias %leaves, ptr noalias %weights, ptr noalias %codes, i64 %row, "
     "ptr noalias %slots, ptr noalias %out, i64 %first, i64 %last"
@@ -38,7 +41,7 @@ def instructions(layout: Layout) -> NDArray[np.int32]:
     stream[starts], stream[starts + 1], stream[starts + 2] = kinds, lengths, layout.slots
     named = layout.members[layout.offsets[:-1][leaf]]
     stream[starts[leaf] + 3] = layout.leaf_columns[named]
-    stream[starts[leaf] + 4] = layout.leaf_offsets[named]
+    stream[starts[leaf] + 4] = offset_words(layout)[named]
     inner = np.repeat(~leaf, lengths)
     node = np.repeat(np.arange(layout.nodes), lengths)[inner]
     position = (np.arange(layout.edges) - np.repeat(layout.offsets[:-1], lengths))[inner]
@@ -49,6 +52,11 @@ def instructions(layout: Layout) -> NDArray[np.int32]:
     return stream
 
 
+def offset_words(layout: Layout) -> Indices:
+    """The last word of each leaf: where its values begin, or, of a density, the row of what is taken out of it."""
+    return np.where(layout.soft, -1 - layout.leaf_offsets, layout.leaf_offsets)
+
+
 def kinds_of(layout: Layout) -> tuple[Indices, NDArray[np.bool_]]:
     """The kind of each node's instruction, and which are sums with weights, [nodes] each."""
     lengths = np.diff(layout.offsets)
@@ -56,11 +64,17 @@ def kinds_of(layout: Layout) -> tuple[Indices, NDArray[np.bool_]]:
     weighted = np.bincount(heavy, minlength=layout.nodes) > 0
     leaf = layout.kinds == LEAF
     kinds = np.where(leaf, 0, np.where(layout.kinds == PRODUCT, 1, np.where(weighted, 5, 3)))
-    return np.where(~leaf & (lengths == 2), kinds + 1, kinds), weighted
+    kinds = np.where(~leaf & (lengths == 2), kinds + 1, kinds)
+    kinds[np.flatnonzero(leaf)[layout.soft[layout.members[layout.offsets[:-1][leaf]]]]] = SOFT.index("soft")
+    return kinds, weighted
 
 
-def kernel(vectors: Vectors, numeric: Numeric) -> Function:
-    """The function `network`: all nodes for the tiles from first to last, the root's values in out."""
+def kernel(vectors: Vectors, numeric: Numeric, soft: bool = False) -> Function:
+    """The function `network`: all nodes for the tiles from first to last, the root's values in out.
+
+    `soft` says that it has leaves on infinite domains.
+    """
+    names = SOFT if soft else KINDS
     f = Function("network", ARGUMENTS, vectors)
 
     def tile(t: str) -> None:
@@ -73,12 +87,12 @@ def kernel(vectors: Vectors, numeric: Numeric) -> Function:
         pc, after = "%" + f.fresh("pc"), "%" + f.fresh("next")
         kind, members = f.word(pc), f.word(f.at(pc, 1, 4))
         out = f.at("%slots", f.word(f.at(pc, 2, 4)), vectors.row)
-        labels = [f.fresh(name) for name in KINDS]
+        labels = [f.fresh(name) for name in names]
         joined = f.fresh("joined")
         cases = " ".join(f"i64 {i}, label %{label}" for i, label in enumerate(labels))
         f.do(f"switch i64 {kind}, label %{labels[0]} [ {cases} ]")
         ends: list[tuple[str, str]] = []
-        for name, label in zip(KINDS, labels, strict=True):
+        for name, label in zip(names, labels, strict=True):
             f.label(label)
             follow = instruction(f, name, f.at(pc, 3, 4), members, out, codes, numeric)
             ends.append((follow, f.block))
@@ -105,6 +119,10 @@ def instruction(f: Function, name: str, words: str, members: str, out: str, code
             column = f.at(codes, f.word(words), f.vectors.lanes * 4)
             _leaf(f, f.at("%leaves", f.word(f.at(words, 1, 4)), f.vectors.size), column, out)
             return f.at(words, 2, 4)
+        case "soft":
+            for c in range(f.vectors.columns):
+                f.store(density(f, words, codes, c, numeric)[0], f.at(out, c, f.vectors.bytes))
+            return f.at(words, 2, 4)
         case "product2" | "sum2" | "weighted2":
             weighted = name == "weighted2"
             parts = [_member(f, f.at(words, i * (2 if weighted else 1), 4), weighted) for i in range(2)]
@@ -124,6 +142,14 @@ def instruction(f: Function, name: str, words: str, members: str, out: str, code
             else:
                 _log_sum(f, words, members, out, weighted)
             return f.at(words, members, 8 if weighted else 4)
+
+
+def density(f: Function, words: str, codes: str, column: int, numeric: Numeric) -> tuple[str, str]:
+    """What a leaf on an infinite domain is beside what is taken out of its row; and where its logarithm stands."""
+    row, top = (f.at(codes, f.word(f.at(words, i, 4)), f.vectors.lanes * 4) for i in range(2))
+    place = f.at(row, column, f.vectors.bytes)
+    log = f.subtract(f.load(place), f.load(f.at(top, column, f.vectors.bytes)))
+    return log if numeric == "log" else exp(f, log), place
 
 
 def _member(f: Function, words: str, weighted: bool) -> tuple[str, str | None]:

@@ -75,6 +75,9 @@ def _all_pairs(
         f.loop(second, inner)
 
     f.loop(first, outer, together)
+    if v.signed:
+        largest = f.multiply(f.multiply(left.largest, left.scale), f.multiply(right.largest, right.scale))
+        return Range(largest, "zeroinitializer", "zeroinitializer")
     ranges = [
         f.multiply(f.multiply(a, left.scale), f.multiply(b, right.scale))
         for a, b in ((left.largest, right.largest), (left.least, right.least), (left.nonzero, right.nonzero))
@@ -93,6 +96,12 @@ def _all_pairs(
 def close_product(f: Function, out: str, c: int, found: Range, left: State, right: State) -> None:
     """The state after a product, whose range is found."""
     v = f.vectors
+    exponent = f.integer(
+        "add", f.integer("add", left.exponent, right.exponent), f.integer("add", left.shift, right.shift)
+    )
+    if v.signed:
+        close(f, out, c, found, exponent, "zeroinitializer", "zeroinitializer")
+        return
     least = f.multiply(f.multiply(left.nonzero, left.scale), f.multiply(right.nonzero, right.scale))
     lost_left, lost_right = f.multiply(left.lost, left.scale), f.multiply(right.lost, right.scale)
     sure = f.compare("oge", least, f.number(v.tiny * SURE))
@@ -101,9 +110,6 @@ def close_product(f: Function, out: str, c: int, found: Range, left: State, righ
     lost = f.fma(lost_left, top_right, f.number(8 * v.tiny))
     lost = f.fma(lost_right, top_left, lost)
     lost = f.fma(lost_left, lost_right, lost)
-    exponent = f.integer(
-        "add", f.integer("add", left.exponent, right.exponent), f.integer("add", left.shift, right.shift)
-    )
     close(f, out, c, found, exponent, unless(f, sure, lost), f.add(left.error, right.error))
 
 

@@ -23,7 +23,7 @@ def seed(f: Function, tolerance: float, root: str, out: str, answer: str, weight
     """
     v = f.vectors
     for c in range(v.columns):
-        for position, row in enumerate((None, EXPONENT, LOST, ERROR)):
+        for position, row in enumerate((None, EXPONENT) if v.signed else (None, EXPONENT, LOST, ERROR)):
             value = f.load(f.at(values(f, root), c, v.bytes)) if row is None else f.load(_state(f, root, row, c))
             f.store(value, f.at(answer, None, offset=position * ROW + c * v.bytes))
         f.store("zeroinitializer", f.at(answer, None, offset=4 * ROW + c * v.bytes))

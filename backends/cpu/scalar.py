@@ -15,11 +15,12 @@ from ...ir.expression import Floats
 from ...ir.linear import Indices
 from ...ir.program.program import Layout, Program
 from . import arena, levels
-from .batch import INTEGER, POINTER, Answer, Bytes, Codes, Make, buffers, copied, spread, tiled
+from .batch import INTEGER, POINTER, Answer, Bytes, Codes, Make, buffers, copied, spread
 from .builder import module
 from .machine import Library, Target, compiled, host
 from .network import Numeric, instructions, kernel
 from .packed import Exactly
+from .soft import Laid, Soft, soft_of
 from .vectors import ROW, Vectors
 
 ROWS = (512, 256, ROW)
@@ -43,10 +44,10 @@ def tile(layout: Layout, vectors: Vectors, rows: int) -> tuple[Vectors, bool]:
     return replace(vectors, row=next(fits, vectors.row)), False
 
 
-def text_of_network(vectors: Vectors, numeric: Numeric, by_levels: bool) -> str:
+def text_of_network(vectors: Vectors, numeric: Numeric, by_levels: bool, soft: bool = False) -> str:
     """The code of networks for tiles of a width, as LLVM IR."""
     emit = levels.kernel if by_levels else kernel
-    return module([emit(vectors, numeric)], vectors)
+    return module([emit(vectors, numeric, soft)], vectors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +74,26 @@ class Scalar:
     target: Target = field(default_factory=host)
     make: Make = compiled
     vectors: Vectors = field(init=False)
+    soft: Soft = field(init=False)
+    layout: Layout = field(init=False)
     codes: dict[tuple[int, bool], _Code] = field(default_factory=dict[tuple[int, bool], "_Code"])
     leaves: Bytes = field(init=False)
     weights: Bytes = field(init=False)
 
     def __post_init__(self) -> None:
         self.vectors = self.target.vectors(self.size)
+        self.soft, self.layout = soft_of(self.program, self.size, self.numeric == "log")
 
     def _code(self, rows: int) -> _Code:
         """The code for a batch."""
-        return self._made(*tile(self.program.layouts[0], self.vectors, rows))
+        return self._made(*tile(self.layout, self.vectors, rows))
 
     def _made(self, vectors: Vectors, by_levels: bool) -> _Code:
         key = (vectors.row, by_levels)
         if key not in self.codes:
-            layout = self.program.layouts[0]
-            library = self.make(text_of_network(vectors, self.numeric, by_levels), self.target)
+            layout = self.layout
+            text = text_of_network(vectors, self.numeric, by_levels, self.soft.rows > 0)
+            library = self.make(text, self.target)
             kinds = (POINTER, INTEGER, POINTER, POINTER, POINTER, INTEGER, POINTER, POINTER, INTEGER, INTEGER)
             stream = copied(levels.runs(layout) if by_levels else instructions(layout))
             slots = layout.nodes if by_levels else layout.size
@@ -113,20 +118,30 @@ class Scalar:
         return False
 
     def run(self, codes: Indices | Codes, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
-        """The answer for codes [columns, batch]; every row is certain."""
-        assert not densities
-        value = self.values((self.leaves, self.weights), codes, threads)
+        """The answer for codes [columns, batch] and logarithms of densities [nodes, batch] by source.
+
+        Without densities every row is certain; with them plain numbers need a circuit that `peeled` holds of.
+        """
+        value, placed = self._run((self.leaves, self.weights), codes, densities, threads)
         if self.numeric == "linear":
             with np.errstate(divide="ignore"):
                 value = np.log(value)
-        return Answer(value, np.zeros(len(value), dtype=bool))
+        if placed.taken is None or placed.unsure is None:
+            return Answer(value, np.zeros(len(value), dtype=bool))
+        return self.soft.answer(value, placed)
 
     def values(self, tables: tuple[Bytes, Bytes], codes: Indices | Codes, threads: int) -> Floats:
         """The root per row over tables that were packed, in the numbers of the code."""
+        return self._run(tables, codes, {}, threads)[0]
+
+    def _run(
+        self, tables: tuple[Bytes, Bytes], codes: Indices | Codes, densities: Mapping[int, Floats], threads: int
+    ) -> tuple[Floats, Laid]:
         rows = codes.shape[1]
         code = self._code(rows)
         vectors = code.vectors
-        laid, tiles = tiled(codes, vectors)
+        placed = self.soft.lay(codes, densities, vectors)
+        laid, tiles, words = placed.words, placed.tiles, self.soft.words
         out = arena.aligned(tiles * vectors.row)
         leaves, weights = tables
 
@@ -138,7 +153,7 @@ class Scalar:
                 leaves.ctypes.data,
                 weights.ctypes.data,
                 laid.ctypes.data,
-                len(codes) * vectors.lanes * 4,
+                words * vectors.lanes * 4,
                 slots.ctypes.data,
                 out.ctypes.data,
                 first,
@@ -148,4 +163,4 @@ class Scalar:
         spread(call, tiles, threads)
         floats, _ = arena.kind_of(self.vectors)
         found: Floats = out.view(floats)[:rows].astype(np.float64)
-        return found
+        return found, placed

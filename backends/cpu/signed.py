@@ -24,7 +24,8 @@ from ...ir.linear import Indices
 from ...ir.program.operation import Load, unrolled
 from ...ir.program.program import Program
 from . import arena
-from .batch import Answer, Bools, Bytes, Codes
+from .batch import Answer, Bools, Bytes, Codes, Make
+from .machine import Target, compiled, compiled_meanwhile, host
 from .packed import Exactly
 from .scalar import Scalar
 from .vector import TOLERANCE, Vector, parts
@@ -56,16 +57,17 @@ class Found:
 
 @dataclass(slots=True)
 class Vectors:
-    """A Program of vectors of nodes in one type of numbers."""
+    """A Program of vectors of nodes in one type of numbers; of `magnitudes` the code serves, whatever it holds."""
 
     program: Program
     size: int
-    magnitudes: Vector = field(init=False)
+    magnitudes: Vector
+    target: Target = field(default_factory=host)
+    make: Make = compiled_meanwhile
     signed: Vector = field(init=False)
 
     def __post_init__(self) -> None:
-        self.magnitudes = Vector(self.program, self.size)
-        self.signed = Vector(self.program, self.size, signed=True)
+        self.signed = Vector(self.program, self.size, self.target, self.make, signed=True)
 
     def packed(self, magnitudes: Sequence[Floats], tables: Sequence[Floats]) -> Numbers:
         """Arenas of the tables."""
@@ -97,10 +99,12 @@ class Scalars:
 
     program: Program
     size: int
+    target: Target = field(default_factory=host)
+    make: Make = compiled
     network: Scalar = field(init=False)
 
     def __post_init__(self) -> None:
-        self.network = Scalar(self.program, self.size, "linear")
+        self.network = Scalar(self.program, self.size, "linear", self.target, self.make)
 
     def packed(self, magnitudes: Sequence[Floats], tables: Sequence[Floats]) -> Numbers:
         """Leaves and weights."""
@@ -125,6 +129,7 @@ class _Loaded:
 
     magnitudes: Sequence[Floats]
     tables: Sequence[Floats]
+    rounded: bool
     packed: dict[int, Numbers] = field(default_factory=dict[int, Numbers])
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -147,16 +152,17 @@ class Signed:
     again: int = 0
     loaded: _Loaded | None = field(init=False, default=None)
 
-    def fill(self, magnitudes: Sequence[Floats], tables: Sequence[Floats]) -> None:
-        """Takes values for the tables, and for what they are where no sign is negative."""
-        loaded = _Loaded(magnitudes, tables)
+    def fill(self, magnitudes: Sequence[Floats], tables: Sequence[Floats], rounded: bool) -> None:
+        """Takes values for the tables, and for what they are where no sign is negative; `rounded` as `Magnitudes`."""
+        loaded = _Loaded(magnitudes, tables, rounded)
         first = self._first()
         loaded.of(first)
         self.loaded = loaded
 
     def refill(self, tables: Sequence[Floats]) -> None:
         """Takes other values for the tables."""
-        self.fill(magnitudes(self._first().program, tables), tables)
+        found = magnitudes(self._first().program, tables)
+        self.fill(found.tables, tables, found.rounded)
 
     def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
         """Tables come with their sums: `refill` takes them."""
@@ -177,7 +183,7 @@ class Signed:
         self.again += len(rows)
         inner = {source: values[:, rows] for source, values in densities.items()}
         second = other.run(loaded.of(other), codes[:, rows], inner, threads)
-        agree = (second.sign == found.sign[rows]) & (second.sign != 0)
+        agree = (second.sign == found.sign[rows]) & (second.sign != 0) & (not loaded.rounded)
         with np.errstate(invalid="ignore"):
             agree &= np.abs(second.log - found.log[rows]) <= AGREE
         if other.size == 8:
@@ -192,11 +198,25 @@ class Signed:
         return self.wide() if narrow is None else narrow
 
 
-def magnitudes(program: Program, tables: Sequence[Floats]) -> list[Floats]:
-    """The tables of a Program as it was lowered where no number is negative: sums over values are of magnitudes too."""
+@dataclass(frozen=True, slots=True)
+class Magnitudes:
+    """Tables of a Program as it was lowered where no number is negative: sums over values are of magnitudes too.
+
+    `rounded` says that a sum over values is so small beside its magnitude that it is made of rounding: then float32 and
+    float64 agree on what is not so.
+    """
+
+    tables: list[Floats]
+    rounded: bool
+
+
+def magnitudes(program: Program, tables: Sequence[Floats]) -> Magnitudes:
+    """Those of tables with rows, or entries, for sums over values."""
     found = [np.abs(table) for table in tables]
+    sums: list[tuple[Floats, Floats]] = []
     for number in {step.table for step in unrolled(program.operations) if isinstance(step, Load)}:
         found[number][-1] = found[number][:-1].sum(axis=0)
+        sums.append((tables[number][-1], found[number][-1]))
     for layout in program.layouts:
         starts, first = np.unique(layout.leaf_offsets, return_index=True)
         sizes = np.array([*program.columns, 0], dtype=np.int64)[layout.leaf_columns[first]]
@@ -204,4 +224,6 @@ def magnitudes(program: Program, tables: Sequence[Floats]) -> list[Floats]:
         places = np.stack([starts[own], starts[own] + sizes[own]], axis=1)
         if places.size:
             found[0][places[:, 1]] = np.add.reduceat(found[0], places.ravel())[::2]
-    return found
+            sums.append((tables[0][places[:, 1]], found[0][places[:, 1]]))
+    rounded = any(bool(((total != 0) & (np.abs(total) < SHARE[8] * size)).any()) for total, size in sums)
+    return Magnitudes(found, rounded)

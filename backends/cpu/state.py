@@ -51,9 +51,14 @@ class State:
 
 
 def state(f: Function, slot: str, column: int) -> State:
-    """Loads a state; `scale` is the power of two that brings the largest to [1, 2), `shift` its negative logarithm."""
+    """Loads a state; `scale` is the power of two that brings the largest to [1, 2), `shift` its negative logarithm.
+
+    Of signed values there is nothing but the exponent and the largest magnitude.
+    """
     v = f.vectors
-    exponent, largest, least, nonzero, lost, error = (get(f, slot, row, column) for row in range(STATE))
+    known = range(2 if v.signed else STATE)
+    none = ["zeroinitializer"] * (STATE - len(known))
+    exponent, largest, least, nonzero, lost, error = [*(get(f, slot, row, column) for row in known), *none]
     bits = f.integer("lshr", f.bits(largest), f.whole(v.mantissa))
     inverse = f.integer("shl", f.integer("sub", f.whole(2 * v.bias), bits), f.whole(v.mantissa))
     shift = f.integer("sub", bits, f.whole(v.bias))
@@ -111,6 +116,10 @@ class Range:
 def close(f: Function, slot: str, column: int, found: Range, exponent: str, lost: str, error: str) -> None:
     """Stores the state of a buffer that has been written, absorbing the loss where all values are far above it."""
     v = f.vectors
+    if v.signed:
+        put(f, slot, EXPONENT, column, exponent)
+        put(f, slot, LARGEST, column, found.largest)
+        return
     bits = f.integer("add", found.nonzero, f.whole(1))
     none = f.op(f"icmp eq {v.ints} {found.nonzero}, {f.whole(-1)}")
     nonzero = f.select(none, f.number(float("inf")), f.from_bits(bits))

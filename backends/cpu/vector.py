@@ -128,10 +128,11 @@ def answered(tiles: NDArray[Any], rows: int, v: Vectors) -> Answer:
 
 
 def parts(tiles: NDArray[Any], rows: int, v: Vectors) -> tuple[Floats, Floats, Floats, Floats]:
-    """Value, exponent, lost and error of so many rows, in float64."""
+    """Value, exponent, lost and error of so many rows, in float64; signed code says nothing of the last two."""
     _, integers = arena.kind_of(v)
-    value, lost, error = (tiles[:, row].reshape(-1)[:rows].astype(np.float64) for row in (0, 2, 3))
-    return value, tiles[:, 1].reshape(-1)[:rows].view(integers).astype(np.float64), lost, error
+    value, exponent, *more = (tiles[:, row].reshape(-1)[:rows] for row in range(2 if v.signed else 4))
+    lost, error = (each.astype(np.float64) for each in more) if more else (np.zeros(rows), np.zeros(rows))
+    return value.astype(np.float64), exponent.view(integers).astype(np.float64), lost, error
 
 
 def laid_densities(densities: Mapping[int, Floats], plan: Plan | AdjointPlan, v: Vectors, tiles: int) -> Bytes:

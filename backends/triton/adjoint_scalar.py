@@ -17,22 +17,17 @@ from numpy.typing import NDArray
 
 from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.program.operation import Network
 from ...ir.program.program import Program
+from ...ir.program.shares import Share
+from ...runtime.compiled import Shared
 from . import network_reverse, sparse_policy
+from .adjoint import Derived
+from .engine import Bools
 from .graphs import Launch, Tapes, played
 from .network import Form, Shape
 from .records import by_value, by_weight, downward
-from .scalar import Bools, Device, Held, Scalar
-
-
-@dataclass(frozen=True, slots=True)
-class Derived:
-    """Log-likelihoods, and derivatives of their weighted sum by table; rows that are `unsure` are in neither."""
-
-    log: Floats
-    unsure: Bools
-    tables: list[Floats]
-    densities: dict[int, Floats]
+from .scalar import Device, Held, Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +162,42 @@ class AdjointScalar:
         device.launch(kernel, (programs,), (*tables, *back_records, *sums, *counts, *more))
         return out, bad
 
+    def shares(self, codes: Indices) -> Shared:
+        """What comes through the leaves in each row, for codes [columns, batch]."""
+        rows, net = codes.shape[1], self.forward.net.net
+        log, bad, parts = np.empty(rows), np.zeros(rows, dtype=bool), np.empty((net.leaves, rows))
+        step = sparse_policy.at_once(self.forward.net.nodes, len(codes), 2 * self.size)
+        none = self.device.zeros(0, torch.float64)
+        for start in range(0, rows, step):
+            some = slice(start, min(start + step, rows))
+            count = some.stop - start
+            shape = sparse_policy.reverse_shape(count, self.form, self.device.drain)
+            data = self.device.put(np.ascontiguousarray(codes[:, some], dtype=np.int32))
+            given = self.device.put(np.ones(count, dtype=np.float32 if self.size == 4 else np.float64))
+            values, back = self._levels(shape, data, given, none, none, count)
+            roots = values[:, self.forward.net.root].reshape(-1)[:count].double().cpu().numpy()
+            with np.errstate(divide="ignore"):
+                log[some] = np.log(roots) if self.form == "linear" else roots
+            own = back[:, : net.leaves] * values[:, : net.leaves] if self.form == "linear" else back[:, : net.leaves]
+            parts[:, some] = own.transpose(0, 1).reshape(net.leaves, -1)[:, :count].double().cpu().numpy()
+            bad[some] = ~np.isfinite(parts[:, some]).all(axis=0)
+        network = self.program.operations[0]
+        assert isinstance(network, Network)
+        columns = net.layout.leaf_columns[net.leaf]
+        found = ((column, np.flatnonzero(columns == column)) for column in np.unique(columns).tolist())
+        return Shared(log, bad, [Share(network, column, parts[own], net.leaf[own]) for column, own in found])
+
     def _by_levels(
         self, shape: Shape, programs: int, data: Any, given: Any, leaf_sums: Any, weight_sums: Any, rows: int
     ) -> tuple[Any, Any]:
+        values, back = self._levels(shape, data, given, leaf_sums, weight_sums, rows)
+        bad = (~torch.isfinite(back[:, : self.forward.net.net.leaves])).any(1).reshape(-1)[:rows].to(torch.int32)
+        return values[:, self.forward.net.root].reshape(-1)[:rows], bad
+
+    def _levels(
+        self, shape: Shape, data: Any, given: Any, leaf_sums: Any, weight_sums: Any, rows: int
+    ) -> tuple[Any, Any]:
+        """Values and derivatives or flows of all nodes, [tiles of the batch, nodes, lanes]; sums are written."""
         forward, ways, device = self.forward, self._ways(shape.width), self.device
         code = forward.code(shape.width, False)
         turns = -(-rows // shape.lanes)
@@ -203,6 +231,4 @@ class AdjointScalar:
         for total, sums in zip((leaf_sums, weight_sums), found, strict=True):
             if total is not sums:
                 total.copy_(sums)
-        leaves = back.view(turns, code.size, shape.lanes)[:, : forward.net.net.leaves]
-        bad = (~torch.isfinite(leaves)).any(1).reshape(-1)[:rows].to(torch.int32)
-        return values[:, code.root].reshape(-1)[:rows], bad
+        return values, back.view(turns, code.size, shape.lanes)

@@ -24,8 +24,8 @@ from .reverse import Course, course
 from .steps import steps
 
 Answering = Literal["likelihood", "flows", "sample", "map", "evidence", "hamming"]
-"""What kernels answer: likelihoods and marginals, derivatives, samples, the most probable values, marginals under
-virtual evidence, and the masses of numbers of ones."""
+"""What kernels answer: likelihoods and marginals, derivatives and what comes through inputs, samples, the most
+probable values, marginals under virtual evidence, and the masses of numbers of ones."""
 
 ANSWERING: tuple[Answering, ...] = ("likelihood", "flows", "sample", "map", "evidence", "hamming")
 
@@ -38,12 +38,12 @@ NEEDS: Mapping[str, tuple[Answering, ...]] = {
     "map": ("map",),
     "evidence": ("evidence",),
     "hamming": ("hamming",),
-    "conditional": (),
+    "conditional": ("flows",),
     "marginal_map": (),
     "count": (),
     "moment": (),
     "decode": (),
-    "posterior": (),
+    "posterior": ("flows",),
 }
 """What the kinds of queries take beyond kernels of likelihoods; those that take nothing are answered by these, or
 on the CPU."""
@@ -109,6 +109,9 @@ def of_network(walked: Walked, what: Answering, numbers: Numbers, drain: bool) -
             found = _up(numbers, forward)
         case "flows":
             found = _back(walked, Numbers(numbers.form, 8) if numbers.form == "log" else numbers, drain)
+            for rows in sparse_policy.LANES:  # what comes through the leaves of each row, in float64
+                shape = sparse_policy.reverse_shape(rows, kept.form, drain)
+                found += [network.level(kept, shape), network_reverse.reverse_level(kept, shape)]
         case "sample":
             found = [*_up(kept, forward), *(each for single in (False, True) for each in _down(kept, single, drain))]
         case "map":

@@ -54,7 +54,7 @@ def played(
     given: tuple[torch.Tensor, ...],
     make: Callable[[], tuple[tuple[torch.Tensor, ...], Launch]],
 ) -> tuple[torch.Tensor, ...]:
-    """What so many launches over what is `given` find: recorded by `key` where they are many.
+    """What so many launches over what is `given` find: recorded by `key` and sizes where they are many.
 
     `make` gives the buffers that they write, and launches them over these and over what is given now. What it gave is
     written again by the next call with the same key.
@@ -63,6 +63,7 @@ def played(
         found, launch = make()
         launch()
         return found
+    key = (key, *(each.shape for each in given))
     tape = tapes.pop(key, None)
     if tape is None:
         found, launch = make()

@@ -21,14 +21,16 @@ from ...runtime.queries.on_device import OnDevice
 from .adjoint import FusedReverse
 from .adjoint_scalar import AdjointScalar
 from .driver import Driver, Function, driver_of
-from .engine import Fused
+from .engine import Choose, Fused
+from .inputs import Inputs
 from .kernel import Kernel
-from .policy import PRECISIONS, Precision
+from .policy import PRECISIONS, Precision, Tiles
 from .scalar import Device, Scalar
 from .steps import steps
 from .steps_walker import StepsWalker
 from .stored import numbers_of, tabled_of, walked_of
 from .targets import GPUS
+from .tiled import NONE
 from .walker import NetworkWalker
 
 
@@ -102,7 +104,9 @@ def ready_on(bundle: Bundle, device: str, driver: Driver | None = None) -> Ready
     precision = next((each for each in PRECISIONS if each == code.precision), None)
     if precision is None:
         raise error("damaged-bundle", f'there is no precision "{code.precision}"', hint="compile it again")
-    return Ready(Fused(bundle.program, place, precision, make=make), _more(bundle, code, runs, precision))
+    return Ready(
+        Fused(bundle.program, place, precision, make=make, choose=_tiles(code)), _more(bundle, code, runs, precision)
+    )
 
 
 def _more(bundle: Bundle, code: DeviceCode, device: Loaded, precision: Precision | None) -> OnDevice | None:
@@ -118,7 +122,8 @@ def _more(bundle: Bundle, code: DeviceCode, device: Loaded, precision: Precision
             return NetworkWalker(sites, device, own)
         found = steps(program, sites)
         assert found is not None
-        return StepsWalker(found, device, own)
+        inputs = Inputs(program, device.name, precision, device.make) if "flows" in code.answers else None
+        return StepsWalker(found, device, own, inputs)
 
     def reverse(own: Tabled) -> FusedReverse | AdjointScalar | None:
         if precision is None:
@@ -138,6 +143,12 @@ def _network_reverse(bundle: Bundle, tabled: Tabled, device: Loaded) -> AdjointS
     numbers = numbers_of(bundle)
     size = 8 if numbers.form == "log" else numbers.size
     return AdjointScalar(tabled.program, size, numbers.form, (wanted[0], wanted[1]), device)
+
+
+def _tiles(code: DeviceCode) -> Choose:
+    """The tiles that the code was made with, where they are not the policy's."""
+    found = {rows: {digest: Tiles(*each) for digest, each in own.items()} for rows, own in code.tiles.items()}
+    return lambda program, precision, rows: found.get(rows, NONE)
 
 
 def _device(name: str) -> torch.device:

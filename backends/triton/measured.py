@@ -24,7 +24,7 @@ from .module import function, options_of
 from .plan import Plan
 from .policy import Precision
 from .roofline import seconds_of
-from .targets import GPUS, H200
+from .targets import GPUS, H200, Gpu
 from .tune import MOST, Judge, Tuner, ahead_tuned
 
 Run = Callable[[], None]
@@ -143,10 +143,10 @@ def target_of(device: torch.device) -> str:
     return "cuda:sm_{}{}".format(*torch.cuda.get_device_capability(device))
 
 
-def tuner_for(target: str, precision: Precision) -> Tuner:
-    """What tunes for a target by name: the device of this machine where it is of that kind, else machine code."""
+def tuner_for(gpu: Gpu, precision: Precision) -> Tuner:
+    """What tunes for a GPU: the device of this machine where it is of that kind, else machine code."""
     if torch.cuda.is_available() and not interpreted():
         here = torch.device("cuda")
-        if target_of(here) == target:
+        if target_of(here) == gpu.name:
             return tuner_on(here, precision)
-    return ahead_tuned(GPUS[target], precision)
+    return ahead_tuned(gpu, precision)

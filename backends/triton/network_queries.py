@@ -20,9 +20,10 @@ from ...ir.linear import Indices
 from ...ir.program.descent import Sites
 from ...ir.program.program import Program
 from . import network_descent, sparse_policy
+from .engine import Bools
 from .network import Form, Shape
 from .records import by_leaf, descending
-from .scalar import Bools, Device, Held, Scalar
+from .scalar import Device, Held, Scalar
 
 HELD = 1 << 31
 """Bytes that the values and states of a stretch of the batch may take."""

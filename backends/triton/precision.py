@@ -63,6 +63,18 @@ def prepared(lines: Lines, precision: Precision, left: str) -> tuple[str, ...]:
             return (left,)
 
 
+def nearest(name: str) -> str:
+    """A line that rounds a tile to the nearest tf32: tensor cores truncate."""
+    return f"{name} = (({name}.to(tl.int32, bitcast=True) + 0x1000) & -0x2000).to(tl.float32, bitcast=True)"
+
+
+def rounded(lines: Lines, precision: Precision, left: str) -> tuple[str, ...]:
+    """As `prepared`, for values on the left: weights are rounded in memory."""
+    if precision == "tf32":
+        lines.add(nearest(left))
+    return prepared(lines, precision, left)
+
+
 def product(lines: Lines, precision: Precision, out: str, left: tuple[str, ...], right: str, added: str | None) -> None:
     """Lines for out = left · right + added, where the weights are `prepared`."""
     third = "" if added is None else f", {added}"
@@ -71,7 +83,7 @@ def product(lines: Lines, precision: Precision, out: str, left: tuple[str, ...],
             lines.add(f'{out} = tl.dot({left[0]}, {right}{third}, input_precision="{precision}")')
         case "tf32":
             lines.add(
-                f"{right} = (({right}.to(tl.int32, bitcast=True) + 0x1000) & -0x2000).to(tl.float32, bitcast=True)",
+                nearest(right),
                 f'{out} = tl.dot({left[0]}, {right}{third}, input_precision="tf32")',
             )
         case "bf16":

@@ -16,7 +16,7 @@ from . import policy
 from .dense import scaled, whole
 from .kernel import Argument, Kernel
 from .policy import Precision, Tiles
-from .precision import loaded, padded, prepared, product
+from .precision import loaded, padded, product, rounded
 from .text import HEAD, ZERO, At, Lines, arguments_of, named
 from .value import Form, Matrix
 
@@ -103,9 +103,7 @@ def outer(form: Form, matrix: Matrix, tiles: Tiles, precision: Precision) -> Ker
         f"p = tl.exp(tl.minimum({x} + tl.where(q == {ZERO}, 0.0, q)[None, :], {REACH}))",
         f"p = tl.trans(tl.where(ok[:, None] & (q > {ZERO})[None, :], p, 0.0))",
     )
-    if precision == "tf32":
-        lines.add("rho = ((rho.to(tl.int32, bitcast=True) + 0x1000) & -0x2000).to(tl.float32, bitcast=True)")
-    product(lines, precision, "total", prepared(lines, precision, "rho"), "p", "total")
+    product(lines, precision, "total", rounded(lines, precision, "rho"), "p", "total")
     lines.depth -= 1
     lines.add(
         f"own = sums + tl.load(start + {form.fields + 3}) + (block * {matrix.rows} + row[:, None]) * {matrix.columns}",
@@ -114,41 +112,6 @@ def outer(form: Form, matrix: Matrix, tiles: Tiles, precision: Precision) -> Ker
     )
     constants = {"ROWS": tiles.rows, "INNER": tiles.inner, "BATCH": 16 if tiles.batch < 32 else 32}
     return kernel("outer", lines, constants, tiles.warps, tiles.stages, precision)
-
-
-def tally(width: int, rows: int, batch: int, precision: Precision) -> Kernel:
-    """Flows of an input by the values of its column, added to what stands in `sums`: places are the row of the flows,
-    the column, and where the sums [rows, width] lie."""
-    lines = Lines()
-    tiles = policy.tally_tiles(width, rows, batch)
-    tall, wide = -(-width // tiles.rows), -(-rows // tiles.inner)
-    lines.add(
-        "work = tl.program_id(0)",
-        f"place = places + first + work // {tall * wide} * 3",
-        f"k = work // {wide} % {tall} * ROWS + tl.arange(0, ROWS)",
-        f"ok = k < {width}",
-        f"value = work % {wide} * INNER + tl.arange(0, INNER)",
-        "total = tl.zeros([ROWS, INNER], tl.float32)",
-        "for turn in range(0, stride // BATCH):",
-    )
-    lines.depth += 1
-    lines.add(
-        "b = turn * BATCH + tl.arange(0, BATCH)",
-        "x = tl.load(flows + (tl.load(place) + k[:, None]) * stride + b[None, :], ok[:, None], 0.0)",
-        "code = tl.load(codes + tl.load(place + 1) * stride + b)",
-        "one = tl.where(code[:, None] == value[None, :], 1.0, 0.0)",
-    )
-    if precision == "tf32":
-        lines.add("x = ((x.to(tl.int32, bitcast=True) + 0x1000) & -0x2000).to(tl.float32, bitcast=True)")
-    product(lines, precision, "total", prepared(lines, precision, "x"), "one", "total")
-    lines.depth -= 1
-    lines.add(
-        f"own = sums + tl.load(place + 2) + value[None, :] * {width} + k[:, None]",
-        f"inside = ok[:, None] & (value < {rows})[None, :]",
-        "tl.store(own, tl.load(own, inside, 0.0) + total, inside)",
-    )
-    constants = {"ROWS": tiles.rows, "INNER": tiles.inner, "BATCH": tiles.batch}
-    return kernel("tally", lines, constants, tiles.warps, tiles.stages, precision)
 
 
 def _begin(lines: Lines, form: Form, matrix: Matrix, count: int, tall: int) -> dict[int, str]:

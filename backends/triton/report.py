@@ -6,7 +6,7 @@ batch, with the time that its launches take at least.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ...ir.program.program import Program
 from ...runtime.bundle import Bundle
@@ -14,11 +14,14 @@ from .ahead import Compiled, compiled
 from .answering import Answering, Walked, reverse_for
 from .kernel import Kernel
 from .plan import plan
-from .policy import Precision
+from .policy import Precision, batch_class
 from .roofline import seconds_of
 from .roofline_reverse import back_seconds_of
-from .stored import about, kernels_by, numbers_of, walked_of
+from .roofline_walks import of_network, of_steps
+from .steps import steps
+from .stored import about, kernels_by, numbers_of, tiles_for, walked_of
 from .targets import Gpu, gpu_named
+from .tiled import NONE, Choices
 
 _HEAD = ("kernel", "launches", "registers", "spilled", "shared", "tensor", "matrix units", "predicted")
 
@@ -26,27 +29,39 @@ Launched = list[tuple[Kernel, float]]
 """The kernel of each launch, and the seconds that it takes at least."""
 
 
-def report(bundle: Bundle, precision: Precision, names: Sequence[str], rows: int, queries: Sequence[str] = ()) -> str:
+def report(
+    bundle: Bundle,
+    precision: Precision,
+    names: Sequence[str],
+    rows: int,
+    queries: Sequence[str] = (),
+    tune: bool = False,
+) -> str:
     """A table per GPU and query of what the kernels for a batch take of it, and of the time that they take at least.
 
-    Of walks and of a network of scalar nodes all kernels, and no time: which are launched is known with the batch.
+    Of walks and of a network of scalar nodes all kernels, each with its time if it is what is launched for the batch.
 
     Raises: DanausError as `devices_of`.
     """
     gpus = [gpu_named(name) for name in dict.fromkeys(names)]
-    return "\n".join(part for gpu in gpus for part in _parts(bundle, precision, gpu, rows, queries))
+    return "\n".join(part for gpu in gpus for part in _parts(bundle, precision, gpu, rows, queries, tune))
 
 
-def _parts(bundle: Bundle, precision: Precision, gpu: Gpu, rows: int, queries: Sequence[str]) -> list[str]:
-    by = kernels_by(bundle, precision, gpu, queries)
+def _parts(bundle: Bundle, precision: Precision, gpu: Gpu, rows: int, queries: Sequence[str], tune: bool) -> list[str]:
+    tiles = tiles_for(bundle.program, precision, gpu, tune)
+    by = kernels_by(bundle, precision, gpu, queries, tiles)
+    choices = tiles.get(batch_class(rows), NONE)
     walks = walked_of(bundle)
     parts: list[str] = []
     for what, kernels in by.items():
-        launched = None if bundle.program.layouts else _launched(bundle.program, walks, what, precision, gpu, rows)
+        launched = (
+            None if bundle.program.layouts else _launched(bundle.program, walks, what, precision, gpu, rows, choices)
+        )
         if launched is None:
             code = compiled(kernels, [gpu])
-            table = [_row(code[kernel.digest, gpu.name], None, None) for kernel in kernels]
-            parts.append(_untimed(bundle, what, gpu) + "\n" + _laid_out([_HEAD, *table]))
+            walking = _walked(bundle, walks, kernels, rows, gpu)
+            table = [_row(code[kernel.digest, gpu.name], *walking[kernel.digest]) for kernel in kernels]
+            parts.append(_either(bundle, what, rows, gpu) + "\n" + _laid_out([_HEAD, *table]))
             continue
         own = {kernel.digest: kernel for kernel, _ in launched}
         code = compiled(list(own.values()), [gpu])
@@ -60,36 +75,47 @@ def _parts(bundle: Bundle, precision: Precision, gpu: Gpu, rows: int, queries: S
 
 
 def _launched(
-    program: Program, walks: Walked | None, what: Answering, precision: Precision, gpu: Gpu, rows: int
+    program: Program, walks: Walked | None, what: Answering, precision: Precision, gpu: Gpu, rows: int, choices: Choices
 ) -> Launched | None:
     """What likelihoods or derivatives of vectors launch for a batch; None of walks."""
     if what == "likelihood":
-        return [
-            (each.kernel, seconds_of(each, rows, gpu, precision)) for each in plan(program, precision, rows).launches
-        ]
+        made = plan(program, precision, rows, choices)
+        return [(each.kernel, seconds_of(each, rows, gpu, precision)) for each in made.launches]
     if what != "flows" or walks is None:
         return None
-    made, way = reverse_for(walks, precision, rows)
-    up = [(each.kernel, seconds_of(each, rows, gpu, precision)) for each in made.plan.launches]
+    kept, way = reverse_for(walks, precision, rows)
+    up = [(each.kernel, seconds_of(each, rows, gpu, precision)) for each in kept.plan.launches]
     return up + back_seconds_of(way, rows, gpu, precision)
 
 
-def _untimed(bundle: Bundle, what: Answering, gpu: Gpu) -> str:
+def _walked(
+    bundle: Bundle, walks: Walked | None, kernels: Sequence[Kernel], rows: int, gpu: Gpu
+) -> Mapping[str, tuple[int, float]]:
+    """How often each kernel of walks or of a network is launched, and the seconds of that."""
+    if bundle.program.layouts:
+        return of_network(bundle.program.layouts[0], kernels, rows, len(bundle.variables) + 1, gpu)
+    assert walks is not None and bundle.walks is not None
+    found = steps(walks.program, bundle.walks.sites)
+    assert found is not None  # else no kernel walks it
+    return of_steps(found, kernels, rows, gpu)
+
+
+def _either(bundle: Bundle, what: Answering, rows: int, gpu: Gpu) -> str:
     """What stands above kernels of which the batch says which are launched."""
     if not bundle.program.layouts:
-        return f"{gpu.name}, float64: {what}, in one launch up and one down, or one for each step"
+        return f"{gpu.name}, float64, {rows} rows: {what}, in one launch up and one down, or one for each step"
     numbers = numbers_of(bundle)
     size = numbers.size if what in ("likelihood", "flows") else 8
     nodes = sum(layout.nodes for layout in bundle.program.layouts)
     said = "a network of" if what == "likelihood" else f"{what} of a network of"
-    return f"{gpu.name}, float{8 * size}: {said} {nodes} scalar nodes, in one launch or one for each level"
+    return f"{gpu.name}, float{8 * size}, {rows} rows: {said} {nodes} scalar nodes, in one launch or one for each level"
 
 
-def _row(made: Compiled, launches: int | None, seconds: float | None) -> tuple[str, ...]:
+def _row(made: Compiled, launches: int, seconds: float) -> tuple[str, ...]:
     taken = made.resources
     units = ", ".join(f"{count} {kind}" for kind, count in taken.matrix.items()) or "none"
-    numbers = ("" if launches is None else launches, taken.registers, taken.spilled, taken.shared, taken.tensor)
-    return (about(made.kernel), *map(str, numbers), units, "" if seconds is None else _time(seconds))
+    numbers = (launches, taken.registers, taken.spilled, taken.shared, taken.tensor)
+    return (about(made.kernel), *map(str, numbers), units, _time(seconds))
 
 
 def _title(gpu: Gpu, what: Answering, precision: Precision, rows: int, launches: int, seconds: float) -> str:

@@ -19,8 +19,9 @@ from .groups import Group, Grouped
 from .kernel import Kernel
 from .plan import Drawn, Work
 from .policy import Precision
-from .pulls import outer, pull, tally, tiles_of
-from .sweep import LoopForm, backward, tallies
+from .pulls import outer, pull, tiles_of
+from .sweep import LoopForm, backward
+from .tally import PLACES, tally
 from .value import Constant, Form, Look, Read, Times, Value, leaves
 
 
@@ -90,10 +91,20 @@ class Act:
         return [*self.turns, *self.swept, *self.tallies]
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Where the flow of an input's nodes lies at the end: so many rows, of a table, on a column."""
+
+    row: int
+    width: int
+    table: int
+    column: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Course:
     """Acts in order; `rows` of flows, `blocks` rows of q, `size` numbers of sums, of which a table has those that begin
-    at `sums`; the row of a buffer's flow, and the root's."""
+    at `sums`; the row of a buffer's flow, and the root's; and inputs whose tables' derivatives are asked for."""
 
     acts: tuple[Act, ...]
     places: NDArray[np.int64]
@@ -103,6 +114,7 @@ class Course:
     sums: dict[int, list[int]]
     flow_of: dict[int, int]
     root: int
+    looked: tuple[Looked, ...]
 
     @property
     def launches(self) -> int:
@@ -115,9 +127,10 @@ class Course:
         return [launch.kernel for act in self.acts for launch in act.launches]
 
 
-def course(made: Drawn, precision: Precision, wanted: frozenset[int]) -> Course:
-    """The course of a reverse; `wanted` are the tables whose derivatives are asked for."""
-    maker = _Maker(made, precision, wanted)
+def course(made: Drawn, precision: Precision, wanted: frozenset[int], summed: bool = True) -> Course:
+    """The course of a reverse; `wanted` are the tables whose derivatives are asked for, of inputs if they are `summed`
+    over rows."""
+    maker = _Maker(made, precision, wanted, summed)
     for wave in reversed(made.waves):
         if isinstance(wave[0].form, LoopForm):
             maker.loops(wave)
@@ -126,9 +139,8 @@ def course(made: Drawn, precision: Precision, wanted: frozenset[int]) -> Course:
     maker.products()
     places = np.array(maker.places, dtype=np.int64)
     root = maker.flow_of[made.found.root]
-    return Course(
-        tuple(maker.acts), places, maker.rows, max(1, maker.blocks), maker.size, maker.sums, maker.flow_of, root
-    )
+    sizes = (maker.rows, max(1, maker.blocks), maker.size)
+    return Course(tuple(maker.acts), places, *sizes, maker.sums, maker.flow_of, root, tuple(maker.looked))
 
 
 @dataclass(slots=True)
@@ -136,6 +148,8 @@ class _Maker:
     drawn: Drawn
     precision: Precision
     wanted: frozenset[int]
+    summed: bool
+    looked: list[Looked] = field(default_factory=list[Looked])
     acts: list[Act] = field(default_factory=list[Act])
     places: list[int] = field(default_factory=list[int])
     flow_of: dict[int, int] = field(default_factory=dict[int, int])
@@ -200,7 +214,12 @@ class _Maker:
             if _steps(form):
                 self.flow_of[groups[turns[0].after[0]].out] = rows
                 for leaf in leaves(form.stage.value):
-                    if isinstance(leaf, Look) and turns[0].operands[leaf.table] in self.wanted:
+                    if not isinstance(leaf, Look) or turns[0].operands[leaf.table] not in self.wanted:
+                        continue
+                    for turn, group in enumerate(turns):
+                        table, column = (group.operands[slot] for slot in (leaf.table, leaf.column))
+                        self.looked.append(Looked(rows + turn * width, width, table, column))
+                    if self.summed:
                         column, after = (turn.operands[leaf.column] for turn in turns[:2])
                         own = stepped.setdefault((leaf.width, leaf.rows), [])
                         own += [rows, column, after - column, self._sum(turns[0].operands[leaf.table], taken)]
@@ -210,22 +229,17 @@ class _Maker:
         tile = min(batch, policy.chain_batch(self.drawn.plan.most, [form.stage], self.precision))
         act.swept.append(Swept(backward(form, tile, self.precision), tile, first, tuple(sums), width * width, form))
         self._tallies(act, tallied)
-        for (wide, rows), own in stepped.items():
-            tiles = policy.tally_tiles(wide, rows, batch)
-            kernel = tallies(wide, rows, form.count, batch, self.precision)
-            programs = -(-wide // tiles.rows) * -(-rows // tiles.inner) * (len(own) // 4)
-            inputs = len(own) // 4 * form.count
-            act.tallies.append(Turn(kernel, programs, 0, len(self.places), inputs, counted=(wide, rows)))
-            self.places += own
+        self._tallies(act, stepped, form.count)
         self.acts.append(act)
 
-    def _tallies(self, act: Act, tallied: dict[tuple[int, int], list[int]]) -> None:
+    def _tallies(self, act: Act, tallied: dict[tuple[int, int], list[int]], turns: int = 1) -> None:
         """The launches that add flows of inputs up, by width and values."""
+        batch = self.drawn.plan.batch
         for (width, rows), own in tallied.items():
-            tiles = policy.tally_tiles(width, rows, self.drawn.plan.batch)
-            kernel = tally(width, rows, self.drawn.plan.batch, self.precision)
-            programs = -(-width // tiles.rows) * -(-rows // tiles.inner) * (len(own) // 3)
-            act.tallies.append(Turn(kernel, programs, 0, len(self.places), len(own) // 3, counted=(width, rows)))
+            tiles = policy.tally_tiles(width, rows, batch)
+            kernel, count = tally(width, rows, turns, batch, self.precision), len(own) // PLACES
+            programs = -(-width // tiles.rows) * -(-rows // tiles.inner) * count
+            act.tallies.append(Turn(kernel, programs, 0, len(self.places), count * turns, counted=(width, rows)))
             self.places += own
 
     def _flow(self, buffer: int, act: Act) -> int | None:
@@ -273,8 +287,10 @@ class _Maker:
                 case Look(table, column, width, rows) if operands[table] in self.wanted:
                     target = -1 if same else self._rows(width)
                     place = source if same else target
-                    own = tallies.setdefault((width, rows), [])
-                    own += [place, operands[column], self._sum(operands[table], taken)]
+                    self.looked.append(Looked(place, width, operands[table], operands[column]))
+                    if self.summed:
+                        own = tallies.setdefault((width, rows), [])
+                        own += [place, operands[column], 0, self._sum(operands[table], taken)]
                 case Constant(table, width) if operands[table] in self.wanted:
                     target = -1 if same else self._rows(width)
                     place = source if same else target

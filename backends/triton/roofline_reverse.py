@@ -19,18 +19,18 @@ from .value import Form
 def back_seconds_of(way: Course, rows: int, gpu: Gpu, precision: Precision) -> list[tuple[Kernel, float]]:
     """The kernel of each launch and its least time, in order."""
     launches = (launch for act in way.acts for launch in act.launches)
-    return [(launch.kernel, max(_seconds(launch, rows, gpu, precision))) for launch in launches]
+    return [(launch.kernel, gpu.rates.launch + max(_seconds(launch, rows, gpu, precision))) for launch in launches]
 
 
 def _seconds(launch: Turn | Swept, rows: int, gpu: Gpu, precision: Precision) -> Iterator[float]:
-    """What a launch waits for: products, exponentials, bytes, turns after one another, and the one before it."""
+    """What a launch waits for after the gap before it: products, exponentials, bytes, turns after one another."""
     rates = gpu.rates
     work = _work(launch, rows, precision)
     busy = min(1.0, launch.grid(rows) / rates.units)
     yield (work.tensor / rate(rates, precision) + work.plain / rates.single) / busy
     yield work.special / rates.special / busy
     yield work.bytes / rates.bytes
-    yield rates.launch
+    yield rates.stage
     if isinstance(launch, Swept):  # a turn has a product for its flow and one for its weights
         yield 2 * launch.form.count * rates.stage
 

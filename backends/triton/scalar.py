@@ -19,21 +19,12 @@ from ...ir.expression import Floats
 from ...ir.linear import Indices
 from ...ir.program.program import Program
 from . import network, sparse_policy
+from .engine import Answer
 from .graphs import Launch, Tapes, played
 from .kernel import Kernel
 from .module import function, options_of
 from .network import Form, Numbers, Shape
 from .records import Tiles, Wired, slotted, upward, wired
-
-Bools = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The natural logarithm of the root per row, and the rows in which it is not certain."""
-
-    log: Floats
-    unsure: Bools
 
 
 @dataclass(frozen=True, slots=True)

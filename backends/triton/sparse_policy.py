@@ -55,7 +55,7 @@ def programs(slots: int, rows: int, size: int, levels: int, tiles: int) -> int:
 
     A program alone takes the tiles of a level in turn, and leaves most of the device idle where the batch has fewer
     tiles than there are multiprocessors: that pays only while levels are narrow. Which is faster is predicted
-    (`sparse_roofline.py`): a tile takes about 1 µs, two loads after each other, a launch of a level 20 µs from Python.
+    (`sparse_roofline.py`): a tile takes about 1 µs, two loads after each other, a launch of a level 2 µs in a graph.
     """
     batch = lanes(rows)
     turns = -(-rows // batch)

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from .network import Numbers, Shape
-from .policy import CALL
+from .policy import CALL, records
 from .records import SUMS, Tiles
 from .targets import Gpu, Rates
 
@@ -81,8 +81,9 @@ def _alone(level: Level, rates: Rates) -> float:
 def quicker_together(turns: int, programs: int, levels: int, tiles: int, rates: Rates) -> bool:
     """Whether one launch over all levels is predicted to be faster, by sizes alone: so many tiles on so many levels.
 
-    Launches of levels are made from Python, which takes longer than their kernels where levels are narrow.
+    Launches of a few levels are made from Python, which takes longer than their kernels; of more they are recorded.
     """
+    least = 0.0 if records("cuda", levels) else CALL
     one = rates.launch + -(-turns // programs) * tiles * rates.stage
     waves = -(-tiles * turns // (max(1, levels) * rates.units * HELD))
-    return one <= levels * max(CALL, rates.launch + waves * rates.stage)
+    return one <= levels * max(least, rates.launch + waves * rates.stage)

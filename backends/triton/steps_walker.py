@@ -17,7 +17,10 @@ from ...ir.expression import Floats
 from ...ir.linear import Indices
 from ...ir.program.ones import ones
 from ...ir.program.tabled import Tabled
+from ...runtime.compiled import Shared
 from . import sparse_policy, steps_descent, steps_kernels
+from .graphs import Launch, Tapes, played
+from .inputs import Inputs
 from .network import Form, Shape
 from .network_queries import HELD, Walked, joined, signed
 from .scalar import Device
@@ -31,8 +34,10 @@ class StepsWalker:
     steps: Steps
     device: Device
     tabled: Tabled
+    inputs: Inputs | None = None
     put: tuple[Any, ...] = field(init=False)
     made: dict[Form, tuple[Tabled, Any]] = field(default_factory=dict[Form, tuple[Tabled, Any]])
+    tapes: Tapes = field(default_factory=Tapes)
 
     def __post_init__(self) -> None:
         found = self.steps
@@ -86,6 +91,9 @@ class StepsWalker:
         ]
         return np.concatenate([np.empty(0), *(part.cpu().numpy() for part in parts)])
 
+    def shares(self, codes: Indices) -> Shared | None:
+        return None if self.inputs is None else self.inputs.run(self.tabled, codes)
+
     def _each(self, form: Form, codes: Indices, seed: int, sampled: bool) -> Walked:
         laid = np.ascontiguousarray(codes, dtype=np.int32)
         parts: list[Walked] = []
@@ -101,22 +109,36 @@ class StepsWalker:
 
     def _launched(self, kernel: Any, turns: int, before: tuple[Any, ...], rows: int, down: bool) -> None:
         """All steps in one launch, or each in one."""
-        count = len(self.steps.records)
-        parts = sparse_policy.parts(turns, self.steps.rows, count)
-        bounds = [(0, count)] if parts == 1 else [(step, step + 1) for step in range(count)]
+        parts, bounds = self._bounds(turns)
         for first, last in reversed(bounds) if down else bounds:
             self.device.launch(kernel, (turns, parts), (*before, rows, self.steps.rows, first, last))
 
+    def _bounds(self, turns: int) -> tuple[int, Sequence[tuple[int, int]]]:
+        """Over how many programs the tiles of a step are spread, and the steps of each launch."""
+        count = len(self.steps.records)
+        parts = sparse_policy.parts(turns, self.steps.rows, count)
+        return parts, [(0, count)] if parts == 1 else [(step, step + 1) for step in range(count)]
+
     def _filled(self, form: Form, codes: NDArray[np.int32], weights: Mapping[int, Floats] | None = None) -> Any:
-        """The values of all buffers, [tiles of the batch, nodes, lanes]."""
+        """The values of all buffers, [tiles of the batch, nodes, lanes].
+
+        Where launches are recorded, they are written again by the next call for so many rows.
+        """
         rows, device = codes.shape[1], self.device
         shape = sparse_policy.walk_shape(rows, False, device.drain)
         turns = -(-rows // shape.lanes)
-        values = device.empty(turns * self.steps.rows * shape.lanes, 8)
+        tables, data = self._tables(form), device.put(codes)
         given = self._given(weights or {}, len(codes), rows)
         kernel = steps_kernels.fill(form, shape, bool(given))
-        before = (*self.put, self._tables(form), device.put(codes), *given, values)
-        self._launched(kernel, turns, before, rows, False)
+
+        def made() -> tuple[tuple[Any, ...], Launch]:
+            values = device.empty(turns * self.steps.rows * shape.lanes, 8)
+            before = (*self.put, tables, data, *given, values)
+            return (values,), lambda: self._launched(kernel, turns, before, rows, False)
+
+        # other tables that lie where those were that were recorded are read in their place
+        key, launches = (form, shape, rows, tables.data_ptr()), len(self._bounds(turns)[1])
+        (values,) = played(self.tapes, device.name, key, launches, (data, *given), made)
         return values.view(turns, self.steps.rows, shape.lanes)
 
     def _given(self, weights: Mapping[int, Floats], columns: int, rows: int) -> tuple[Any, ...]:

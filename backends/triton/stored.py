@@ -6,8 +6,8 @@ Triton, and finds the code of each kernel by its digest: code never meets places
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, astuple
 
 from ...ir.program.program import Program
 from ...ir.program.single import single
@@ -21,14 +21,18 @@ from .network import Form, Numbers
 from .plan import Plan, plan
 from .policy import CLASSES, Precision
 from .targets import Gpu, gpu_named
+from .tiled import NONE, Choices
+from .tune import tuned
+
+UNTUNED: Mapping[int, Choices] = {}
 
 
-def plans_of(program: Program, precision: Precision) -> tuple[Plan, ...]:
-    """The plans of a Program for batches of every class.
+def plans_of(program: Program, precision: Precision, tiles: Mapping[int, Choices] = UNTUNED) -> tuple[Plan, ...]:
+    """The plans of a Program for batches of every class, with the `tiles` chosen for some.
 
     Raises: DanausError `not-on-device`.
     """
-    return tuple(plan(program, precision, rows) for rows in CLASSES)
+    return tuple(plan(program, precision, rows, tiles.get(rows, NONE)) for rows in CLASSES)
 
 
 def kernels_of(plans: Sequence[Plan]) -> tuple[Kernel, ...]:
@@ -37,7 +41,11 @@ def kernels_of(plans: Sequence[Plan]) -> tuple[Kernel, ...]:
 
 
 def kernels_by(
-    bundle: Bundle, precision: Precision, gpu: Gpu, queries: Sequence[str] = ()
+    bundle: Bundle,
+    precision: Precision,
+    gpu: Gpu,
+    queries: Sequence[str] = (),
+    tiles: Mapping[int, Choices] = UNTUNED,
 ) -> dict[Answering, tuple[Kernel, ...]]:
     """The kernels that a circuit's queries may launch on a GPU, by what they answer: likelihoods, and queries by kind.
 
@@ -56,15 +64,17 @@ def kernels_by(
         if program.layouts:
             found[what] = of_network(walks or Walked(program, ()), what, numbers_of(bundle), drain)
         elif what == "likelihood":
-            found[what] = kernels_of(plans_of(program, precision))
+            found[what] = kernels_of(plans_of(program, precision, tiles))
         elif walks is not None:
             found[what] = of_vectors(walks, what, precision, drain)
     return found
 
 
-def kernels_for(bundle: Bundle, precision: Precision, gpu: Gpu, queries: Sequence[str] = ()) -> tuple[Kernel, ...]:
+def kernels_for(
+    bundle: Bundle, precision: Precision, gpu: Gpu, queries: Sequence[str] = (), tune: bool = False
+) -> tuple[Kernel, ...]:
     """The same, all of them, each once."""
-    by = kernels_by(bundle, precision, gpu, queries)
+    by = kernels_by(bundle, precision, gpu, queries, tiles_for(bundle.program, precision, gpu, tune))
     return tuple({kernel.digest: kernel for own in by.values() for kernel in own}.values())
 
 
@@ -88,16 +98,30 @@ def numbers_of(bundle: Bundle) -> Numbers:
     return Numbers(form, bundle.size)
 
 
+def tiles_for(program: Program, precision: Precision, gpu: Gpu, tune: bool) -> Mapping[int, Choices]:
+    """Tiles in place of the policy's for a GPU, by class of batches; without `tune`, and of a network, none.
+
+    Raises: DanausError `missing-package`, `not-on-device`.
+    """
+    if not tune or program.layouts:
+        return UNTUNED
+    from .measured import tuner_for
+
+    tuner = tuner_for(gpu, precision)
+    return {rows: found for rows in CLASSES if (found := tuned(program, precision, rows, tuner))}
+
+
 def devices_of(
-    bundle: Bundle, precision: Precision, names: Sequence[str], queries: Sequence[str] = ()
+    bundle: Bundle, precision: Precision, names: Sequence[str], queries: Sequence[str] = (), tune: bool = False
 ) -> tuple[DeviceCode, ...]:
-    """The kernels of a circuit for GPUs by name: those of likelihoods, and of queries by kind.
+    """The kernels of a circuit for GPUs by name: those of likelihoods, tuned if so, and of queries by kind.
 
     Raises: DanausError `unknown-target`, `not-on-device`, `unknown-query`, and as `compiled`.
     """
     gpus = [gpu_named(name) for name in dict.fromkeys(names)]
     program = bundle.program
-    by = {gpu.name: kernels_by(bundle, precision, gpu, queries) for gpu in gpus}
+    tiles = {gpu.name: tiles_for(program, precision, gpu, tune) for gpu in gpus}
+    by = {gpu.name: kernels_by(bundle, precision, gpu, queries, tiles[gpu.name]) for gpu in gpus}
     kernels = {name: tuple({k.digest: k for each in own.values() for k in each}.values()) for name, own in by.items()}
     made = compiled_pairs([(kernel, gpu) for gpu in gpus for kernel in kernels[gpu.name]])
     launches = {} if program.layouts else {each.most: len(each.launches) for each in plans_of(program, precision)}
@@ -110,6 +134,7 @@ def devices_of(
             launches,
             tuple(_stored(made[kernel.digest, gpu.name]) for kernel in kernels[gpu.name]),
             tuple(by[gpu.name]),
+            {rows: {digest: astuple(each) for digest, each in own.items()} for rows, own in tiles[gpu.name].items()},
         )
         for gpu in gpus
     )

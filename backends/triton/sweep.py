@@ -2,7 +2,7 @@
 
 Forward as `chain`, but each state is written. Back, the flow of a state stands in registers: a turn reads the state
 that it came from and what it led to, and does what `pull` and `outer` do. Sums for the weights stay on chip, one for
-each program; they are added in order afterwards. Flows of inputs are tallied from what was written, in one launch.
+each program; they are added in order afterwards. Flows of inputs are tallied from what was written (tally.py).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .grids import Grid, size_of, weights_lines
 from .kernel import Kernel
 from .paths import slot_before
 from .policy import Precision
-from .precision import loaded, padded, prepared, product
+from .precision import loaded, padded, product, rounded
 from .pulls import REACH, kernel
 from .stage import TOLERANCE, Stage, stage_lines
 from .text import ZERO, At, Lines, named
@@ -131,9 +131,7 @@ def backward(form: LoopForm, batch: int, precision: Precision) -> Kernel:
         "turned = tl.trans(p)",
         "left = rho",
     )
-    if precision == "tf32":
-        lines.add("left = ((left.to(tl.int32, bitcast=True) + 0x1000) & -0x2000).to(tl.float32, bitcast=True)")
-    product(lines, precision, "sum", prepared(lines, precision, "left"), "turned", "sum")
+    product(lines, precision, "sum", rounded(lines, precision, "left"), "turned", "sum")
     product(lines, precision, "total", turned, "rho", None)
     lines.add("flow = p * total", f"tl.store(own + turn * {width} * stride, flow{inside})")
     lines.depth -= 1
@@ -143,42 +141,6 @@ def backward(form: LoopForm, batch: int, precision: Precision) -> Kernel:
         f"tl.store(part, sum * tl.exp(-scale){f', there & ({k} < {width})[None, :]' if inside else ''})",
     )
     return kernel("swept", lines, {"BATCH": batch}, policy.swept_warps(size, batch), 2, precision)
-
-
-def tallies(width: int, rows: int, count: int, batch: int, precision: Precision) -> Kernel:
-    """Flows of inputs by the values of their columns, over all turns: as `tally`, with steps of rows and columns."""
-    lines = Lines()
-    tiles = policy.tally_tiles(width, rows, batch)
-    tall, wide = -(-width // tiles.rows), -(-rows // tiles.inner)
-    lines.add(
-        "work = tl.program_id(0)",
-        f"place = places + first + work // {tall * wide} * 4",
-        f"k = work // {wide} % {tall} * ROWS + tl.arange(0, ROWS)",
-        f"ok = k < {width}",
-        f"value = work % {wide} * INNER + tl.arange(0, INNER)",
-        "total = tl.zeros([ROWS, INNER], tl.float32)",
-        "batches = stride // BATCH",
-        f"for each in range(0, {count} * batches):",
-    )
-    lines.depth += 1
-    lines.add(
-        "turn = each // batches",
-        "b = each % batches * BATCH + tl.arange(0, BATCH)",
-        f"x = tl.load(flows + (tl.load(place) + turn * {width} + k[:, None]) * stride + b[None, :], ok[:, None], 0.0)",
-        "code = tl.load(codes + (tl.load(place + 1) + turn * tl.load(place + 2)) * stride + b)",
-        "one = tl.where(code[:, None] == value[None, :], 1.0, 0.0)",
-    )
-    if precision == "tf32":
-        lines.add("x = ((x.to(tl.int32, bitcast=True) + 0x1000) & -0x2000).to(tl.float32, bitcast=True)")
-    product(lines, precision, "total", prepared(lines, precision, "x"), "one", "total")
-    lines.depth -= 1
-    lines.add(
-        f"own = sums + tl.load(place + 3) + value[None, :] * {width} + k[:, None]",
-        f"inside = ok[:, None] & (value < {rows})[None, :]",
-        "tl.store(own, tl.load(own, inside, 0.0) + total, inside)",
-    )
-    constants = {"ROWS": tiles.rows, "INNER": tiles.inner, "BATCH": tiles.batch}
-    return kernel("tallies", lines, constants, tiles.warps, tiles.stages, precision)
 
 
 def _begin(lines: Lines, form: LoopForm) -> tuple[dict[int, str], dict[int, str]]:

@@ -16,6 +16,8 @@ from ...ir.expression import Floats
 from ...ir.linear import Indices
 from ...ir.program.descent import Sites
 from ...ir.program.tabled import Tabled
+from ...runtime.compiled import Shared
+from .adjoint_scalar import AdjointScalar
 from .network import Form
 from .network_ones import ones
 from .network_queries import Walked, Walks
@@ -32,6 +34,7 @@ class NetworkWalker:
     device: Device
     tabled: Tabled
     made: dict[Form, tuple[Tabled, Walks]] = field(default_factory=dict[Form, tuple[Tabled, Walks]])
+    back: dict[Form, AdjointScalar] = field(default_factory=dict[Form, AdjointScalar])
 
     def over(self, tabled: Tabled) -> NetworkWalker:
         """The same over present tables."""
@@ -63,6 +66,14 @@ class NetworkWalker:
 
     def ones(self, variables: int) -> Floats:
         return ones(self.tabled.program, self.tabled.tables, variables, self.form, self.device)
+
+    def shares(self, codes: Indices) -> Shared | None:
+        program, form = self.tabled.program, self.form
+        if form not in self.back:
+            none = [np.zeros(table.shape, dtype=bool) for table in self.tabled.tables]
+            self.back[form] = AdjointScalar(program, DOUBLE, form, (none[0], none[1]), self.device)
+        back = self.back[form]
+        return back.shares(codes) if back.load(self.tabled.tables, None) else None
 
     def log(self, codes: Indices | NDArray[np.int32], weights: Mapping[int, Floats]) -> Floats:
         return self._walks(self.form).forward.run(codes, {}, evidence=weights).log

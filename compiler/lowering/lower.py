@@ -71,12 +71,8 @@ def lower(circuit: Circuit) -> Lowered:
     columns = {variable: position for position, variable in enumerate(variables)}
     sizes = tuple(_size(variable) for variable in variables)
     if any(is_scalar(block) for block in circuit.blocks):
-        layout, leaves, weights, (places, numbers) = layout_of(circuit, columns)
-        program = Program((Network(0, 0, 0, 1),), 0, (1,), (leaves.shape, weights.shape), sizes, (), (layout,))
-        sites = Sites(np.array([-1]), np.array([0]), places, numbers)
-        return Lowered(program, variables, (leaves, weights), (), sites)
-    places = np.cumsum([0, *(block.width for block in circuit.blocks)]).tolist()
-    line = _Line(columns, dict(zip(circuit.blocks, places, strict=False)))
+        return _network(circuit, variables, columns, sizes)
+    line = _Line(columns, _places(circuit))
     for block in schedule(circuit.root):
         line.block(block)
     root = line.buffer_of[circuit.root]
@@ -84,6 +80,30 @@ def lower(circuit: Circuit) -> Lowered:
     none = np.empty(0, dtype=np.int64)
     sites = Sites(np.array(line.places, dtype=np.int64), np.array(line.numbers, dtype=np.int64), none, none)
     return Lowered(program, variables, tuple(line.tables.sources), tuple(line.densities), sites)
+
+
+def _network(
+    circuit: Circuit, variables: tuple[Variable, ...], columns: Mapping[Variable, int], sizes: tuple[int, ...]
+) -> Lowered:
+    """The Program of a circuit that is one network: its densities, then all scalar nodes."""
+    laid = layout_of(circuit, columns)
+    inputs = laid.densities
+    count = len(inputs)
+    operations = [Density(n, n, columns[block.variable], block.width) for n, block in enumerate(inputs)]
+    tables = laid.leaves.shape, laid.weights.shape
+    network = Network(count, 0, 0, 1, tuple(range(count)))
+    widths = *(block.width for block in inputs), 1
+    program = Program((*operations, network), count, widths, tables, sizes, (), (laid.layout,))
+    place_of = _places(circuit)
+    places = np.array([*(place_of[block] for block in inputs), -1], dtype=np.int64)
+    sites = Sites(places, np.zeros(count + 1, dtype=np.int64), laid.places, laid.numbers)
+    return Lowered(program, variables, (laid.leaves, laid.weights), inputs, sites)
+
+
+def _places(circuit: Circuit) -> dict[Block, int]:
+    """Where each block's nodes begin among the circuit's."""
+    places = np.cumsum([0, *(block.width for block in circuit.blocks)]).tolist()
+    return dict(zip(circuit.blocks, places, strict=False))
 
 
 def _size(variable: Variable) -> int:

@@ -8,7 +8,7 @@ nodes keeps 19,000 slots, so that its values stay in cache.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 
 import numpy as np
@@ -56,11 +56,24 @@ def _is_sparse(linear: LinearMap) -> bool:
             return False
 
 
-def layout_of(circuit: Circuit, columns: Mapping[Variable, int]) -> tuple[Layout, Laid, Laid, tuple[Indices, Indices]]:
-    """The circuit's scalar nodes laid out, with the sources of their leaves and weights.
+@dataclass(frozen=True, slots=True, eq=False)
+class Laying:
+    """A circuit's scalar nodes laid out, with the sources of their leaves and weights.
 
-    Last, for each node its place among the circuit's, −1 for those inside of a map, and the number of its choice there.
+    `densities` are inputs on infinite domains, of whose nodes some are leaves. Of each node `places` says where it
+    stands among the circuit's, −1 for those inside of a map, and `numbers` which choice it is there.
     """
+
+    layout: Layout
+    leaves: Laid
+    weights: Laid
+    densities: tuple[Input, ...]
+    places: Indices
+    numbers: Indices
+
+
+def layout_of(circuit: Circuit, columns: Mapping[Variable, int]) -> Laying:
+    """The circuit's scalar nodes laid out."""
     nodes = _Nodes(columns)
     places: list[tuple[Indices, int]] = []
     place = 0
@@ -73,13 +86,34 @@ def layout_of(circuit: Circuit, columns: Mapping[Variable, int]) -> tuple[Layout
     leaf_columns = np.array(nodes.leaf_columns, dtype=np.int64)
     leaf_offsets = np.array(nodes.leaf_offsets, dtype=np.int64)
     layout, chosen = _ordered(root, kinds, offsets, members, weights, leaf_columns, leaf_offsets)
+    layout, densities = _met(layout, nodes.densities)
     place_of = np.full(len(kinds), -1, dtype=np.int64)
     for own, first in reversed(places):  # a node that is passed on is that of the block that made it
         place_of[own] = first + np.arange(len(own))
     number_of = np.zeros(len(kinds), dtype=np.int64)
     for start, end, number in nodes.choices:
         number_of[start:end] = number
-    return layout, Laid(tuple(nodes.leaves)), Laid(tuple(nodes.numbers)), (place_of[chosen], number_of[chosen])
+    leaves, numbers = Laid(tuple(nodes.leaves)), Laid(tuple(nodes.numbers))
+    return Laying(layout, leaves, numbers, densities, place_of[chosen], number_of[chosen])
+
+
+def _met(layout: Layout, densities: list[Input]) -> tuple[Layout, tuple[Input, ...]]:
+    """Only the leaves below the root, and those inputs on infinite domains of which some node is one, rows anew."""
+    if not densities:
+        return layout, ()
+    reads = np.repeat(layout.kinds == LEAF, np.diff(layout.offsets))
+    leaves, numbers = np.unique(layout.members[reads], return_inverse=True)
+    members = layout.members.copy()
+    members[reads] = numbers
+    offsets = layout.leaf_offsets[leaves]
+    soft = offsets < 0
+    widths = np.array([block.width for block in densities], dtype=np.int64)
+    met = np.zeros(len(densities), dtype=bool)
+    met[np.repeat(np.arange(len(densities)), widths)[-1 - offsets[soft]]] = True
+    rows = np.cumsum(np.repeat(met, widths)) - 1
+    offsets[soft] = -1 - rows[-1 - offsets[soft]]
+    found = tuple(block for block, own in zip(densities, met.tolist(), strict=True) if own)
+    return replace(layout, members=members, leaf_columns=layout.leaf_columns[leaves], leaf_offsets=offsets), found
 
 
 @dataclass(slots=True)
@@ -97,6 +131,8 @@ class _Nodes:
     leaf_columns: list[int] = field(default_factory=list[int])
     leaf_offsets: list[int] = field(default_factory=list[int])
     leaf_size: int = 0
+    densities: list[Input] = field(default_factory=list[Input])
+    rows: int = 0
     numbers: list[Weights] = field(default_factory=list[Weights])
     number_of: dict[int, int] = field(default_factory=dict[int, int])
     size: int = 0
@@ -116,13 +152,17 @@ class _Nodes:
 
     def _input(self, block: Input) -> Indices:
         domain = block.variable.domain
-        assert isinstance(domain, FiniteDomain)
-        self.leaves.append(Leaf(block.family, block.variable, block.parameters, block.width))
         first = len(self.leaf_columns)
-        values = domain.size + 1
         self.leaf_columns += [self.columns[block.variable]] * block.width
-        self.leaf_offsets += range(self.leaf_size, self.leaf_size + block.width * values, values)
-        self.leaf_size += block.width * values
+        if isinstance(domain, FiniteDomain):
+            self.leaves.append(Leaf(block.family, block.variable, block.parameters, block.width))
+            values = domain.size + 1
+            self.leaf_offsets += range(self.leaf_size, self.leaf_size + block.width * values, values)
+            self.leaf_size += block.width * values
+        else:
+            self.densities.append(block)
+            self.leaf_offsets += range(-1 - self.rows, -1 - self.rows - block.width, -1)
+            self.rows += block.width
         own = np.arange(first, first + block.width)
         return self._add(LEAF, np.arange(block.width + 1), own, np.full(block.width, -1))
 

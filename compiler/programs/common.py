@@ -68,5 +68,5 @@ def _key(step: Step) -> object:
             return (Fill, table)
         case Density(_, source, column, nodes):
             return (Density, source, column, nodes)
-        case Network(_, layout, leaves, weights):
-            return (Network, layout, leaves, weights)
+        case Network(_, layout, leaves, weights, sources):
+            return (Network, layout, leaves, weights, sources)

@@ -114,7 +114,11 @@ def descend(filled: Filled, columns: Indices, sites: Sites, rule: Rule) -> Itera
                 nodes = _contract(filled, step, reached, columns, whole, rule, int(sites.numbers[position]))
                 give(source, Reached(nodes, reached.rows, reached.ids))
             case Network():
-                yield from _network(filled, step, reached, columns, sites, rule)
+                for met in _network(filled, step, reached, columns, sites, rule):
+                    if filled.tabled.program.columns[met.column]:
+                        yield met
+                    else:
+                        _onwards(filled, step, met.reached, give)
             case _:
                 assert isinstance(step, Fill)
 
@@ -228,6 +232,19 @@ def _network(
         for each in np.unique(column):
             mine = np.flatnonzero(column == each)
             yield Met(step, int(each), Reached(leaf[mine], here.rows[mine], own[mine]))
+
+
+def _onwards(filled: Filled, step: Network, reached: Reached, give: Callable[[int, Reached], None]) -> None:
+    """The leaves that are nodes of a network's sources."""
+    rows = -1 - filled.tabled.program.layouts[step.layout].leaf_offsets[reached.nodes]
+    start = 0
+    for source in step.sources:
+        size = len(filled.buffers[source].values)
+        mine = np.flatnonzero((rows >= start) & (rows < start + size))
+        if len(mine):
+            own = reached.part(mine)
+            give(source, Reached(rows[mine] - start, own.rows, own.ids))
+        start += size
 
 
 def _stretches(starts: Indices, lengths: Indices) -> Indices:

@@ -73,8 +73,9 @@ def step_value(
             return semiring.scale(np.expand_dims(tables[table], 1), buffers[source])
         case Contract():
             return _contract(step, buffers[step.source], tables, semiring)
-        case Network(_, layout, leaves, weights):
-            return _network(program.layouts[layout], tables[leaves], tables[weights], codes, semiring)
+        case Network(_, layout, leaves, weights, sources):
+            soft = [row for source in sources for row in buffers[source]]
+            return _network(program.layouts[layout], tables[leaves], tables[weights], codes, semiring, soft)
 
 
 def _contract(operation: Contract, source: Array, tables: Sequence[Array], semiring: Semiring) -> Array:
@@ -90,7 +91,20 @@ def _contract(operation: Contract, source: Array, tables: Sequence[Array], semir
     return out
 
 
-def _network(layout: Layout, leaves: Array, weights: Array, codes: Indices, semiring: Semiring) -> Array:
+def leaf_value(
+    layout: Layout, leaf: int, leaves: Array, codes: Indices, semiring: Semiring, soft: Sequence[Array]
+) -> Array:
+    """The elements of a leaf, [batch, *trailing]; `soft` are the nodes of the network's sources."""
+    offset = int(layout.leaf_offsets[leaf])
+    if offset < 0:
+        return soft[-1 - offset]
+    found: Array = semiring.embed(leaves[offset + codes[layout.leaf_columns[leaf]]])
+    return found
+
+
+def _network(
+    layout: Layout, leaves: Array, weights: Array, codes: Indices, semiring: Semiring, soft: Sequence[Array]
+) -> Array:
     """Node by node."""
     slots: dict[int, Array] = {}
     rows = codes.shape[1]
@@ -99,7 +113,7 @@ def _network(layout: Layout, leaves: Array, weights: Array, codes: Indices, semi
         stretch = slice(layout.offsets[node], layout.offsets[node + 1])
         members, names = layout.members[stretch].tolist(), layout.weights[stretch].tolist()
         if layout.kinds[node] == LEAF:
-            last = semiring.embed(leaves[layout.leaf_offsets[members[0]] + codes[layout.leaf_columns[members[0]]]])
+            last = leaf_value(layout, members[0], leaves, codes, semiring, soft)
         elif layout.kinds[node] == PRODUCT:
             last = np.array(semiring.full((rows,), one=True))
             for member in members:

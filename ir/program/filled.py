@@ -352,7 +352,15 @@ def _leaves(out: Filled, step: Network, net: Ranked, log: bool) -> Floats:
     own = net.layout
     columns, starts = own.leaf_columns[net.leaf], own.leaf_offsets[net.leaf]
     table = out.tabled.numbers(step.leaves, log)
-    found: Floats = table[starts[:, None] + out.rows.codes[columns]]
+    soft = np.flatnonzero(starts < 0)
+    found: Floats
+    if len(soft):  # always in logarithms
+        sources = [out.rows.densities[each.source] for each in out.tabled.program.densities(step)]
+        table, places = np.append(table, 0.0), np.where(starts < 0, len(table), starts)
+        found = table[places[:, None] + np.where(starts[:, None] < 0, 0, out.rows.codes[columns])]
+        found[soft] = np.concatenate(sources)[-1 - starts[soft]]
+    else:
+        found = table[starts[:, None] + out.rows.codes[columns]]
     for column, weights in out.rows.weights.items():
         mine = np.flatnonzero(columns == column)
         values = out.tabled.tables[step.leaves][starts[mine][:, None] + np.arange(weights.shape[1])] @ weights.T

@@ -110,12 +110,14 @@ class Network:
     """A circuit of scalar nodes, laid out by the Program: its root is the one node of out.
 
     The table of leaves holds for each leaf its values in domain order, then their sum; the other table the weights.
+    `sources` are buffers that densities fill: laid end to end, their nodes are the leaves on infinite domains.
     """
 
     out: int
     layout: int
     leaves: int
     weights: int
+    sources: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +137,10 @@ Operation = Step | Repeat
 def reads(step: Step) -> tuple[int, ...]:
     """The buffers that an operation reads, in order."""
     match step:
-        case Load() | Density() | Fill() | Network():
+        case Load() | Density() | Fill():
             return ()
+        case Network(sources=sources):
+            return sources
         case Multiply() | AllPairs():
             return step.factors
         case Join():
@@ -163,8 +167,10 @@ def renamed(step: Step, place: Mapping[int, int]) -> Step:
             return Gather(out, place[source], index)
         case Scale(_, source, table):
             return Scale(out, place[source], table)
-        case Density() | Fill() | Network():
+        case Density() | Fill():
             return replace(step, out=out)
+        case Network(_, layout, leaves, weights, sources):
+            return Network(out, layout, leaves, weights, tuple([place[source] for source in sources]))
 
 
 def shifted(step: Step, column: int, table: int) -> Step:

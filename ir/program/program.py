@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..linear import Indices
-from .operation import Operation
+from .operation import Density, Network, Operation, unrolled
 
 Kinds = NDArray[np.int8]
 
@@ -24,9 +24,9 @@ class Layout:
     """A circuit of scalar nodes in order of evaluation, its values in slots that are reused.
 
     Node i has the kind `kinds[i]`, writes `slots[i]` and reads `members[offsets[i] … offsets[i + 1]]`: slots, or, for a
-    leaf, its number: leaf i reads `leaf_columns[i]` and has its values from `leaf_offsets[i]` on. `weights` names an
-    entry of the table of weights for each member of a sum, −1 for the weight 1; members of other nodes have −1. The
-    last node is the root.
+    leaf, its number: leaf i reads `leaf_columns[i]` and has its values from `leaf_offsets[i]` on; −1 − r says that it
+    is node r of the network's sources, on an infinite domain. `weights` names an entry of the table of weights for each
+    member of a sum, −1 for the weight 1; members of other nodes have −1. The last node is the root.
     """
 
     kinds: Kinds
@@ -46,6 +46,11 @@ class Layout:
     def edges(self) -> int:
         return len(self.members)
 
+    @property
+    def soft(self) -> NDArray[np.bool_]:
+        """The leaves that are nodes of the network's sources."""
+        return self.leaf_offsets < 0
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -62,3 +67,12 @@ class Program:
     columns: tuple[int, ...]
     indices: tuple[Indices, ...] = ()
     layouts: tuple[Layout, ...] = field(default=())
+
+    def network(self) -> Network:
+        """The operation that runs the one network."""
+        return next(step for step in unrolled(self.operations) if isinstance(step, Network))
+
+    def densities(self, network: Network) -> list[Density]:
+        """The operations that fill the sources of a network, in their order."""
+        made = {step.out: step for step in unrolled(self.operations) if isinstance(step, Density)}
+        return [made[source] for source in network.sources]

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..linear import Indices
 from ..semirings import LOG, Array, Semiring
-from .execute import step_value
+from .execute import leaf_value, step_value
 from .operation import AllPairs, Contract, Density, Fill, Gather, Join, Load, Multiply, Network, Scale, Step, unrolled
 from .program import LEAF, PRODUCT, Layout, Program
 
@@ -60,7 +60,12 @@ def recorded(
     for step in tape.steps:
         if isinstance(step, Network):
             tape.nodes = _nodes(
-                program.layouts[step.layout], tables[step.leaves], tables[step.weights], codes, semiring
+                program.layouts[step.layout],
+                tables[step.leaves],
+                tables[step.weights],
+                codes,
+                semiring,
+                [row for source in step.sources for row in tape.buffers[source]],
             )
             tape.buffers[step.out] = tape.nodes[-1][None]
         else:
@@ -110,11 +115,15 @@ def reverse(tape: Tape, seed: Array) -> Derivatives:
                 below, matrix = _contract(step, adjoint, tape)
                 give_table(table, matrix)
                 give(source, below)
-            case Network(_, layout, leaves, weights):
+            case Network(_, layout, leaves, weights, sources):
                 shapes = program.tables[leaves], program.tables[weights]
-                first, second = _network(program.layouts[layout], adjoint[0], tape, tape.tables[weights], shapes)
+                inner = {source: _zeros(semiring, (len(tape.buffers[source]), adjoint.shape[1])) for source in sources}
+                rows = [row for own in inner.values() for row in own]
+                first, second = _network(program.layouts[layout], adjoint[0], tape, tape.tables[weights], shapes, rows)
                 give_table(leaves, first)
                 give_table(weights, second)
+                for source, share in inner.items():
+                    give(source, share)
     return found
 
 
@@ -203,7 +212,9 @@ def _producers(layout: Layout) -> Indices:
     return members
 
 
-def _nodes(layout: Layout, leaves: Array, weights: Array, codes: Indices, semiring: Semiring) -> list[Array]:
+def _nodes(
+    layout: Layout, leaves: Array, weights: Array, codes: Indices, semiring: Semiring, soft: Sequence[Array]
+) -> list[Array]:
     """The values of all nodes, [batch, *trailing] each."""
     values: list[Array] = []
     names = _producers(layout)
@@ -211,8 +222,7 @@ def _nodes(layout: Layout, leaves: Array, weights: Array, codes: Indices, semiri
         stretch = slice(layout.offsets[node], layout.offsets[node + 1])
         members = names[stretch]
         if layout.kinds[node] == LEAF:
-            rows = layout.leaf_offsets[members[0]] + codes[layout.leaf_columns[members[0]]]
-            values.append(semiring.embed(leaves[rows]))
+            values.append(leaf_value(layout, int(members[0]), leaves, codes, semiring, soft))
         elif not len(members):
             values.append(np.array(semiring.full((codes.shape[1],), one=bool(layout.kinds[node] == PRODUCT))))
         elif layout.kinds[node] == PRODUCT:
@@ -230,9 +240,10 @@ def _nodes(layout: Layout, leaves: Array, weights: Array, codes: Indices, semiri
 
 
 def _network(
-    layout: Layout, seed: Array, tape: Tape, weights: Array, shapes: tuple[tuple[int, ...], ...]
+    layout: Layout, seed: Array, tape: Tape, weights: Array, shapes: tuple[tuple[int, ...], ...], rows: list[Array]
 ) -> tuple[Array, Array]:
-    """The derivatives of the leaves' table and of the weights', node by node from the root down."""
+    """The derivatives of the leaves' table and of the weights', node by node from the root down; those of the sources'
+    nodes go into `rows`."""
     semiring, names = tape.semiring, _producers(layout)
     adjoints: list[Array | None] = [None] * layout.nodes
     adjoints[-1] = seed
@@ -251,6 +262,9 @@ def _network(
         if layout.kinds[node] == LEAF:
             leaf = int(members[0])
             column, start = int(layout.leaf_columns[leaf]), int(layout.leaf_offsets[leaf])
+            if start < 0:
+                rows[-1 - start][...] = semiring.add(rows[-1 - start], adjoint)
+                continue
             count = tape.program.columns[column] + 1
             share = _by_key(adjoint, tape.codes[column], count, semiring)
             first[start : start + count] = semiring.add(first[start : start + count], share)

@@ -87,10 +87,12 @@ def _step(data: Any) -> Step:
     kind = _STEPS[data["kind"]]
     values: dict[str, Any] = {}
     for part in fields(kind):
+        if part.name == "sources" and part.name not in data:  # as files were before networks had any
+            continue
         value = data[part.name]
         if part.name in ("read", "write"):
             values[part.name] = Strides(*_wholes(value))
-        elif part.name in ("factors", "parts"):
+        elif part.name in ("factors", "parts", "sources"):
             values[part.name] = _wholes(value)
         else:
             values[part.name] = _whole(value)

@@ -8,7 +8,7 @@ so that numbers suffice. In rows that are impossible all shares are 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,7 +72,11 @@ def shares(filled: Filled) -> Iterator[Share]:
             case Contract(_, source):
                 give(source, _contract(filled, step, share))
             case Network():
-                yield from _network(filled, step, share[0])
+                for found in _network(filled, step, share[0]):
+                    if program.columns[found.column]:
+                        yield found
+                    else:
+                        _onwards(filled, step, found, give)
             case _:
                 assert isinstance(step, Fill)
 
@@ -150,6 +154,21 @@ def _network(filled: Filled, step: Network, root: Floats) -> Iterator[Share]:
     for column in np.unique(columns):
         mine = np.flatnonzero(columns == column)
         yield Share(step, int(column), found[mine], net.leaf[mine])
+
+
+def _onwards(filled: Filled, step: Network, found: Share, give: Callable[[int, Floats], None]) -> None:
+    """The shares of leaves that are nodes of a network's sources."""
+    assert found.leaves is not None
+    rows = -1 - filled.tabled.program.layouts[step.layout].leaf_offsets[found.leaves]
+    start = 0
+    for source in step.sources:
+        size = len(filled.buffers[source].values)
+        mine = np.flatnonzero((rows >= start) & (rows < start + size))
+        if len(mine):
+            own = np.zeros((size, found.shares.shape[1]))
+            own[rows[mine] - start] = found.shares[mine]
+            give(source, own)
+        start += size
 
 
 def _ratios(net: Ranked, edges: slice, values: Floats, sums: Floats, weights: Floats, log: bool) -> Floats:

@@ -73,10 +73,12 @@ class Tabled:
                     tables[table] = np.concatenate([values, values.max(axis=0, keepdims=True)])
                 case Network(_, layout, leaves, _):
                     own = self.program.layouts[layout]
-                    sizes = np.array(self.program.columns)[own.leaf_columns]
+                    tabled = ~own.soft
+                    offsets = own.leaf_offsets[tabled]
+                    sizes = np.array(self.program.columns)[own.leaf_columns[tabled]]
                     changed = self.tables[leaves].copy()
-                    ends = own.leaf_offsets + sizes
-                    starts = np.stack([own.leaf_offsets, ends], axis=1).ravel()
+                    ends = offsets + sizes
+                    starts = np.stack([offsets, ends], axis=1).ravel()
                     if len(starts):
                         changed[ends] = np.maximum.reduceat(np.append(changed, 0.0), starts)[::2]
                     tables[leaves] = changed
@@ -87,9 +89,11 @@ class Tabled:
     def plain(self) -> bool:
         """Whether no node of the network can leave the range of float64, whatever the data: its numbers are linear."""
         if self._plain is None:
-            step = self.program.operations[0]
-            assert isinstance(step, Network) and self.ranked is not None
-            self._plain = _within(self.ranked, *(self.numbers(each, True) for each in (step.leaves, step.weights)))
+            step = self.program.network()
+            assert self.ranked is not None
+            self._plain = not step.sources and _within(
+                self.ranked, *(self.numbers(each, True) for each in (step.leaves, step.weights))
+            )
         return self._plain
 
 

@@ -84,8 +84,9 @@ def _line(program: Program, step: Step, width: Width, column_step: int = 0, tabl
         case Contract(_, buffer, number, blocks, rows, columns, read, write):
             order = _order("read", read, columns, blocks) + _order("write", write, rows, blocks)
             what = f"contract {source(buffer)} with {table(number)}, {blocks} × {rows} × {columns}{order}"
-        case Network(_, layout, leaves, weights):
+        case Network(_, layout, leaves, weights, buffers):
             what = f"network n{layout}, leaves {table(leaves)}, weights {table(weights)}"
+            what += f", of {sources(buffers)}" if buffers else ""
     return f"  b{step.out}[{nodes}] = {what}"
 
 

@@ -27,6 +27,7 @@ from .operation import (
     Strides,
     reads,
     shifted,
+    unrolled,
 )
 from .program import LEAF, SUM, Layout, Program
 from .widths import width_of
@@ -46,6 +47,11 @@ def verify(program: Program) -> None:
         else:
             _step(program, operation, held, ("operation ", position))
     _require(held.get(program.root) == 1, "the root", "is not one node that is filled")
+    if program.layouts:
+        steps = list(unrolled(program.operations))
+        filled = {step.out for step in steps if isinstance(step, Density)}
+        read = {source for step in steps if isinstance(step, Network) for source in step.sources}
+        _require(read <= filled, "the network", "reads buffers that no density fills")
 
 
 def _require(holds: bool, where: str, what: str) -> None:
@@ -149,14 +155,14 @@ def _operands(program: Program, step: Step, below: tuple[int, ...]) -> str:
             if not _is_order(read, columns, blocks):
                 return "it does not read each node once"
             return "" if _is_order(write, rows, blocks) else "it does not write each node once"
-        case Network(_, number, leaves, weights):
+        case Network(_, number, leaves, weights, _):
             if not 0 <= number < len(program.layouts):
                 return f"there is no network {number}"
             problem = _table(program, leaves, 1) or _table(program, weights, 1)
             if problem:
                 return problem
             layout = program.layouts[number]
-            fits = _fits(layout, program.tables[leaves][0], program.tables[weights][0], program.columns)
+            fits = _fits(layout, program.tables[leaves][0], program.tables[weights][0], program.columns, sum(below))
             return "" if fits else "its leaves or weights are out of its tables or columns"
 
 
@@ -182,17 +188,18 @@ def _is_order(strides: Strides, nodes: int, blocks: int) -> bool:
     return ahead or turned
 
 
-def _fits(layout: Layout, leaves: int, weights: int, columns: Sequence[int]) -> bool:
-    """Whether a network's leaves are in their table and columns, and its weights in theirs."""
+def _fits(layout: Layout, leaves: int, weights: int, columns: Sequence[int], rows: int) -> bool:
+    """Whether a network's leaves are in their table and columns, or rows of its sources, and its weights in theirs."""
     if not _within(layout.leaf_columns, len(columns)) or len(layout.leaf_columns) != len(layout.leaf_offsets):
         return False
     sizes = np.array([*columns, 0], dtype=np.int64)[layout.leaf_columns]
+    soft = layout.soft
     ends = layout.leaf_offsets + sizes + 1
     named = layout.members[np.repeat(layout.kinds == LEAF, np.diff(layout.offsets))]
     return bool(
-        (sizes > 0).all()
-        and (layout.leaf_offsets >= 0).all()
-        and (ends <= leaves).all()
+        ((sizes > 0) != soft).all()
+        and (layout.leaf_offsets >= -rows).all()
+        and (ends[~soft] <= leaves).all()
         and _within(named, len(ends))
         and (layout.weights < weights).all()
     )

@@ -21,7 +21,7 @@ from ...ir.query.conditional import warn_of_impossible
 from ...ir.query.maximum import MostProbable
 from ..compiled import free_logs
 from .best import largest
-from .conditional import posterior
+from .conditional import Device, posterior
 from .questions import Bools, Questions
 
 
@@ -107,16 +107,16 @@ def decode(questions: Questions, values: Floats, observed: Bools, single: bool) 
     return MostProbable(states, logs + free, certain)
 
 
-def posterior_of_states(questions: Questions, values: Floats, observed: Bools) -> Floats:
+def posterior_of_states(questions: Questions, values: Floats, observed: Bools, device: Device | None = None) -> Floats:
     """The distribution of each latent given each row, [batch, latents, states]; NaN, with one warning, where the row is
-    impossible."""
+    impossible. A `device` gives shares of inputs where it can."""
     kind = latents(questions)
     rows = questions.rows(values, observed)
     if isinstance(kind, Components):
         shares, impossible = _components(questions, rows, kind.count)
         out = shares[:, None]
     else:
-        found, impossible = posterior(questions, rows, range(len(kind.first)), kind.count)
+        found, impossible = posterior(questions, rows, range(len(kind.first)), kind.count, device)
         out = np.stack([found[position].T for position in range(len(kind.first))], axis=1)
     if impossible.any():
         warn_of_impossible(questions.name, impossible)

@@ -21,7 +21,9 @@ from ...ir.query.sample import Source, require_mass, require_possible, require_r
 from ..compiled import Codes, Reverse, Walker, free_logs
 from .answers import ByProgram, free_observed, free_weights
 from .best import Decoded, most_probable
+from .conditional import conditional
 from .hamming import hamming
+from .latents import posterior_of_states
 from .questions import Bools, Questions
 
 
@@ -41,7 +43,8 @@ class OnDevice:
 
 @dataclass(frozen=True, slots=True)
 class ByDevice:
-    """Samples, most probable values, numbers of ones and virtual evidence by a device; the rest by the Program here."""
+    """Samples, most probable values, numbers of ones, virtual evidence and what comes through inputs by a device; the
+    rest by the Program here."""
 
     program: ByProgram
     walker: Walker
@@ -51,7 +54,7 @@ class ByDevice:
         return self.program.questions
 
     def conditional(self, values: Floats, observed: Bools) -> dict[Variable, Any]:
-        return self.program.conditional(values, observed)
+        return conditional(self.questions, values, observed, device=self.walker.shares)
 
     def map(self, values: Floats, observed: Bools) -> MostProbable:
         program = self.program
@@ -100,7 +103,7 @@ class ByDevice:
         return self.program.decode(values, observed)
 
     def posterior(self, values: Floats, observed: Bools) -> Floats:
-        return self.program.posterior(values, observed)
+        return posterior_of_states(self.questions, values, observed, self.walker.shares)
 
     def _decoded(self, questions: Questions, values: Floats, observed: Bools) -> Decoded:
         found = self.walker.best(questions.rows(values, observed).codes)

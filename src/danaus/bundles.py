@@ -35,7 +35,9 @@ def ready(bundle: Bundle, device: str = "cpu") -> Bundled:
     """
     with _packages():
         from .runtime.bundled import Bundled, negative
-    if bundle.exact or negative(bundle):  # numbers that the engines do not hold
+    signed = negative(bundle)
+    held = device == "cpu" and (bundle.form == "linear" or not bundle.program.layouts)
+    if bundle.exact or (signed and not held):  # numbers that the engines do not hold
         return Bundled(bundle, None, lambda: "none")
     if device != "cpu":
         with _packages():
@@ -44,7 +46,7 @@ def ready(bundle: Bundle, device: str = "cpu") -> Bundled:
         return Bundled(bundle, found.engine, lambda: "bundle", found.more)
     with _packages():
         from .backends.cpu.load import engine_of
-    return Bundled(bundle, *engine_of(bundle))
+    return Bundled(bundle, *engine_of(bundle, signed))
 
 
 def load(path: Path, device: str = "cpu") -> Bundled | Loaded:

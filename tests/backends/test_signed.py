@@ -27,7 +27,7 @@ TYPES = ("float32", "float64")
 BATCHES = (0, 1, 3, 16, 17, 1000)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_enumeration(seed: int) -> None:
     """Every assignment of small circuits, exactly."""
     circuit = random_circuit(seed, signed=True)
@@ -49,7 +49,7 @@ def test_enumeration(seed: int) -> None:
                 assert log == -np.inf
 
 
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", range(8))
 def test_random_circuits(seed: int) -> None:
     circuit = random_circuit(seed, signed=True)
     x, observed = evidence(circuit, 60, seed, 0.4)
@@ -63,8 +63,9 @@ def test_random_circuits(seed: int) -> None:
         np.testing.assert_allclose(got[there], want[there], rtol=0, atol=1e-5 if dtype == "float32" else 1e-11)
 
 
-@pytest.mark.parametrize("name", FORMS)
-@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize(
+    ("name", "dtype"), [*((name, "float32") for name in FORMS), ("monarch chain", "float64"), ("square", "float64")]
+)
 def test_forms(name: str, dtype: Any) -> None:
     """All maps and products; half of all numbers negative, and few of them."""
     for negative in (0.5, 0.1):
@@ -78,9 +79,8 @@ def test_forms(name: str, dtype: Any) -> None:
 @pytest.mark.parametrize("rows", BATCHES)
 @pytest.mark.parametrize("dtype", TYPES)
 def test_every_batch_size(rows: int, dtype: Any) -> None:
-    for name in ("dense chain", "cp tree"):
-        circuit = drawn(FORMS[name](), 3)
-        assert_right(dn.compile(circuit, dtype=dtype), *rows_of(circuit, rows, rows), dtype)
+    circuit = drawn(FORMS["dense chain"](), 3)
+    assert_right(dn.compile(circuit, dtype=dtype), *rows_of(circuit, rows, rows), dtype)
 
 
 @pytest.mark.parametrize("dtype", TYPES)
@@ -120,6 +120,50 @@ def test_what_cancels_exactly_is_impossible(length: int) -> None:
             got = quietly(lambda little=little: little.log_likelihood(x).numpy())
             np.testing.assert_array_equal(np.isnan(got), weight < -1)
             np.testing.assert_allclose(got, want, rtol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_constants_that_cancel_are_not_folded(dtype: Any) -> None:
+    """What is computed once, in float64, for both types of numbers says nothing by their agreeing."""
+    p = dn.hmm(dn.Cat("x", 3, shape=8), states=4)
+    nothing = dn.add(p, dn.scale(p, -1.0))
+    for gone in (["x[7]", "x[6]", "x[5]"], [f"x[{i}]" for i in range(8)]):
+        circuit = dn.integrate(nothing, gone)
+        model = dn.compile(circuit, dtype=dtype)
+        x, observed = rows_of(circuit, 5, 1, 0)
+        assert (model._log_likelihood(x, observed) == -np.inf).all()
+        assert model.recomputed == 5
+    # as many steps of both signs, of which nothing is left but their sizes: the types agree
+    circuit = dn.integrate(drawn(dn.hmm(dn.Cat("x", 3, shape=120), states=4), 3), [f"x[{i}]" for i in range(100)])
+    model = dn.compile(circuit, dtype=dtype)
+    x, observed = rows_of(circuit, 20, 1, 0)
+    got = quietly(lambda: model._log_likelihood(x, observed))
+    want = quietly(lambda: log_likelihood(circuit, x, observed))
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
+    np.testing.assert_allclose(got, want, rtol=1e-9)
+    assert model.recomputed == 0
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_sums_over_values_that_are_rounding(dtype: Any) -> None:
+    """Float32 and float64 agree on 0.1 + 0.2 − 0.3, which was rounded before; in vectors of nodes and in a network."""
+    text = "var x : cat(3); var y : bool; param W[2] : real = [2, 1]; circuit p { return "
+    inputs = "table(x, [[0.1, 0.2, -0.3]]) * table(y, [[1, 2]])"
+    for body in (
+        f"sum({inputs}, [[1]])",
+        f"sum(concat({inputs}, [x = 0] * [y = 0]), W, width=1, map=sparse([0, 0], [0, 1]))",
+    ):
+        circuit = dn.parse(f"{text}{body} }}").circuit
+        assert isinstance(circuit, Circuit)
+        model = dn.compile(circuit, dtype=dtype)
+        mask = np.array([False, True])
+        x = np.array([[0, 1], [0, 1]])
+        np.testing.assert_allclose(
+            model.log_likelihood(x, observed=mask), dn.marginal(circuit, x, observed=mask), rtol=1e-12
+        )
+        assert model.recomputed == 2
+        model.log_likelihood(np.array([[1, 0], [0, 1]]))
+        assert model.recomputed == 2
 
 
 def test_negative_totals_are_told_as_the_evaluator_tells_them() -> None:
@@ -179,15 +223,19 @@ def test_what_underflows_is_taken_again(dtype: Any) -> None:
     x = np.array(list(itertools.product([0, 1], repeat=3)))
     want = quietly(lambda: dn.likelihood(circuit, x))
     np.testing.assert_allclose(quietly(lambda: model.log_likelihood(x).numpy()), want, rtol=1e-6)
-    tiny = dn.parse(text.replace("E) * table(c, E), [[1, -0.5]]", "E) * table(c, E), [[1, 0]]")).circuit
-    assert isinstance(tiny, Circuit)
-    other = dn.compile(tiny, dtype=dtype)
-    np.testing.assert_allclose(
-        quietly(lambda: other.log_likelihood([[0, 0, 0]]).numpy()),
-        quietly(lambda: dn.likelihood(tiny, [[0, 0, 0]])),
-        rtol=1e-9,
-    )
-    assert other.recomputed == 1
+    lost = """
+    var x[4] : bool
+    circuit p {
+      return sum(table(x[0], [[1e-107, 1], [1, 1]]) * table(x[1], [[1e-107, 1], [1, 1]]) *
+                 table(x[2], [[1e-106, 1], [1, 1]]) * table(x[3], [[1, 1], [1e-100, 1]]), [[1, -0.5e-220]])
+    }
+    """
+    other = dn.parse(lost).circuit
+    assert isinstance(other, Circuit)
+    model = dn.compile(other, dtype=dtype)
+    # a third of its magnitude is left, but of the larger term few bits
+    np.testing.assert_allclose(model.log_likelihood([[0, 0, 0, 0]]), dn.likelihood(other, [[0, 0, 0, 0]]), rtol=1e-12)
+    assert model.recomputed == 1
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

@@ -55,7 +55,7 @@ def assert_same(model: Executable, x: np.ndarray, observed: np.ndarray, dtype: s
 
 
 @pytest.mark.parametrize("dtype", TYPES)
-@pytest.mark.parametrize("rows", [0, 1, 3, 17, 200])
+@pytest.mark.parametrize("rows", [0, 3, 200])
 def test_slopes_of_densities(dtype: Any, rows: int) -> None:
     for circuit in (dn.differentiate(bells(), "y"), dn.differentiate(dn.differentiate(bells(), "z"), "y")):
         model = dn.compile(circuit, dtype=dtype)
@@ -155,7 +155,7 @@ def test_derivatives_by_finite_differences() -> None:
         assign(model, {name: kept})
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("dtype", TYPES)
 def test_networks(seed: int, dtype: Any) -> None:
     circuit = random_circuit(seed + 300, signed=True)

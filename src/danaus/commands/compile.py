@@ -35,6 +35,7 @@ def run(file: Path, **options: Any) -> int:
     dtype: Type = "float64" if options["dtype"] == "float64" else "float32"
     targets: tuple[str, ...] = options["target"] or ("cpu",)
     queries = _queries(options["queries"], targets)
+    tune = _tuned(options["tune"], targets)
     match options["emit"]:
         case "circuit":
             status = _judged(spec)
@@ -48,21 +49,21 @@ def run(file: Path, **options: Any) -> int:
             for target in targets:
                 sign = "#" if is_gpu(target) else ";"
                 _print(
-                    _named(circuit, kernels_of(circuit, dtype, target, _kinds(spec, circuit, queries)), sign)
+                    _named(circuit, kernels_of(circuit, dtype, target, _kinds(spec, circuit, queries), tune), sign)
                     for circuit in circuits
                 )
             return 0
         case _:
             if options["report"]:
                 kinds = [_kinds(spec, circuit, queries) for circuit in circuits]
-                _report(circuits, kinds, dtype, targets, options["batch"] or 1024)
+                _report(circuits, kinds, dtype, targets, options["batch"] or 1024, tune)
                 if options["output"] is None:
                     return 0
             elif options["batch"] is not None:
                 raise error(
                     "wrong-option", "--batch has no part without --report", hint="add --report, or leave it out"
                 )
-            return _bundle(spec, options["circuit"], dtype, targets, queries, options["output"])
+            return _bundle(spec, options["circuit"], dtype, targets, queries, tune, options["output"])
 
 
 def _queries(text: str | None, targets: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -82,6 +83,17 @@ def _queries(text: str | None, targets: tuple[str, ...]) -> tuple[str, ...] | No
     return kinds
 
 
+def _tuned(tune: bool, targets: tuple[str, ...]) -> bool:
+    """Whether tiles are tried.
+
+    Raises: DanausError `wrong-option` without a GPU.
+    """
+    if tune and not any(map(is_gpu, targets)):
+        hint = "name a GPU with --target, such as cuda:sm_90"
+        raise error("wrong-option", "--tune is on kernels for GPUs", hint=hint)
+    return tune
+
+
 def _kinds(spec: Spec, circuit: Circuit, queries: tuple[str, ...] | None) -> Sequence[str]:
     """What kernels of a circuit are to answer: what is named, or what the file asks of it."""
     if queries is not None:
@@ -90,7 +102,12 @@ def _kinds(spec: Spec, circuit: Circuit, queries: tuple[str, ...] | None) -> Seq
 
 
 def _report(
-    circuits: Iterable[Circuit], kinds: Iterable[Sequence[str]], dtype: Type, targets: tuple[str, ...], rows: int
+    circuits: Iterable[Circuit],
+    kinds: Iterable[Sequence[str]],
+    dtype: Type,
+    targets: tuple[str, ...],
+    rows: int,
+    tune: bool,
 ) -> None:
     gpus = [target for target in targets if is_gpu(target)]
     if not gpus:
@@ -99,7 +116,7 @@ def _report(
         )
     for circuit, own in zip(circuits, kinds, strict=True):
         with working(f"compiling {circuit.name}"):
-            found = report_of(circuit, dtype, gpus, rows, own)
+            found = report_of(circuit, dtype, gpus, rows, own, tune)
         _print([_named(circuit, found, "#")])
 
 
@@ -109,6 +126,7 @@ def _bundle(
     dtype: Type,
     targets: tuple[str, ...],
     queries: tuple[str, ...] | None,
+    tune: bool,
     output: Path | None,
 ) -> int:
     if output is None:
@@ -117,7 +135,7 @@ def _bundle(
     if status:
         return status
     with working(f"compiling {only or spec.name}"):
-        bundle, left_out = bundle_of_spec(spec, only, dtype, targets, queries)
+        bundle, left_out = bundle_of_spec(spec, only, dtype, targets, queries, tune)
     for sentence in left_out:
         say(Diagnostic("not-in-bundle", sentence, severity="warning"))
     from ..runtime.bundle import save_bundle

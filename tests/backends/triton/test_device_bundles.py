@@ -107,7 +107,7 @@ def test_kernels_of_queries_are_compiled_too(circuit: Circuit, monkeypatch: pyte
     (code,) = bundle.devices
     names = [kernel.name for kernel in code.kernels]
     assert code.answers == ("likelihood", "flows", "map") and names[-2:] == ["fill_steps", "descend_steps"]
-    assert {"sweep", "swept", "tallies", "pull", "outer"} <= set(names)
+    assert {"sweep", "swept", "tally", "pull", "outer"} <= set(names)
     assert all(kernel.binary.startswith(b"\x7fELF") and not kernel.resources["spilled"] for kernel in code.kernels)
     for name, content in files_of(bundle).items():
         if name.startswith("kernels/cuda"):
@@ -240,7 +240,9 @@ def test_a_network_of_scalar_nodes_runs_from_its_bundle(
     np.testing.assert_allclose(model.marginal(x).exp().numpy(), [0, 1, 1, 2], rtol=1e-6)
     assert launched == ["network"]
     status, out, _ = danaus("compile", "n.nnf", "--report", "--target", "cuda:sm_90", "--dtype", "float64")
-    assert status == 0 and "float64: a network of" in out and "network[WIDTH=" in out and "level[WIDTH=" in out
+    assert (
+        status == 0 and "float64, 1024 rows: a network of" in out and "network[WIDTH=" in out and "level[WIDTH=" in out
+    )
     status, out, _ = danaus("compile", "n.nnf", "--emit", "kernels", "--target", "cuda:sm_90")
     assert status == 0 and out.count("@triton.jit") == 4
 

@@ -28,6 +28,7 @@ from danaus.ir.expression import Value
 from danaus.runtime.bundle import Bundle, files_of, save_bundle
 from danaus.runtime.bundled import Bundled
 from danaus.runtime.device_code import NUMBERS, DeviceCode, DeviceKernel
+from danaus.runtime.queries.questions import Questions
 from danaus.runtime.unbundle import read_bundle
 from recorded_launches import Recording
 from tangled_networks import tangled
@@ -231,6 +232,66 @@ def test_derivatives_of_a_bundle_are_recorded(monkeypatch: pytest.MonkeyPatch) -
     assert {count % 3 for count in counts.values()} == {0} and {"pull", "outer"} <= set(counts)
 
 
+@pytest.mark.parametrize("ahead", [True, False], ids=["bundle", "module"])
+def test_what_comes_through_inputs_is_the_devices(
+    circuit: Circuit, ahead: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The distribution of each missing variable, by enumeration of all completions; no walk on the CPU has a part."""
+    x = rows(circuit, 5, 0.6)
+    model: Any = on_device(circuit, ["conditional"])[0] if ahead else dn.compile(circuit, device="cuda")
+    x = x[np.isfinite(model.marginal(x).numpy())]
+
+    def none(*_: object, **__: object) -> object:
+        raise AssertionError("the Program was walked here")
+
+    monkeypatch.setattr(Questions, "filled", none)
+    found = model.conditional(x)
+    assert set(found) == {each.name for each, own in zip(circuit.variables, x.T, strict=True) if np.isnan(own).any()}
+    for number, row in enumerate(x):
+        every = brute(circuit, row)
+        for column, variable in enumerate(circuit.variables):
+            if variable.name in found:
+                size = variable.domain.size  # type: ignore[union-attr]
+                mass = np.bincount(every[:, 1 + column].astype(int), every[:, 0], size)
+                np.testing.assert_allclose(found[variable.name][number], mass / mass.sum(), atol=2e-5)
+
+
+def test_states_of_a_chain_are_those_of_enumeration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P(state t | row), by going through all paths of states."""
+    circuit = dn.parse(HMM.replace("x[3]", "x[6]")).circuits["p"]
+    model, launched = on_device(circuit, ["posterior"])
+    named = {each.name: circuit.store[each].floats for each in circuit.parameters}
+    initial, transition, emission = (named[f"p.{name}"] for name in ("initial", "transition", "emission"))
+    x = np.array([[0, 1, 1, 0, 0, 1], [1, np.nan, 0, 0, np.nan, 1]])
+    expected = np.zeros((2, 6, 3))
+    for number, row in enumerate(x):
+        for path in itertools.product(range(3), repeat=6):
+            mass = initial.reshape(-1)[path[0]] * np.prod([transition[a, b] for a, b in itertools.pairwise(path)])
+            mass *= np.prod([emission[s, int(v)] for s, v in zip(path, row, strict=True) if not np.isnan(v)])
+            for step, state in enumerate(path):
+                expected[number, step, state] += mass
+    expected /= expected.sum(axis=2, keepdims=True)
+    np.testing.assert_allclose(model.posterior(x).numpy(), expected, atol=2e-5)
+    assert {"sweep", "swept"} <= set(launched) and "tally" not in launched
+
+
+def test_rows_that_float32_cannot_vouch_for_are_taken_here() -> None:
+    """A chain that all but excludes what is seen: 1e-30 beside 1 at each of its steps."""
+    tables = {
+        "initial": [1.0, 0.0],
+        "transition": [[1.0 - 1e-30, 1e-30], [1e-30, 1.0 - 1e-30]],
+        "emission": [[1.0 - 1e-30, 1e-30], [1e-30, 1.0 - 1e-30]],
+    }
+    circuit = dn.parse(HMM.replace("states = 3", "states = 2")).circuits["p"]
+    values = {each: Value.of(np.reshape(tables[each.name[2:]], each.shape)) for each in circuit.parameters}
+    circuit = circuit.over(circuit.store.updated(values))
+    model, _ = on_device(circuit, ["conditional"])
+    x = np.array([[1, np.nan, 1], [0, np.nan, 1], [np.nan, 0, 0]])
+    host = Bundled(model.bundle, None, lambda: "none").conditional(x)
+    for name, own in model.conditional(x).items():
+        np.testing.assert_allclose(own, host[name], atol=1e-5)
+
+
 def test_a_query_without_kernels_says_how_to_include_it(circuit: Circuit) -> None:
     model, launched = on_device(circuit, [])
     row = np.eye(1, len(circuit.variables))
@@ -242,12 +303,13 @@ def test_a_query_without_kernels_says_how_to_include_it(circuit: Circuit) -> Non
         "map": lambda: model.map(np.full((1, len(circuit.variables)), np.nan)),
         "evidence": lambda: model.marginal(row, evidence={name: [1.0, 2.0]}),
         "flows": lambda: model.flows(row),
+        "flows ": lambda: model.conditional(np.full(row.shape, np.nan)),
     }
     for what, call in asked.items():
         with pytest.raises(dn.DanausError) as failure:
             call()
         (found,) = failure.value.diagnostics
-        assert found.code == "not-in-bundle" and f"--queries {what}" in (found.hint or ""), what
+        assert found.code == "not-in-bundle" and f"--queries {what.strip()}" in (found.hint or ""), what
     assert model.moment(name, 1) >= 0  # the Program answers it, whatever the device has
 
 
@@ -259,7 +321,8 @@ def test_numbers_of_ones_of_a_network(tmp_path: Path) -> None:
 
 
 def test_what_is_asked_decides_what_is_compiled() -> None:
-    assert answering([]) == ("likelihood",) == answering(["marginal", "posterior"])
+    assert answering([]) == ("likelihood",) == answering(["marginal", "moment", "count"])
+    assert answering(["posterior"]) == ("likelihood", "flows") == answering(["conditional", "flows"])
     assert answering(["map", "sample", "map"]) == ("likelihood", "sample", "map")
     assert answering(["all"]) == ANSWERING
     with pytest.raises(dn.DanausError, match="unknown-query") as failure:

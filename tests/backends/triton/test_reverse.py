@@ -14,14 +14,14 @@ from danaus.backends.triton.adjoint import Derived, FusedReverse
 from danaus.backends.triton.adjoint_scalar import AdjointScalar
 from danaus.backends.triton.plan import drawn
 from danaus.backends.triton.reverse import course
-from danaus.backends.triton.scalar import Device
+from danaus.backends.triton.scalar import Device, Scalar
 from danaus.compiler.pipeline import program_of
 from danaus.ir.circuit import Circuit
 from danaus.runtime.backward import Flows, flows
 from danaus.runtime.compiled import codes_of, with_first_values
 from recorded_launches import Recording
 from small_circuits import evidence, random_circuit
-from tangled_networks import coded, lowered, tangled
+from tangled_networks import coded, executed, lowered, tangled
 
 
 def _both(circuit: Circuit, rows: int, seed: int) -> tuple[Derived, Flows, frozenset[int]] | None:
@@ -204,11 +204,15 @@ def test_launches_of_derivatives_are_recorded_once_for_a_size(monkeypatch: pytes
     circuit = dn.hmm(dn.Cat("x", 3, shape=4), states=5)
     model, plain = (dn.compile(circuit, device=device) for device in ("cuda", "cpu"))
     random = np.random.default_rng(0)
-    found = Recording(monkeypatch)
+    found, lying = Recording(monkeypatch), set[int]()
     for turn, count in enumerate((6, 6, 9, 20)):  # 9 fill as many tiles as 6, 20 more
         x = random.integers(0, 3, (count, 4))
         for name, own in model.flows(x).items():
             np.testing.assert_allclose(own, plain.flows(x)[name], rtol=2e-4, atol=2e-4)
+        reverse = model.present.reverse()
+        assert isinstance(reverse, FusedReverse)
+        lying |= {each.data_ptr() for way in reverse.ready.values() for each in (way.placed.tables, way.placed.weights)}
+        assert len(lying) == 2  # other numbers take the place of those that were recorded
         for each in (model, plain):
             emission = dict(each.named_parameters())["circuit/emission"]
             emission.copy_(emission.flip(1))
@@ -220,7 +224,7 @@ def test_levels_of_networks_are_recorded_once_for_a_size(monkeypatch: pytest.Mon
     program, tables = lowered(tangled(3, zeros=False))
     wanted = tuple(np.ones(len(table), dtype=bool) for table in tables)
     reverse = AdjointScalar(program, 8, "linear", (wanted[0], wanted[1]), Device(torch.device("cpu")))
-    found = Recording(monkeypatch)
+    found, lying = Recording(monkeypatch), set[int]()
     for turn in range(3):
         assert reverse.load(tables, None)
         codes, weights = coded(program, 5, turn), np.random.default_rng(turn).normal(size=5)
@@ -229,6 +233,23 @@ def test_levels_of_networks_are_recorded_once_for_a_size(monkeypatch: pytest.Mon
         for own, other in zip(got.tables, want.tables, strict=True):
             np.testing.assert_allclose(own, other, rtol=1e-9, atol=1e-9)
         assert (found.count, found.replayed) == (2, 2 * turn + 2)
+        lying |= {reverse.forward.leaves.data_ptr(), reverse.forward.weights.data_ptr()}
+        assert len(lying) == 2
+        tables = [table * 1.1 for table in tables]
+    engine, lying = Scalar(program, 8, "linear", Device(torch.device("cpu"))), set()
+    for turn in range(2):
+        engine.refill(tables)
+        codes = coded(program, 5, turn)
+        np.testing.assert_allclose(engine.run(codes, {}).log, executed(program, tables, codes), rtol=1e-12)
+        lying |= {engine.leaves.data_ptr(), engine.weights.data_ptr()}
+        assert len(lying) == 2 and found.count == 3 + turn
+        weights = np.random.default_rng(turn).random((5, program.columns[turn]))  # of one column, then of another
+        with monkeypatch.context() as inner:
+            inner.setattr(policy, "records", lambda *_: False)
+            plain = Scalar(program, 8, "linear", Device(torch.device("cpu")))
+            plain.refill(tables)
+            want = plain.run(codes, {}, evidence={turn: weights}).log
+        np.testing.assert_array_equal(engine.run(codes, {}, evidence={turn: weights}).log, want)
         tables = [table * 1.1 for table in tables]
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import pytest
 
 import danaus as dn
-from danaus.backends.triton import sparse_policy
+from danaus.backends.triton import report, sparse_policy
+from danaus.backends.triton.ahead import Compiled
+from danaus.backends.triton.kernel import Kernel
 from danaus.backends.triton.network import Numbers, Shape
 from danaus.backends.triton.records import Tiles, upward, wired
+from danaus.backends.triton.resources import Resources
 from danaus.backends.triton.sparse_roofline import Level, apart, levels_of, quicker_together, together
-from danaus.backends.triton.targets import GPUS, gpu_named
+from danaus.backends.triton.targets import GPUS, Gpu, gpu_named
+from danaus.compiler.bundling import bundle_of
 from danaus.compiler.pipeline import program_of
 
 H200 = gpu_named("cuda:sm_90")
@@ -67,9 +73,10 @@ def test_values_beyond_the_cache_pass_memory() -> None:
 
 def test_narrow_levels_are_one_launch_and_wide_ones_many() -> None:
     rates = H200.rates
-    assert quicker_together(1, 1, 50, 50 * 10, rates)  # 10 µs of tiles in a level, 20 of its launch
-    assert not quicker_together(1, 1, 50, 50 * 100, rates)
-    assert quicker_together(132, 132, 50, 50 * 19, rates) and not quicker_together(1320, 132, 50, 50 * 19, rates)
+    assert quicker_together(1, 1, 50, 50 * 3 - 2, rates)  # 3 µs of tiles in a level, 3 of its launch and its tiles
+    assert not quicker_together(1, 1, 50, 50 * 4, rates)
+    assert quicker_together(1, 1, 2, 2 * 15, rates) and not quicker_together(1, 1, 2, 2 * 25, rates)  # not recorded
+    assert quicker_together(132, 132, 50, 50 * 2, rates) and not quicker_together(1320, 132, 50, 50 * 2, rates)
 
 
 def test_the_policy_asks_for_the_faster() -> None:
@@ -78,3 +85,28 @@ def test_the_policy_asks_for_the_faster() -> None:
         found = sparse_policy.programs(100, rows, size, levels, tiles)
         assert (found > 0) == quicker_together(1, 1, levels, tiles, H200.rates)
     assert sparse_policy.programs(1 << 24, rows, size, 50, 60) == 0  # more than the cache holds
+
+
+@pytest.mark.parametrize("text", ["network", "chain"])
+def test_every_kernel_of_a_report_has_a_time(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all that a query may launch; the resources are not asked for, so that nothing is compiled."""
+    (tmp_path / "n.nnf").write_text(EITHER)
+    chain = "var x[5] : cat(3)\ncircuit p = hmm(x, states = 4)"
+    circuit = dn.load(tmp_path / "n.nnf").circuit if text == "network" else dn.parse(chain).circuit
+
+    def compiled(kernels: Sequence[Kernel], gpus: Sequence[Gpu]) -> dict[tuple[str, str], Compiled]:
+        taken = Resources(1, 0, 0, 0, 32)
+        return {
+            (kernel.digest, gpu.name): Compiled(kernel, gpu, "", b"", {}, taken) for kernel in kernels for gpu in gpus
+        }
+
+    monkeypatch.setattr(report, "compiled", compiled)
+    said = report.report(bundle_of(circuit, targets=()), "bf16x3", ["cuda:sm_90"], 64, ["all"])
+    rows = [line.split("  ") for line in said.splitlines() if "warps" in line]
+    names = {row[1].split("[")[0] for row in rows}
+    assert names >= (
+        {"network", "back_level", "descend", "ones_level"} if text == "network" else {"chain", "fill_steps"}
+    )
+    for row in rows:
+        amount, unit = row[-1].split()
+        assert float(amount) >= 3.0 and unit == "µs"  # a launch, and a stage

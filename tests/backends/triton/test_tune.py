@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import product
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 import danaus as dn
-from danaus.backends.triton import measured, policy, tune
+from danaus.backends.triton import load, measured, policy, stored, tune
 from danaus.backends.triton.ahead import attempted
 from danaus.backends.triton.chain import ChainForm
 from danaus.backends.triton.estimate import at_once, estimated
@@ -24,9 +25,13 @@ from danaus.backends.triton.resources import Resources
 from danaus.backends.triton.targets import gpu_named
 from danaus.backends.triton.tiled import Choices
 from danaus.backends.triton.tune import Tuner, ahead_tuned, around, searched, tuned
+from danaus.cli import main
+from danaus.compiler.bundling import bundle_of
 from danaus.compiler.pipeline import program_of
 from danaus.ir.circuit import Circuit
 from danaus.ir.program.program import Program
+from danaus.runtime.bundle import Bundle, files_of, save_bundle
+from danaus.runtime.unbundle import read_bundle
 
 pytest.importorskip("triton")
 
@@ -258,6 +263,68 @@ def test_machine_code_decides_where_there_is_no_device() -> None:
         )
         assert after <= before
         assert isinstance(usual.form, ChainForm) == isinstance(better.form, ChainForm)
+
+
+SPEC = "var x[5] : cat(3)\ncircuit p = hmm(x, states = 20)\n"
+
+
+def wider(gpu: object, precision: str) -> Tuner:
+    """A tuner to whom twice as many warps are twice as fast."""
+    return Tuner("a device", "measured", lambda made: lambda trials: [1.0 / trial.tiles.warps for trial in trials])
+
+
+def test_bundles_hold_what_was_found_and_launch_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The manifest has the tiles; a loader plans with them, and finds the code of what it launches."""
+    monkeypatch.setattr(measured, "tuner_for", wider)
+    monkeypatch.setattr(stored, "CLASSES", (512,))
+    circuit = dn.parse(SPEC).circuits["p"]
+    bundle = bundle_of(circuit, targets=["cuda:sm_90"], tune=True)
+    plainly = bundle_of(circuit, targets=["cuda:sm_90"])
+    (code,), (usual,) = bundle.devices, plainly.devices
+    (launch,) = plan(bundle.program, "bf16x3", 512).launches
+    twice = launch.tiles.warps * 2
+    assert {rows: dict(own) for rows, own in code.tiles.items()} == {
+        512: {launch.kernel.digest: (0, 0, launch.tiles.batch, twice, launch.tiles.stages)}
+    }
+    assert [kernel.warps for kernel in code.kernels] == [twice] and [kernel.warps for kernel in usual.kernels] != [
+        twice
+    ]
+    assert "tiles" in json.loads(files_of(bundle)["manifest.json"])["devices"][0]
+    assert "tiles" not in json.loads(files_of(plainly)["manifest.json"])["devices"][0]
+    save_bundle(bundle, tmp_path / "p.zip")
+    read = read_bundle(tmp_path / "p.zip")
+    assert isinstance(read, Bundle) and read.devices == bundle.devices
+    loaded: list[bytes] = []
+
+    class Held:
+        gpu = H200
+
+        def load(self, binary: bytes, form: object, arguments: object) -> object:
+            loaded.append(binary)
+            return None
+
+    engine = load.engine_of(read, "cuda", Held())  # type: ignore[arg-type]
+    engine.refill(read.tables)
+    (placed,) = engine._placed(3).plan.launches
+    assert placed.tiles.warps == twice and loaded == [code.kernels[0].binary]
+
+
+def test_the_command_tunes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(measured, "tuner_for", wider)
+    monkeypatch.chdir(tmp_path)
+    Path("p.circuit").write_text(SPEC)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as left:
+            main(["compile", "p.circuit", *arguments])
+        said = capsys.readouterr()
+        return int(left.value.code or 0), said.out, said.err
+
+    for option in (["--emit", "kernels"], ["--report", "--batch", "100"]):
+        outs = [run(*option, "--target", "cuda:sm_90", *tune)[1] for tune in ([], ["--tune"])]
+        assert "4 warps" in outs[0] and "8 warps" in outs[1] and "8 warps" not in outs[0]
+    status, _, err = run("--tune", "-o", "p.zip")
+    assert status == 2 and "error[wrong-option]" in err and "hint" in err
 
 
 def test_tuning_is_asked_for_when_compiling() -> None:

@@ -10,6 +10,7 @@ import torch
 
 import danaus as dn
 from danaus.backends.triton import sparse_policy
+from danaus.backends.triton.inputs import Inputs
 from danaus.backends.triton.network import Shape
 from danaus.backends.triton.scalar import Device
 from danaus.backends.triton.steps import steps
@@ -20,10 +21,12 @@ from danaus.ir.circuit import Circuit
 from danaus.ir.numbers import Numbers
 from danaus.ir.program.tabled import Tabled
 from danaus.ir.query.exactness import one_path
+from danaus.runtime.queries import conditional
 from danaus.runtime.queries.answers import ByProgram
 from danaus.runtime.queries.on_device import ByDevice
 from danaus.runtime.queries.questions import Questions
-from small_circuits import random_circuit
+from recorded_launches import Recording
+from small_circuits import evidence, random_circuit
 
 pytest.importorskip("triton")
 
@@ -101,3 +104,55 @@ def test_chains_and_trees(way: str, text: str) -> None:
 def test_circuits_of_other_maps(way: str, seed: int) -> None:
     """Gathers, joins, matrices on blocks, scales; zeros among numbers."""
     assert _agrees(random_circuit(seed), seed)
+
+
+@pytest.mark.parametrize("way", ["steps"], indirect=True)
+def test_steps_up_are_recorded_once_for_a_size(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other rows, and other evidence, over what was recorded; samples given them are the CPU's."""
+    both = _both(dn.parse(CHAIN).circuit)
+    assert both is not None
+    cpu, device = both
+    found = Recording(monkeypatch)
+    for turn in range(2):
+        x = cpu.sample(5, turn)
+        some = np.random.default_rng(turn).random(x.shape) < 0.5
+        np.testing.assert_array_equal(device.sample_given(x, some, turn), cpu.sample_given(x, some, turn))
+        weights = {0: np.random.default_rng(turn).random((5, 5))}
+        some[:, 0] = False
+        np.testing.assert_allclose(device.weighted(x, some, weights), cpu.weighted(x, some, weights), rtol=1e-12)
+        assert (found.count, found.replayed) == (2, 2 * turn + 2)
+
+
+@pytest.mark.parametrize("text", [MONARCH, TREE, 11, 49, 57])
+def test_what_comes_through_inputs(text: str | int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The distributions of missing variables from flows of inputs: the evaluator's, with no walk on the CPU."""
+    circuit = dn.parse(text).circuit if isinstance(text, str) else random_circuit(text)
+    model = dn.compile(circuit, device="cuda")
+    monkeypatch.delattr(Questions, "filled")
+    x, observed = evidence(circuit, 6, 3, 0.5)
+    possible = np.isfinite(dn.evaluate(circuit, x, observed=observed, semiring="log"))
+    found = model.conditional(x[possible], observed[possible])
+    expected = dn.conditional(circuit, x[possible], observed[possible])
+    assert found and set(found) == set(expected)
+    for name, own in expected.items():
+        np.testing.assert_allclose(found[name], np.asarray(own), atol=1e-5)
+
+
+def test_many_rows_come_through_in_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forty rows, of which 32 are taken at a time where memory is short."""
+    circuit = dn.parse(CHAIN).circuit
+    model = dn.compile(circuit, device="cuda")
+    asked: list[int] = []
+    real = Inputs.run
+
+    def run(own: Inputs, tabled: Tabled, codes: np.ndarray) -> object:
+        asked.append(codes.shape[1])
+        return real(own, tabled, codes)
+
+    monkeypatch.setattr(Inputs, "run", run)
+    monkeypatch.setattr(conditional, "HELD", 1)
+    x, observed = evidence(circuit, 40, 3, 0.5)
+    found, expected = model.conditional(x, observed), dn.conditional(circuit, x, observed)
+    assert asked == [32, 8]
+    for name, own in expected.items():
+        np.testing.assert_allclose(found[name], np.asarray(own), atol=1e-5)
