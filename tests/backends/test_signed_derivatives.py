@@ -242,7 +242,7 @@ def test_logarithms_of_densities_by_finite_differences() -> None:
     var b : bool
     var y : real
     param M[2] : real = [0.3, -1]
-    param W[1, 2] : positive = [[0.5, 0.25]]
+    param W[1, 2] : positive = [[5, 2.5]]
     circuit p {
       return sum(concat([b = 0], [b = 1]) * gaussian(y, M, [0.1, 2]), W)
     }
@@ -260,7 +260,7 @@ def test_logarithms_of_densities_by_finite_differences() -> None:
         assert (log > 0).any() and (log < 0).any()
         return float(np.log(np.abs(log)).sum())
 
-    kept = {"M": np.array([0.3, -1]), "W": np.array([[0.5, 0.25]])}
+    kept = {"M": np.array([0.3, -1]), "W": np.array([[5, 2.5]])}
     for dtype in TYPES:
         model = dn.compile(circuit, dtype=dtype)
         found = native(model, x, np.ones(x.shape, dtype=bool), np.ones(len(x)))

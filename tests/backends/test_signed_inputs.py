@@ -196,6 +196,7 @@ def test_networks_change_numbers_and_signs_in_place() -> None:
             ([-0.5, -0.25, -2, -1], True),
             ([1, -1, 1, -1], True),
             ([0.3, 1, 1, -0.3 * (1 + 1e-9)], True),
+            ([1e-200, -1e-200, 3e-200, 2e-200], True),
             ([0.3, 1, 1, -0.3 * (1 - 1e-9)], True),
             ([1e-200, -1e-200, 3e-200, 1e200], True),
             ([1e-200, 1e-304, 3e-200, 1e200], True),
