@@ -137,6 +137,12 @@ def swept_warps(size: int, batch: int) -> int:
     return 8 if size > 64 or size * batch > 1024 else 4
 
 
+def products(programs: int, groups: int) -> int:
+    """Into how many products the sums for weights are split that so many groups share, of so many programs each: until
+    there are two programs for each of 132 processors."""
+    return max(1, min(groups, 264 // programs))
+
+
 def path_warps(batch: int) -> int:
     """A path by scratch holds what a dense kernel does and the places of all stages: with 4 warps, tiles of 64 by 64
     spilled."""

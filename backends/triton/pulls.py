@@ -74,21 +74,28 @@ def pull(form: Form, matrix: Matrix, tiles: Tiles, precision: Precision) -> Kern
 
 
 def outer(form: Form, matrix: Matrix, tiles: Tiles, precision: Precision) -> Kernel:
-    """The derivatives of a group's matrices, added to what stands in `sums`."""
+    """The derivatives of matrices that groups share, added to what stands in `sums`: one product over the rows of data
+    of all of these groups, one after another. Places are two for each such product: where its groups' places begin, and
+    how many groups there are; they have those of `pull`, the first with where the sums lie."""
     lines = Lines()
     tall, wide = -(-matrix.rows // tiles.rows), -(-matrix.columns // tiles.inner)
     lines.add(
         "work = tl.program_id(0)",
-        f"place = places + first + work // {matrix.blocks * tall * wide} * {form.fields + FURTHER}",
+        f"given = places + first + work // {matrix.blocks * tall * wide} * 2",
+        "start = places + tl.load(given)",
         f"block = work // {tall * wide} % {matrix.blocks}",
         f"row = work // {wide} % {tall} * ROWS + tl.arange(0, ROWS)",
         f"k = work % {wide} * INNER + tl.arange(0, INNER)",
         f"ok = k < {matrix.columns}",
         "total = tl.zeros([ROWS, INNER], tl.float32)",
-        "for turn in range(0, stride // BATCH):",
+        "batches = stride // BATCH",
+        "for turn in range(0, tl.load(given + 1) * batches):",
     )
     lines.depth += 1
-    lines.add("b = turn * BATCH + tl.arange(0, BATCH)")
+    lines.add(
+        f"place = start + turn // batches * {form.fields + FURTHER}",
+        "b = turn % batches * BATCH + tl.arange(0, BATCH)",
+    )
     names = _operands(lines, form)
     _rho(lines, matrix, None)
     x = whole(lines, form.value, At(_node(lines, matrix), "ok"), names, "INNER")
@@ -99,7 +106,7 @@ def outer(form: Form, matrix: Matrix, tiles: Tiles, precision: Precision) -> Ker
     product(lines, precision, "total", rounded(lines, precision, "rho"), "p", "total")
     lines.depth -= 1
     lines.add(
-        f"own = sums + tl.load(place + {form.fields + 3}) + (block * {matrix.rows} + row[:, None]) * {matrix.columns}",
+        f"own = sums + tl.load(start + {form.fields + 3}) + (block * {matrix.rows} + row[:, None]) * {matrix.columns}",
         f"inside = (row < {matrix.rows})[:, None] & ok[None, :]",
         "tl.store(own + k[None, :], tl.load(own + k[None, :], inside, 0.0) + total, inside)",
     )

@@ -136,9 +136,10 @@ def course(made: Drawn, precision: Precision, wanted: frozenset[int], summed: bo
             maker.loops(wave)
         else:
             maker.wave([made.found.groups[work.groups[0]] for work in wave])
+    maker.products()
     places = np.array(maker.places, dtype=np.int64)
     root = maker.flow_of[made.found.root]
-    sizes = (maker.rows, maker.blocks, maker.size)
+    sizes = (maker.rows, max(1, maker.blocks), maker.size)
     return Course(tuple(maker.acts), places, *sizes, maker.sums, maker.flow_of, root, tuple(maker.looked))
 
 
@@ -156,7 +157,8 @@ class _Maker:
     slots: dict[tuple[int, int], list[int]] = field(default_factory=dict[tuple[int, int], list[int]])
     uses: Counter[int] = field(default_factory=Counter[int])
     rows: int = 0
-    blocks: int = 1
+    counted: dict[Form, dict[int, list[list[int]]]] = field(default_factory=dict[Form, dict[int, list[list[int]]]])
+    blocks: int = 0
     size: int = 0
 
     def __post_init__(self) -> None:
@@ -179,7 +181,6 @@ class _Maker:
         taken: Counter[tuple[int, int]] = Counter()
         tallied: dict[tuple[int, int], list[int]] = {}
         pulled: list[tuple[Group, int, int]] = []
-        block = 0
         for group in groups:
             flow = self._flow(group.out, act)
             if flow is None:
@@ -187,12 +188,11 @@ class _Maker:
             source, matrix = flow, group.form.matrix
             if matrix is not None:
                 source = self._rows(group.form.value.width)
-                pulled.append((group, source, block))
-                block += matrix.blocks
+                pulled.append((group, source, self.blocks))
+                self.blocks += matrix.blocks
             self._leaves(group, source, act, taken, tallied)
-        self.blocks = max(self.blocks, block)
         if pulled:
-            self._matrices(pulled, act, taken)
+            self._matrices(pulled, act)
         self._tallies(act, tallied)
         self.acts.append(act)
 
@@ -315,28 +315,46 @@ class _Maker:
             self.size += copies * size
         return known[taken[table, copies] - 1]
 
-    def _matrices(self, pulled: Sequence[tuple[Group, int, int]], act: Act, taken: Counter[tuple[int, int]]) -> None:
-        """The launches of a wave of one form: flows of its values, then sums for its weights."""
+    def _matrices(self, pulled: Sequence[tuple[Group, int, int]], act: Act) -> None:
+        """The launch of a wave of one form, flows of its values; what its weights' sums are made of stays."""
         form = pulled[0][0].form
         matrix = form.matrix
         assert matrix is not None
         first, where, batch = len(self.places), self.drawn.where, self.drawn.plan.batch
-        counted = any(group.operands[0] in self.wanted for group, _, _ in pulled)
         for group, source, block in pulled:
-            self.places.append(where[group.out])
             placed = self.drawn.space.operands(group)
-            self.places += [where[place] if buffer else place for buffer, place in placed]
-            own = self._sum(group.operands[0], taken, matrix.blocks if matrix.shared else 1) if counted else 0
-            self.places += [source, block, self.flow_of[group.out], own]
+            row = [where[group.out], *(where[place] if buffer else place for buffer, place in placed)]
+            row += [source, block, self.flow_of[group.out], 0]
+            self.places += row
+            if group.operands[0] in self.wanted:
+                self.counted.setdefault(form, {}).setdefault(group.operands[0], []).append(row)
         tiles = tiles_of(matrix, batch, self.precision)
         programs = matrix.blocks * -(-matrix.columns // tiles.rows) * len(pulled)
         act.turns.append(Turn(pull(form, matrix, tiles, self.precision), programs, batch, first, len(pulled), form))
-        if counted:
+
+    def products(self) -> None:
+        """The last act: sums for the weights of all groups of a form, those of one table in a few products."""
+        act, batch = Act(), self.drawn.plan.batch
+        taken: Counter[tuple[int, int]] = Counter()
+        for form, by_table in self.counted.items():
+            matrix = form.matrix
+            assert matrix is not None
             tiles = policy.dense_tiles(matrix.rows, matrix.columns, batch, self.precision)
-            tall, wide = -(-matrix.rows // tiles.rows), -(-matrix.columns // tiles.inner)
+            programs = matrix.blocks * -(-matrix.rows // tiles.rows) * -(-matrix.columns // tiles.inner)
+            given: list[int] = []
+            for table, rows in by_table.items():
+                size = -(-len(rows) // policy.products(programs * len(by_table), len(rows)))
+                for start in range(0, len(rows), size):
+                    own = [list(row) for row in rows[start : start + size]]
+                    own[0][-1] = self._sum(table, taken, matrix.blocks if matrix.shared else 1)
+                    given += [len(self.places), len(own)]
+                    self.places += [place for row in own for place in row]
+            groups = sum(map(len, by_table.values()))
             kernel = outer(form, matrix, tiles, self.precision)
-            programs = matrix.blocks * tall * wide * len(pulled)
-            act.turns.append(Turn(kernel, programs, 0, first, len(pulled), form))
+            act.turns.append(Turn(kernel, programs * (len(given) // 2), 0, len(self.places), groups, form))
+            self.places += given
+        if act.turns:
+            self.acts.append(act)
 
 
 def _steps(form: LoopForm) -> bool:

@@ -105,6 +105,41 @@ def test_error_over_256_steps(precision: Precision, model: str) -> None:
     assert error > ERROR[precision] / 20  # a budget that says something
 
 
+def factors(sharp: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Blocks of a map of 6 · 8 states: six of 8 by 8, then eight of 6 by 6."""
+    random = np.random.default_rng(8)
+    first, second = (random.dirichlet(np.full(size, sharp), (48 // size, size)) for size in (8, 6))
+    return first.transpose(0, 2, 1), second.transpose(0, 2, 1)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_error_of_factors_over_256_steps(precision: Precision, model: str) -> None:
+    """Between the factors stand sums, in bf16 for bf16, which a power of two brings near 1: within the same budget."""
+    _, emission, codes = MODELS[model]
+    first, second = factors(1.0 if model == "soft" else 0.05)
+    whole, log = np.full((48, 8), 1 / 48), np.zeros(8)
+    w, v = first.astype(np.float32), second.astype(np.float32)
+    with np.errstate(divide="ignore", under="ignore"):
+        logs = np.log(emission).astype(np.float32)
+        state, offset = np.full((48, 8), np.log(1 / 48), dtype=np.float32), np.zeros(8)
+        for code in codes:
+            between = (first @ whole.reshape(6, 8, 8)).transpose(1, 0, 2)
+            whole = (second @ between).transpose(1, 0, 2).reshape(48, 8) * emission[code].T
+            log += np.log(whole.sum(0))
+            whole /= whole.sum(0)
+            top = state.max(0)
+            sums = product(w, np.exp(state - top).reshape(6, 8, 8), precision)
+            sums = np.ascontiguousarray(sums.transpose(1, 0, 2))
+            sums = bf16(sums) if precision == "bf16" else sums
+            power = np.frexp(sums.max((0, 1)))[1] - 1
+            total = product(v, np.ldexp(sums, -power), precision)
+            offset += top + power * np.log(2.0)
+            state = np.log(total.transpose(1, 0, 2).reshape(48, 8)) + logs[code].T
+    error = np.abs(offset + np.log(np.exp(state.astype(np.float64)).sum(0)) - log).max()
+    assert ERROR[precision] / 30 < error <= ERROR[precision]
+
+
 def test_what_the_rounding_before_tf32_is_for() -> None:
     """Truncated operands bias every step the same way."""
     error = emulated("soft", "truncated") - exact("soft")

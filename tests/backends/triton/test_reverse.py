@@ -81,6 +81,22 @@ def test_launches_of_long_chains(states: int, launches: int) -> None:
         assert course(made, "bf16x3", frozenset(range(len(program.tables)))).launches == launches
 
 
+@pytest.mark.parametrize("parts", [1, 2, 4])
+def test_weights_that_steps_share_are_a_few_products(parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a chain that does not stay on chip and of factors: sums over all steps and rows, in one product or in some."""
+    monkeypatch.setattr(policy, "swept", lambda precision: 0)
+    monkeypatch.setattr(policy, "products", lambda programs, groups: min(parts, groups))
+    for circuit, pulls, outers in (
+        (dn.hmm(dn.Cat("x", 3, shape=7), states=5), 7, 3),
+        (dn.hmm(dn.Cat("x", 3, shape=3), states=12, transition=dn.monarch(3, 4)), 5, 4),
+    ):
+        program = program_of(circuit)
+        way = course(drawn(program, "ieee", 16, True), "ieee", frozenset(range(len(program.tables))))
+        names = [turn.kernel.name for act in way.acts for turn in act.turns]
+        assert (names.count("pull"), names.count("outer")) == (pulls, outers)
+        assert _agree(circuit, 18, 2)
+
+
 @pytest.mark.parametrize("own", ["emissions", "transitions"])
 def test_steps_with_tables_of_their_own(own: str) -> None:
     random = np.random.default_rng(6)
