@@ -3,33 +3,34 @@
     python benchmarks/gpu.py                       # predictions, and measurements where torch finds a GPU
     python benchmarks/gpu.py --write               # predictions to benchmarks/results/gpu-predicted.md
     python benchmarks/gpu.py --batch 512 --only "dense 64"
+    TRITON_INTERPRET=1 python benchmarks/gpu.py --dry   # all that is measured, in small, without a GPU
 
 Predicted are the plans that are launched: what each launch computes and moves over what the device can do
 (backends/triton/roofline.py), beside the limit of the function itself: its operations over the rate of bf16, or the
 numbers that it reads and codes over the bandwidth, whichever is longer. Nothing of it was measured.
 
-Measured are, with events on the device and in turns: copy bandwidth and the rate of bf16 products; parity with the
-float64 evaluator; `call`, what a user types, and `launches`, the kernels alone; eager torch over logarithms; PyJuice on
-the dense models, where it is installed.
+Measured are (gpu_measured.py), within `--seconds` in all: copy bandwidth and the rate of bf16 products; parity with the
+float64 evaluator; kernels forward, and forward and back; calls of a likelihood, of expected counts and of a step of
+expectation maximisation; eager torch over logarithms; PyJuice where it is installed (`pip install pyjuice==2.6.3`) and
+has the like; hidden Chow–Liu trees and Poon–Domingos circuits over images of 28 × 28; d-DNNFs.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import textwrap
 import warnings
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from gpu_models import MODELS, Model, circuit_of, eager, program_of, pyjuice, rows_of
+from gpu_measured import Meter, chains, least_bytes, limits, pictures, sentences
+from gpu_models import MODELS, Model, circuit_of, program_of, rows_of
 
 import danaus as dn
+from danaus.backends.triton.device import interpreted
 from danaus.backends.triton.plan import plan
 from danaus.backends.triton.policy import DEFAULT
 from danaus.backends.triton.roofline import predicted, rate
@@ -37,7 +38,8 @@ from danaus.backends.triton.targets import H200, gpu_named
 from danaus.compiler.cost import costs
 
 RESULTS = Path(__file__).parent / "results" / "gpu-predicted.md"
-MOST = 4 << 30  # numbers of a model that is made on a device: parameters are float64 on the host
+MEASURED = Path(__file__).parent / "results" / "gpu-measured.md"
+ORDER = sorted(MODELS, key=lambda model: (model.numbers > 1 << 26, model.steps, model.numbers))  # the largest last
 PARITY = 2e-4  # of max(1, |ll|): three passes of bf16 keep 16 bits, over up to 256 steps
 
 
@@ -63,12 +65,6 @@ def rows_predicted(batch: int, only: str) -> Iterator[str]:
         )
 
 
-def least_bytes(model: Model, batch: int) -> int:
-    """What passes memory at least: weights once, the rows of the emission that the batch may read, codes."""
-    emission = min(model.values + 1, batch * model.steps) * model.states
-    return 4 * (model.numbers - model.states * model.values + emission + batch * model.steps)
-
-
 def label(model: Model) -> str:
     """A model's name and sizes."""
     return f"{model.name} {model.states} T={model.steps} V={model.values}"
@@ -81,9 +77,9 @@ def tables(batches: list[int], only: str) -> str:
         "is the least time of the function itself: its operations in one pass of "
         f"bf16 ({H200.half / 1e12:.0f} TFLOP/s), or the numbers that it reads and codes once ({H200.bytes / 1e12:.1f} "
         f"TB/s), whichever is longer. `predicted` is the sum over the plan's launches for {DEFAULT}, each at its own "
-        "limit of products (three passes), exponentials, bytes, and the "
-        f"{H200.launch * 1e6:.0f} µs between two launches (an estimate), with idle multiprocessors where a launch has "
-        "fewer programs than there are; of a path in one launch the stages one after another, "
+        "limit of products (three passes), exponentials, bytes, what the second-level cache gives, and a stage, after "
+        f"the {H200.launch * 1e6:.0f} µs between two launches (estimates), with idle multiprocessors where a launch "
+        "has fewer programs than there are; of a path in one launch the stages one after another, "
         f"{H200.stage * 1e6:.0f} µs each (an estimate). `share` is the limit with its passes over it: what is lost to "
         "launches, stages that wait, idle multiprocessors, exponentials and traffic between launches. GF and MB are of "
         "the function. One pass of bf16 would take a third of the time where products are the limit."
@@ -100,32 +96,7 @@ def tables(batches: list[int], only: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def timed(run: Callable[[], object]) -> float:
-    """Median seconds of a call on the device, by its events."""
-    for _ in range(3):
-        run()
-    torch.cuda.synchronize()
-    found: list[float] = []
-    for _ in range(20):
-        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        start.record()
-        run()
-        end.record()
-        end.synchronize()
-        found.append(start.elapsed_time(end) / 1e3)
-    return statistics.median(found)
-
-
-def limits(device: torch.device) -> tuple[float, float]:
-    """Bytes per second of a copy, and operations per second of a product in bf16."""
-    source = torch.empty(1 << 28, dtype=torch.float32, device=device)
-    target = torch.empty_like(source)
-    copy = 2 * source.nbytes / timed(partial(target.copy_, source))
-    square = torch.randn(8192, 8192, device=device, dtype=torch.bfloat16)
-    return copy, 2 * 8192**3 / timed(lambda: square @ square)
-
-
-def parity(device: torch.device) -> None:
+def parity() -> None:
     """Small models against the float64 evaluator; a wrong number ends the run."""
     for model in (Model(64, 32, 27), Model(33, 8, 5), Model(256, 32, 27, (16, 16)), Model(4096, 4, 27, (64, 64))):
         circuit = circuit_of(model)
@@ -139,55 +110,25 @@ def parity(device: torch.device) -> None:
                 sys.exit(f"{label(model)} is wrong")
 
 
-def measure(device: torch.device, batch: int, only: str) -> None:
-    """The measured table."""
-    bandwidth, product = limits(device)
-    print(f"{torch.cuda.get_device_name(device)}: copy {bandwidth / 1e12:.2f} TB/s, bf16 {product / 1e12:.0f} TFLOP/s")
-    parity(device)
-    print(
-        "| model | K | T | V | call ms | launches ms | eager ms | eager / ours | PyJuice ms | PyJuice / ours | limit |"
-    )
-    print("|---|" + "---:|" * 10)
-    for model in MODELS:
-        if only not in label(model):
-            continue
-        if model.numbers > MOST:
-            print(f"| {model.name} | {model.states} | {model.steps} | {model.values} | too many numbers |")
-            continue
-        print(measured(model, device, batch, bandwidth, product), flush=True)
+IMAGES = (("HCLT", 64), ("HCLT", 256), ("HCLT", 512), ("HCLT", 1024), ("PD", 64), ("PD", 256))
+SENTENCES = ((200, 10), (400, 40), (1000, 170))  # about 10⁴, 10⁵ and 10⁶ edges
+BATCHES = (1, 32, 128, 4096)
 
 
-def measured(model: Model, device: torch.device, batch: int, bandwidth: float, product: float) -> str:
-    """One model's row."""
-    codes = rows_of(model, batch)
-    given = torch.from_numpy(codes).to(device)
-    compiled = dn.compile(circuit_of(model), device="cuda")
-    x = codes.astype(float)
-    call = timed(lambda: compiled.log_likelihood(x))
-    ours = timed(launches(compiled, codes, device))
-    plain = eager(model, device)
-    torch_time = timed(lambda: plain(given))
-    juice = pyjuice(model, device)
-    juice_time = None if juice is None else timed(lambda: juice(given))
-    found = costs(program_of(model))
-    least = max(found.at(batch)[0] / product, least_bytes(model, batch) / bandwidth)
-    peer = "| | |" if juice_time is None else f"| {juice_time * 1e3:.2f} | {juice_time / ours:.1f} |"
-    return (
-        f"| {model.name} | {model.states} | {model.steps} | {model.values} | {call * 1e3:.2f} | {ours * 1e3:.2f} "
-        f"| {torch_time * 1e3:.2f} | {torch_time / ours:.1f} {peer} {least / ours:.0%} |"
-    )
-
-
-def launches(compiled: Any, codes: np.ndarray, device: torch.device) -> Callable[[], object]:
-    """The kernels of a model alone, on memory that is there."""
-    (placed,) = compiled._compiled.engine(compiled.circuit).fast.placed.values()
-    rows, columns = codes.shape
-    stride = -(-rows // placed.plan.batch) * placed.plan.batch
-    values = torch.empty((placed.plan.rows, stride), dtype=torch.float32, device=device)
-    given = torch.zeros((columns, stride), dtype=torch.int32, device=device)
-    given[:, :rows] = torch.from_numpy(codes.T.copy())
-    flags = torch.zeros(stride, dtype=torch.int32, device=device)
-    return lambda: placed.launch(values, given, flags, stride)
+def measure(meter: Meter, batch: int, only: str, dry: bool) -> Iterator[str]:
+    """The measured tables; a dry run takes small models."""
+    rates = limits(meter)
+    name = torch.cuda.get_device_name(meter.device) if meter.device.type == "cuda" else "no GPU"
+    yield f"{name}, {batch} rows: copy {rates[0] / 1e12:.2f} TB/s, bf16 {rates[1] / 1e12:.0f} TFLOP/s"
+    if not dry:
+        parity()
+    models = (Model(5, 4, 3), Model(6, 3, 3, (2, 3))) if dry else tuple(each for each in ORDER if only in label(each))
+    yield from ("", "## Hidden Markov models", *chains(models, batch, meter, rates))
+    pixels = (batch, 2, 3) if dry else (batch, 28, 256)
+    cases = (("HCLT", 2), ("PD", 2)) if dry else tuple(each for each in IMAGES if only in f"{each[0]} {each[1]}")
+    yield from ("", "## Images", *pictures(cases, *pixels, meter))
+    sizes, batches = (((6, 3),), (1, 2)) if dry else (SENTENCES if only in "d-DNNF" else (), BATCHES)
+    yield from ("", "## d-DNNFs", *sentences(sizes, batches, meter))
 
 
 def main() -> None:
@@ -195,8 +136,18 @@ def main() -> None:
     reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     reader.add_argument("--batch", type=int, nargs="+", default=[512, 16384], help="measured is the first")
     reader.add_argument("--only", default="", help="models whose name holds this")
-    reader.add_argument("--write", action="store_true", help="write the predictions to results/gpu-predicted.md")
+    reader.add_argument("--write", action="store_true", help="write the predictions, and what is measured, to results/")
+    reader.add_argument("--seconds", type=float, default=480, help="after which no further model is begun")
+    reader.add_argument("--dry", action="store_true", help="all that is measured, in small, through the interpreter")
     options = reader.parse_args()
+    if options.dry:
+        if not interpreted():
+            sys.exit("a dry run takes TRITON_INTERPRET=1 in the environment")
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            for line in measure(Meter(torch.device("cpu"), "ieee", options.seconds), 2, "", True):
+                print(line, flush=True)
+        return
     found = tables(options.batch, options.only)
     if options.write:
         RESULTS.write_text(found)
@@ -205,9 +156,16 @@ def main() -> None:
     if not torch.cuda.is_available():
         print("torch finds no GPU on this machine: nothing was measured.", file=sys.stderr)
         return
+    lines: list[str] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dn.DanausWarning)
-        measure(torch.device("cuda"), options.batch[0], options.only)
+        for line in measure(
+            Meter(torch.device("cuda"), DEFAULT, options.seconds), options.batch[0], options.only, False
+        ):
+            lines.append(line)
+            print(line, flush=True)
+            if options.write:  # after each row: what was measured stays if the run is ended
+                MEASURED.write_text("\n".join(["# Measured on a GPU", "", *lines]) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The workloads of GPUs beyond chains: images of 28 × 28 pixels as hidden Chow–Liu trees and Poon–Domingos circuits, as
 Programs without numbers, and decision circuits of scalar nodes.
 
-A Program of K states is one of few states whose sizes are scaled: no number of it is ever made on the host.
+A Program of K states is one of few states and two values whose sizes are scaled: no number of it is made on the host.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ import torch
 import danaus as dn
 from danaus.compiler.pipeline import program_of
 from danaus.ir.circuit import Circuit
-from danaus.ir.program.operation import Contract, Repeat, Step, Strides
+from danaus.ir.program.operation import Contract, Load, Repeat, Step, Strides
 from danaus.ir.program.program import Program
 
 FEW = 13
 """States of the circuit that is scaled: a divisor of no other size in it."""
 
 
-def scaled(program: Program, states: int) -> Program:
-    """The same Program with so many states in place of FEW."""
+def scaled(program: Program, states: int, values: int) -> Program:
+    """The same Program with so many states in place of FEW, and so many values of a pixel in place of two."""
+    inputs = {step.table for each in program.operations for step in _steps(each) if isinstance(step, Load)}
 
     def size(number: int) -> int:
         return number // FEW * states if number % FEW == 0 else number
@@ -45,8 +46,16 @@ def scaled(program: Program, states: int) -> Program:
             for each in program.operations
         ),
         buffers=tuple(map(size, program.buffers)),
-        tables=tuple(tuple(map(size, shape)) for shape in program.tables),
+        tables=tuple(
+            (values + 1, size(shape[1])) if number in inputs else tuple(map(size, shape))
+            for number, shape in enumerate(program.tables)
+        ),
+        columns=(values,) * len(program.columns),
     )
+
+
+def _steps(operation: Any) -> tuple[Step, ...]:
+    return operation.body if isinstance(operation, Repeat) else (operation,)
 
 
 def images(rows: int, side: int, values: int = 256) -> np.ndarray:
@@ -59,17 +68,17 @@ def images(rows: int, side: int, values: int = 256) -> np.ndarray:
 
 
 @cache
-def _small(kind: str, side: int, values: int) -> Program:
-    x = dn.Cat("x", values, shape=side * side)
+def _small(kind: str, side: int) -> Program:
+    x = dn.Cat("x", 2, shape=side * side)
     if kind == "HCLT":
-        return program_of(dn.hclt(images(2000, side, values), x, states=FEW))
+        return program_of(dn.hclt(images(2000, side, 2), x, states=FEW))
     delta = max(1, side // 4)
     return program_of(dn.poon_domingos(x, shape=[side, side], delta=delta, states=FEW))
 
 
 def image_program(kind: str, states: int, side: int = 28, values: int = 256) -> Program:
     """An "HCLT", or a "PD" whose cuts are a quarter of the side apart, over images of so many pixels and values."""
-    return scaled(_small(kind, side, values), states)
+    return scaled(_small(kind, side), states, values)
 
 
 def image_peer(kind: str, states: int, device: torch.device, side: int = 28, values: int = 256) -> Any:

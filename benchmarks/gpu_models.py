@@ -91,8 +91,13 @@ def circuit_of(model: Model) -> Circuit:
     return dn.hmm(x, states=model.states, **transition)
 
 
-def eager(model: Model, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The model in eager torch over logarithms: per factor a maximum, exp, a batched product, log and a transpose."""
+def eager(
+    model: Model, device: torch.device, learnt: list[torch.Tensor] | None = None
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The model in eager torch over logarithms: per factor a maximum, exp, a batched product, log and a transpose.
+
+    Its numbers are added to `learnt`, and then have derivatives.
+    """
     generator = torch.Generator(device).manual_seed(0)
 
     def simplex(*shape: int) -> torch.Tensor:
@@ -102,6 +107,11 @@ def eager(model: Model, device: torch.device) -> Callable[[torch.Tensor], torch.
     initial = simplex(model.states)
     sizes = model.parts or (model.states,)
     factors = [simplex(model.states // part, part, part) for part in sizes]
+
+    if learnt is not None:
+        learnt += [emission, initial, *factors]
+        for each in learnt:
+            each.requires_grad_()
 
     def step(x: torch.Tensor) -> torch.Tensor:
         for factor in reversed(factors):  # x [rows, states]
@@ -121,8 +131,21 @@ def eager(model: Model, device: torch.device) -> Callable[[torch.Tensor], torch.
     return forward
 
 
-def pyjuice(model: Model, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor] | None:
-    """The dense model in PyJuice; None where it is not installed."""
+def eager_back(model: Model, device: torch.device, codes: torch.Tensor) -> Callable[[], None]:
+    """The same, and back to its numbers."""
+    learnt: list[torch.Tensor] = []
+    forward = eager(model, device, learnt)
+
+    def run() -> None:
+        for each in learnt:
+            each.grad = None
+        forward(codes).sum().backward()
+
+    return run
+
+
+def pyjuice(model: Model, device: torch.device) -> Any:
+    """The dense model in PyJuice; None where it is not installed, or has no such map."""
     try:
         import pyjuice as juice
     except ImportError:
@@ -130,8 +153,7 @@ def pyjuice(model: Model, device: torch.device) -> Callable[[torch.Tensor], torc
     if model.parts:
         return None
     nodes: Any = juice.structures.HMM(seq_length=model.steps, num_latents=model.states, num_emits=model.values)
-    circuit = juice.compile(nodes).to(device)
-    return lambda codes: circuit(codes)
+    return juice.compile(nodes).to(device)
 
 
 def rows_of(model: Model, batch: int) -> np.ndarray:

@@ -23,6 +23,9 @@ _SHIFT = np.uint64(32)
 _MULTIPLIERS = np.array([[0xD2511F53], [0xCD9E8D57]], dtype=np.uint64)
 _WEYL = np.array([[0x9E3779B9], [0xBB67AE85]], dtype=np.uint64)
 _ROUNDS = 10
+_BUMPS = np.arange(_ROUNDS, dtype=np.uint64)[:, None, None] * _WEYL
+"""What each round adds to the key, [rounds, 2, 1]."""
+
 # Counters worked on at once. Measured on 4 million numbers: 29 ns each at 2^14 (the temporaries stay in the cache), 35
 # at 2^15, 43 at 2^12, 200 in one piece.
 _PIECE = 1 << 14
@@ -42,11 +45,11 @@ def _rounds(even: Longs, odd: Longs, keys: Longs) -> tuple[Longs, Longs]:
 
     Keys are [2, count] or [2, 1].
     """
-    for turn in range(_ROUNDS):
+    for key in (keys + _BUMPS) & _WORD:
         even = (even * _MULTIPLIERS)[::-1]
         high = even >> _SHIFT
         high ^= odd
-        high ^= (keys + np.uint64(turn) * _WEYL) & _WORD
+        high ^= key
         even &= _WORD
         even, odd = high, even
     return even, odd

@@ -330,7 +330,9 @@ class _Packer(Scalars):
             for size, count in row_blocks(rows, v):
                 start = f.at(first, None, offset=self.outer * row * strides[1])
                 place = f.at(target, None, offset=offset)
-                if strides[1] == 1:
+                if size == 1:
+                    self._each(size, count, columns, strides, start, place, scale)
+                elif strides[1] == 1:
                     self._side_by_side(size, count, columns, strides[2], start, place, scale)
                 elif columns % v.width == 0 and size <= v.width:
                     self._turned(size, count, columns, strides[1], start, place, scale)

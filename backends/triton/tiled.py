@@ -68,6 +68,9 @@ def by_policy(form: AnyForm, rows: int, precision: Precision) -> Tiled:
             )
         case ChainForm():
             return _path(resident(form, min(batch, policy.chain_batch(rows, form.stages, precision)), precision))
+        case Form(matrix=matrix) if matrix is not None and matrix.rows > policy.VECTOR:
+            several = [with_tiles(form, tiles_of(form, tile, precision), precision) for tile in _doubles(batch)]
+            return _quickest(form, several, rows, precision)
         case Form():
             return with_tiles(form, tiles_of(form, batch, precision), precision)
 
@@ -78,6 +81,14 @@ def _halves(batch: int) -> Iterator[int]:
     while batch >= 16:
         yield batch
         batch //= 2
+
+
+def _doubles(batch: int) -> Iterator[int]:
+    """Tiles of the batch that a matrix may have, the smallest first: each twice as large reads the weights half as
+    often, which counts where they are many, and fills more of a small batch with nothing."""
+    while batch <= 64:
+        yield batch
+        batch *= 2
 
 
 def _quickest(form: AnyForm, several: Sequence[Tiled], rows: int, precision: Precision) -> Tiled:

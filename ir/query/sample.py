@@ -109,7 +109,8 @@ def sample_given(circuit: Circuit, values: Floats, observed: Booleans, seed: int
 class Source:
     """The uniform numbers of a seed for some of its rows, [rows] by their numbers.
 
-    The first numbers of small blocks are drawn for many nodes in one call, and kept until the walk has passed them.
+    The first numbers of small blocks are drawn for many nodes in one call, and kept until the walk has passed them; of
+    larger blocks so few are used that those are drawn alone (measured on chains and pictures of 256 variables).
     """
 
     seed: int
@@ -128,7 +129,7 @@ class Source:
                     out[some] = self.uniform(reached.part(some), kind)
                 return out
             number = kinds[0] if kinds else 0
-        if number or not len(reached.ids) or np.ptp(reached.ids) * len(self.rows) > _AT_ONCE // 4:
+        if number or not len(reached.ids) or np.ptp(reached.ids) * len(self.rows) > _AT_ONCE // 16:
             return uniform(self.seed, self.rows[reached.rows], reached.ids, number)
         highest = int(reached.ids.max())
         if not self._from <= reached.ids.min() <= highest < self._from + len(self._kept):

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 import danaus as dn
 from danaus.backends.triton import policy, tiled, ways
@@ -15,6 +16,7 @@ from danaus.backends.triton.plan import Plan, plan
 from danaus.backends.triton.policy import CLASSES, batch_class, typical
 from danaus.backends.triton.roofline import memory_of, predicted, seconds_of, work_of
 from danaus.backends.triton.targets import gpu_named
+from danaus.backends.triton.tiled import launched, with_tiles
 from danaus.compiler.pipeline import program_of
 from danaus.ir.circuit import Circuit
 
@@ -134,3 +136,39 @@ def test_answers_are_the_same_either_way(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr("danaus.backends.triton.plan.one_launch", lambda *given, one=one: one)
         got = dn.compile(circuit, device="cuda").log_likelihood(x).numpy()
         np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def test_a_matrix_has_the_batch_tile_that_is_predicted_to_be_fastest() -> None:
+    """Few weights are waited for, and many are read less often by wider tiles."""
+    found: dict[int, int] = {}
+    for states in (600, 4096):
+        circuit = dn.hmm(dn.Cat("x", 3, shape=4), states=states)
+        launch = next(each for each in plan(program_of(circuit), "bf16x3", 512).launches if each.tiles.rows > 1)
+        found[states] = launch.batch
+        times = {
+            tile: seconds_of(
+                launched(launch.form, with_tiles(launch.form, replace(launch.tiles, batch=tile), "bf16x3"), 0, 1),
+                typical(512), H200, "bf16x3",
+            )
+            for tile in (16, 32, 64)
+        }  # fmt: skip
+        assert times[launch.batch] == min(times.values())
+    assert found[600] < found[4096]
+
+
+def test_wider_tiles_give_the_same_likelihoods_and_derivatives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a plan's launches have tiles of several widths, up and back."""
+    monkeypatch.setattr(tiled, "_quickest", lambda form, several, rows, precision: several[-1])
+    monkeypatch.setattr("danaus.backends.triton.plan.one_launch", lambda *given: False)
+    circuit = dn.hmm(dn.Cat("x", 3, shape=3), states=9)
+    made = plan(program_of(circuit), "ieee", 16)
+    assert {launch.batch for launch in made.launches} == {16, 64} and made.batch == 64
+    x = np.random.default_rng(2).integers(0, 3, (19, 3))
+    model, exact = dn.compile(circuit, device="cuda"), dn.compile(circuit, dtype="float64")
+    want = dn.evaluate(circuit, x, semiring="log")
+    np.testing.assert_allclose(model.log_likelihood(x).numpy(), want, rtol=1e-6)
+    for each in (model, exact):
+        each.requires_grad_()
+        each.log_likelihood(x).sum().backward()
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(parameter.grad, dict(exact.named_parameters())[name].grad, rtol=1e-4, atol=1e-4)
