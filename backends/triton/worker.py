@@ -72,17 +72,29 @@ def _compiled(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def _once(task: dict[str, Any], compiled: Callable[[dict[str, Any]], Any]) -> tuple[Any, dict[str, Any]]:
-    """What Triton makes of a task. Where ptxas spills a few bytes so that registers are few and more programs fit on a
-    processor, it is told to take as many as there are."""
+    """What Triton makes of a task; of what spills, the first of other ways that spills least.
+
+    Where ptxas spills a few bytes so that registers are few and more programs fit on a processor, it is told to take as
+    many as there are. On AMD's GPUs other numbers of warps share a tile otherwise; the loader launches what was made.
+    """
     made = compiled(task["options"])
     found = _answer(task, made)
-    if task["backend"] == "cuda" and found["resources"]["spilled"]:
-        most = min(255, REGISTERS // found["resources"]["threads"] // 8 * 8)
-        other = compiled(task["options"] | {"maxnreg": most})
+    for more in _others(task, found["resources"]["threads"]):
+        if not found["resources"]["spilled"]:
+            break
+        other = compiled(task["options"] | more)
         again = _answer(task, other)
         if again["resources"]["spilled"] < found["resources"]["spilled"]:
-            return other, again
+            made, found = other, again
     return made, found
+
+
+def _others(task: dict[str, Any], threads: int) -> list[dict[str, int]]:
+    """Options to try where something spills."""
+    if task["backend"] == "cuda":
+        return [{"maxnreg": min(255, REGISTERS // threads // 8 * 8)}]
+    warps = threads // task["warp"]
+    return [{"num_warps": each} for each in (2 * warps, warps // 2) if 1 <= each <= 16]
 
 
 def _answer(task: dict[str, Any], made: Any) -> dict[str, Any]:

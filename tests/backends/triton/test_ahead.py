@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from danaus.backends.triton import ahead
+from danaus.backends.triton import ahead, worker
 from danaus.backends.triton.kernel import Argument, Kernel
 from danaus.backends.triton.resources import Resources, instructions, require_within
 from danaus.backends.triton.targets import GPUS, gpu_named
@@ -173,3 +173,37 @@ def test_loops_are_told_from_straight_code() -> None:
     assert instructions(text) == ({"mma.sync": 1, "tcgen05": 2, "wgmma": 1}, {"tcgen05": 1, "wgmma": 1})
     amd = "v_mfma_f32_32x32x4_xf32 a\n.LBB0_2: ; %loop\n v_mfma_f32_16x16 b\n s_cbranch_scc1 .LBB0_2\n"
     assert instructions(amd) == ({"mfma": 2}, {"mfma": 1})
+
+
+@pytest.mark.parametrize(
+    ("backend", "spills", "tried"),
+    [
+        ("cuda", {(): 24, ("maxnreg", 255): 0}, [(), ("maxnreg", 255)]),
+        ("cuda", {(): 24, ("maxnreg", 255): 48}, [(), ("maxnreg", 255)]),
+        ("cuda", {(): 0}, [()]),
+        (
+            "hip",
+            {(): 280, ("num_warps", 8): 96, ("num_warps", 2): 0},
+            [(), ("num_warps", 8), ("num_warps", 2)],
+        ),
+        ("hip", {(): 280, ("num_warps", 8): 0}, [(), ("num_warps", 8)]),
+    ],
+)
+def test_what_spills_is_made_in_other_ways(
+    backend: str, spills: dict[tuple[object, ...], int], tried: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warp, seen = {"cuda": 32, "hip": 64}[backend], []
+
+    def made(options: dict[str, int]) -> tuple[object, ...]:
+        more = tuple(part for name, value in options.items() if name != "before" for part in (name, value))
+        seen.append(more)
+        return more
+
+    def answer(task: object, more: tuple[object, ...]) -> dict[str, dict[str, int]]:
+        return {"resources": {"spilled": spills[more], "threads": 4 * warp}}
+
+    monkeypatch.setattr(worker, "_answer", answer)
+    task = {"backend": backend, "warp": warp, "options": {"before": 1}}
+    best, found = worker._once(task, made)
+    assert seen == tried
+    assert found["resources"]["spilled"] == min(spills.values()) == spills[best]
