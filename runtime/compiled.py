@@ -133,6 +133,17 @@ class FlatReverse(Protocol):
         """As a reverse does."""
         ...
 
+    def turns(self, links: Any, tables: NDArray[np.int64]) -> Any:
+        """A way for derivatives of tables, one for each parameter, through links; None where there is none."""
+        ...
+
+    def through(
+        self, codes: Indices | Codes, weights: Floats, way: Any, held: NDArray[Any], out: NDArray[Any]
+    ) -> Answer | None:
+        """log p on one thread; derivatives by free numbers are written to `out`, where no row is unsure. None where
+        these rows do not go this way."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Apart:

@@ -2,7 +2,8 @@
 
 What enters are flat free numbers; what leaves are log-likelihoods and derivatives by them. The parameters of the module
 are not written on the way, and everything between is in the type of the code: that is half of what passes through
-memory, and nothing is done for parameters one by one. It takes a circuit whose parameters are each one table.
+memory, and nothing is done for parameters one by one. On one thread, derivatives of a table go through its link while
+they are in the cache. It takes a circuit whose parameters are each one table.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ MOST = 1 << 26
 
 @dataclass(frozen=True, slots=True)
 class Straightly:
-    """What a run over free numbers has found; derivatives wait in the tables' order."""
+    """What a run over free numbers has found: log p, and derivatives by them, or yet of the tables."""
 
     log: Floats
-    found: Flat
+    found: Flat | torch.Tensor
 
 
 class Straight:
@@ -48,6 +49,7 @@ class Straight:
         self._dtype = np.float32 if apart.size == 4 else np.float64
         self._held = np.empty(sum(place.rows * place.columns for place in places), dtype=self._dtype)
         self._reverse: FlatReverse = apart.reverse()
+        self._way = self._reverse.turns(links, self._own)
         self._tables: list[Any] | None = None
         self._seen: tuple[Any, ...] | None = None
         self._loaded = False
@@ -75,16 +77,27 @@ class Straight:
         self._seen = seen, around
         return self._loaded
 
-    def run(self, codes: Indices, weights: Floats) -> Straightly | None:
-        """log p and derivatives of Σ weight · log p; None where a row needs other numbers."""
+    def run(self, codes: Indices, weights: Floats, room: Callable[[], torch.Tensor]) -> Straightly | None:
+        """log p and derivatives of Σ weight · log p; None where a row needs other numbers. `room` gives a tensor for
+        derivatives."""
         if len(weights) * np.abs(weights).max(initial=0.0) > MOST:
             return None
-        found = self._reverse.run(codes, {}, weights, torch.get_num_threads())
+        threads = torch.get_num_threads()
+        if threads == 1 and self._way is not None:
+            out = room()
+            answer = self._reverse.through(codes, weights, self._way, self._held, out.numpy())
+            if answer is not None:
+                return None if answer.unsure.any() else Straightly(answer.log, out)
+        found = self._reverse.run(codes, {}, weights, threads)
         return None if found.unsure.any() else Straightly(found.log, found)
 
-    def pull(self, out: torch.Tensor, straightly: Straightly, factor: float) -> None:
-        """Writes derivatives by free numbers, times a factor."""
+    def pulled(self, straightly: Straightly, factor: float, room: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """Derivatives by free numbers, times a factor."""
+        if isinstance(straightly.found, torch.Tensor):
+            return straightly.found if factor == 1.0 else straightly.found.mul_(factor)
+        out = room()
         self._links.pull(out.numpy(), self._held, straightly.found.addresses[self._own], factor)
+        return out
 
     def _laid(self, of: Callable[[Parameter], Floats], store: Callable[[], Store]) -> list[Any]:
         """The tables in the code's type: those of learnable parameters as views of what is held."""

@@ -131,15 +131,15 @@ class Unconstrained(torch.nn.Module):
     ) -> Derivatives | Straightly:
         """Derivatives of Σ weight · log p over rows that are already checked; of the data where asked for."""
         straight = None if data else self._straightly()
-        found = None if straight is None else straight.run(self.executable.coded(values, observed), weights)
+        codes = None if straight is None else self.executable.coded(values, observed)
+        found = None if straight is None or codes is None else straight.run(codes, weights, self._slopes)
         return self.model.derivatives(values, observed, weights, data) if found is None else found
 
     def pulled(self, found: Derivatives | Straightly, factor: float = 1.0) -> torch.Tensor:
         """From derivatives by parameters, times a factor, those by `numbers`."""
-        out = self._slopes()
         if isinstance(found, Straightly):
-            self._straight[self.numbers.dtype].pull(out, found, factor)
-            return out
+            return self._straight[self.numbers.dtype].pulled(found, factor, self._slopes)
+        out = self._slopes()
         slopes = [np.ascontiguousarray(found.named[name]) for name in self.at]
         places = np.array([each.__array_interface__["data"][0] for each in slopes], dtype=np.int64)
         self._linked().pull(out.numpy(), self._held, places, factor)

@@ -23,13 +23,15 @@ from ...runtime.kept import Kept
 from . import arena
 from .adjoint_driver import adjoint_driver
 from .adjoint_plan import AdjointPlan, adjoint_plan
-from .batch import INTEGER, POINTER, Bytes, Codes, Make, buffers, copied, spread, tiled
+from .batch import INTEGER, POINTER, Answer, Bools, Bytes, Codes, Make, buffers, copied, spread, tiled
 from .builder import module
 from .driver import CACHE, together
+from .links import Links
 from .machine import Library, Target, compiled, host
 from .packed import Exactly, Packed, Packing, Unpacking
 from .pulls import ANSWERS
 from .state import HEAD, STATE
+from .turns import Turns
 from .vector import TOLERANCE, answered, laid_densities
 from .vectors import ROW, Vectors
 
@@ -100,6 +102,16 @@ class Loaded:
     exponents: dict[tuple[str, int], Any]
     laid: Laid
     strict: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A stretch that ran: answers by tile; rows that count nothing; sums, one for each thread; flows by tile."""
+
+    answers: NDArray[Any]
+    bad: Bools
+    sums: list[Bytes]
+    flows: NDArray[Any]
 
 
 @dataclass(slots=True)
@@ -210,6 +222,30 @@ class AdjointVector:
             self._stretch(loaded, codes[:, part], inner, weights[part], threads, whole, part, out)
         return out
 
+    def through(
+        self, codes: Indices | Codes, weights: Floats, way: Turns, held: NDArray[Any], out: NDArray[Any]
+    ) -> Answer | None:
+        """log p of a batch, on one thread; derivatives of their weighted sum by numbers without constraints are written
+        to `out`, by a way that `turns` gives. None where it takes more than one stretch, or numpy's help.
+        """
+        loaded, rows = self.loaded, codes.shape[1]
+        if not rows or rows > FOLDED * self.vectors.lanes or loaded.packed.exact:
+            return None
+        passed = self._passed(loaded, codes, {}, weights, 1)
+        answer = answered(passed.answers, rows, self.vectors)
+        (sums,) = passed.sums
+        way.bring(sums, loaded.packed.place, held, out)
+        self.spare.append(sums)
+        return Answer(answer.log, answer.unsure | passed.bad)
+
+    def turns(self, links: Links, tables: NDArray[np.int64]) -> Turns | None:
+        """The way of derivatives of tables, one for each parameter, through links; None where one has none or some
+        are in more places."""
+        reached = set(self.unpacking.tables.tolist())
+        if not self.unpacking.once or self.plan.soft or not reached.issuperset(tables.tolist()):
+            return None
+        return Turns(self.unpacking, links, tables) if len(reached) == len(tables) else None
+
     def _stretch(
         self,
         loaded: Loaded,
@@ -221,13 +257,35 @@ class AdjointVector:
         part: slice,
         out: Derived,
     ) -> None:
-        """Adds what some rows give; where derivatives of rows are beyond all numbers, once more without them."""
+        """Adds what some rows give."""
+        v = self.vectors
+        rows = codes.shape[1]
+        passed = self._passed(loaded, codes, densities, weights, threads)
+        out.unsure[part] |= passed.bad
+        if not v.signed:
+            answer = answered(passed.answers, rows, v)
+            out.log[part] = answer.log
+            out.unsure[part] |= answer.unsure
+        for n, each in enumerate(passed.sums):
+            self._fold(loaded, each, out, whole, fresh=not part.start and not n)
+            self.spare.append(each)
+        if not self.plan.soft:
+            return
+        for source, offset in enumerate(self.plan.densities):
+            first, nodes = offset // ROW + STATE, len(out.densities[source])
+            own_flows = passed.flows[:, first : first + nodes].transpose(1, 0, 2).reshape(nodes, -1)
+            out.densities[source][:, part] = own_flows[:, :rows]
+
+    def _passed(
+        self, loaded: Loaded, codes: Any, densities: Mapping[int, Floats], weights: Floats, threads: int
+    ) -> Passed:
+        """Runs the code on a stretch; where derivatives of rows are beyond all numbers, once more without them."""
         v = self.vectors
         floats, _ = arena.kind_of(v)
         rows = codes.shape[1]
         laid, tiles = tiled(codes, v)
         soft = laid_densities(densities, self.plan, v, tiles)
-        own = weights.copy()
+        own, gone = weights.copy(), np.zeros(rows, dtype=bool)
         while True:
             seeds = arena.aligned(tiles * ROW)
             seeds.view(floats)[:rows] = own
@@ -274,24 +332,11 @@ class AdjointVector:
             if not bad.any():
                 break
             own[bad] = 0.0
-            out.unsure[part] |= bad
+            gone |= bad
             for each in sums:
                 each[:] = 0
                 self.spare.append(each)
-        if not v.signed:
-            answer = answered(found, rows, v)
-            out.log[part] = answer.log
-            out.unsure[part] |= answer.unsure
-        for n, each in enumerate(sums):
-            self._fold(loaded, each, out, whole, fresh=not part.start and not n)
-            self.spare.append(each)
-        if not self.plan.soft:
-            return
-        flowing = flows.view(floats).reshape(tiles, -1, v.lanes)
-        for source, offset in enumerate(self.plan.densities):
-            first, nodes = offset // ROW + STATE, len(out.densities[source])
-            own_flows = flowing[:, first : first + nodes].transpose(1, 0, 2).reshape(nodes, -1)
-            out.densities[source][:, part] = own_flows[:, :rows]
+        return Passed(found, gone, sums, flows.view(floats).reshape(tiles, -1, v.lanes) if self.plan.soft else found)
 
     def _flat(self) -> Floats:
         """An array of the derivatives of all tables."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ...runtime.compiled import Link, Place
 from . import arena
-from .batch import INTEGER, POINTER
+from .batch import INTEGER, POINTER, Bytes
 from .between import cast
 from .between import number as number_of
 from .builder import Function, module
@@ -39,14 +39,18 @@ _LOWEST = "0xFFF0000000000000"
 class Links:
     """Code for parameters that lie one after the other, flat, of `held` bytes, with free numbers of `size` bytes."""
 
+    STRIDE = 8 * len(_FIELDS)
+    """Bytes of a record."""
+
     def __init__(self, places: Sequence[Place], size: int, held: int = 8, target: Target | None = None) -> None:
         target = target or host()
-        self._vectors, self._outer = target.vectors(size), held
+        self._vectors, self.outer = target.vectors(size), held
         starts = np.cumsum([0, *(place.rows * place.columns for place in places)])
         rows = [(n, *row) for n, place in enumerate(places) for row in _rows(place)]
         table: NDArray[np.int64] = np.array(rows, dtype=np.int64).reshape(-1, 5)
         self._owner, self._records = table[:, 0], table[:, 1:4]
         self._within = table[:, 4]
+        self.firsts = np.searchsorted(self._owner, np.arange(len(places) + 1)).astype(np.int64)
         self._starts = starts[self._owner] + self._within
         self._longest = int(self._records[:, 2].max(initial=0))
         text = module([forth(self._vectors, held), back(self._vectors, held)], self._vectors)
@@ -54,21 +58,34 @@ class Links:
 
     def hold(self, free: NDArray[Any], held: NDArray[Any]) -> None:
         """Writes the parameters that free numbers stand for."""
-        self._call("held", free, held, 0 * self._starts, 1.0)
+        self._call("held", self.records(free, held, np.zeros(len(self.firsts) - 1, dtype=np.int64)), 1.0)
 
     def pull(self, free: NDArray[Any], held: NDArray[Any], slopes: NDArray[np.int64], factor: float) -> None:
         """From derivatives with respect to each parameter at addresses, times a factor, those of free numbers, written
         to `free`."""
-        self._call("slopes", free, held, slopes[self._owner] + self._outer * self._within, factor)
+        self._call("slopes", self.records(free, held, slopes), factor)
 
-    def _call(
-        self, name: str, free: NDArray[Any], held: NDArray[Any], slopes: NDArray[np.int64], factor: float
-    ) -> None:
-        v = self._vectors
-        places = [free.ctypes.data + v.size * self._starts, held.ctypes.data + self._outer * self._starts, slopes]
-        records = np.ascontiguousarray(np.column_stack([self._records, *places]))
-        work = arena.aligned((self._longest + v.width) * v.size)
-        function = self._library.call(name, POINTER, INTEGER, POINTER, ctypes.c_double)
+    def records(self, free: NDArray[Any], held: NDArray[Any], slopes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What the code walks over; those of parameter i are from `firsts[i]` to `firsts[i + 1]`."""
+        size = self._vectors.size
+        places = [
+            free.ctypes.data + size * self._starts,
+            held.ctypes.data + self.outer * self._starts,
+            slopes[self._owner] + self.outer * self._within,
+        ]
+        return np.ascontiguousarray(np.column_stack([self._records, *places]))
+
+    def work(self) -> Bytes:
+        """Room for a row's exponentials."""
+        return arena.aligned((self._longest + self._vectors.width) * self._vectors.size)
+
+    @property
+    def slopes_address(self) -> int:
+        """Where the code of `slopes` is."""
+        return self._library.address("slopes")
+
+    def _call(self, name: str, records: NDArray[np.int64], factor: float) -> None:
+        function, work = self._library.call(name, POINTER, INTEGER, POINTER, ctypes.c_double), self.work()
         function(records.ctypes.data, len(records), work.ctypes.data, factor)
 
 

@@ -112,6 +112,11 @@ class Library:
 
         return function
 
+    def address(self, name: str) -> int:
+        """Where the function of a name begins, for code that calls it."""
+        place: int = self.engine().get_function_address(name)
+        return place
+
     def wait(self) -> None:
         """Returns when the code is there; raises what its making has raised."""
         self.engine()

@@ -40,6 +40,12 @@ class Code:
 
     library: Library
     function: Callable[..., Any]
+    name: str
+
+    @property
+    def address(self) -> int:
+        """Where it begins, for code that calls it."""
+        return self.library.address(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +128,7 @@ class Packing:
         if outer not in self.code:
             text = module([pack(self.kernels, self.vectors, outer)], self.vectors)
             library = compiled_meanwhile(text, self.target, passes=True)
-            self.code[outer] = Code(library, library.call("pack", POINTER, INTEGER, POINTER, POINTER))
+            self.code[outer] = Code(library, library.call("pack", POINTER, INTEGER, POINTER, POINTER), "pack")
         return self.code[outer]
 
 
@@ -181,13 +187,15 @@ class Unpacking:
             records = np.ascontiguousarray(records[~np.isin(self.tables, list(packed.exact))])
         if not len(records):
             return
-        function = self._code(outer, fresh).function
+        function = self.code_for(outer, fresh).function
         function(records.ctypes.data, len(records), sums.ctypes.data, packed.place.ctypes.data, int(whole))
 
-    def _code(self, outer: int, fresh: bool) -> Code:
+    def code_for(self, outer: int, fresh: bool) -> Code:
+        """The code for numbers of so many bytes, which are written or, where not `fresh`, added to."""
         key = outer, fresh
         if key not in self.code:
             text = module([unpack(self.kernels, self.vectors, outer, fresh)], self.vectors)
             library = compiled(text, self.target, passes=True)
-            self.code[key] = Code(library, library.call("unpack", POINTER, INTEGER, POINTER, POINTER, INTEGER))
+            function = library.call("unpack", POINTER, INTEGER, POINTER, POINTER, INTEGER)
+            self.code[key] = Code(library, function, "unpack")
         return self.code[key]

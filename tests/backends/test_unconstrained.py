@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 import torch
 
 import danaus as dn
+from danaus.backends.cpu import packed
 from danaus.backends.cpu.links import PIECE, Links
 from danaus.ir.circuit import Circuit
 from danaus.runtime.compiled import Link, Place
@@ -106,6 +108,13 @@ def test_derivatives_are_those_of_torchs_links(name: str) -> None:
         np.testing.assert_allclose(free.numbers.grad[own], gradient, rtol=1e-8, atol=1e-9, err_msg=each)
 
 
+@pytest.fixture
+def on_threads() -> Iterator[Callable[[int], None]]:
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
 def _straight(free: Unconstrained, x: np.ndarray) -> bool:
     """Whether derivatives come past the parameters."""
     values, observed = free.executable.checked(x)
@@ -113,8 +122,18 @@ def _straight(free: Unconstrained, x: np.ndarray) -> bool:
 
 
 @pytest.mark.parametrize(("dtype", "error"), [("float32", 2e-5), ("float64", 1e-11)])
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", ["chain", "monarch", "image", "wide"])
-def test_straight_from_free_numbers_is_by_way_of_parameters(name: str, dtype: str, error: float) -> None:
+def test_straight_from_free_numbers_is_by_way_of_parameters(
+    name: str,
+    threads: int,
+    dtype: str,
+    error: float,
+    on_threads: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    on_threads(threads)
+    monkeypatch.setattr(packed, "FEW_NUMBERS", 0)  # small ones, too, are packed by native code
     # wide: inputs of whole vectors, which are transposed in blocks, and joins, whose zeros are looked for
     wide = dn.quad_tree(dn.Cat("x", 16, shape=9), shape=[3, 3], states=16)
     circuit, random = _circuits()[name] if name != "wide" else wide, np.random.default_rng(2)
@@ -136,6 +155,7 @@ def test_straight_from_free_numbers_is_by_way_of_parameters(name: str, dtype: st
         np.testing.assert_allclose(found.log, wanted.log, rtol=error, atol=error)
         if step < 2:
             assert isinstance(found, Straightly)
+            assert isinstance(found.found, torch.Tensor) == (threads == 1)  # through links while in the cache
             slopes, want = free.pulled(found, 0.5), plain.pulled(wanted, 0.5)
             np.testing.assert_allclose(slopes, want, rtol=0, atol=error * float(want.abs().max()))
     for name, tensor in free.model.named_parameters():
