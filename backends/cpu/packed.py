@@ -78,6 +78,8 @@ class Packing:
         self.arenas = Kept(lambda: arena.aligned(self.plan.arena))
         kernels: dict[Kernel, int] = {}
         places = {(entry.kind, entry.table): entry.offset for entry in self.plan.entries}
+        # a table's uses one after another, while it is in the cache; a transpose takes the scale of the matrix
+        entries = sorted(self.plan.entries, key=lambda entry: (entry.table, entry.kind == "transposed"))
         rows = [
             (
                 kernels.setdefault(
@@ -87,11 +89,11 @@ class Packing:
                 entry.offset,
                 places.get(("contract", entry.table), 0),
             )
-            for entry in self.plan.entries
+            for entry in entries
         ]
         self.kernels = tuple(kernels)
         self.records = np.array(rows, dtype=np.int64).reshape(-1, len(PACK_FIELDS))
-        self.tables = np.array([entry.table for entry in self.plan.entries], dtype=np.int64)
+        self.tables = np.array([entry.table for entry in entries], dtype=np.int64)
         if len(rows) > FEW_TABLES or sum(map(prod, self.shapes)) > FEW_NUMBERS:
             self._code(8)
 
