@@ -134,7 +134,13 @@ class FlatReverse(Protocol):
         ...
 
     def turns(self, links: Any, tables: NDArray[np.int64]) -> Any:
-        """A way for derivatives of tables, one for each parameter, through links; None where there is none."""
+        """A way from free numbers to tables, one for each parameter, and back; None where there is none."""
+        ...
+
+    def load_through(
+        self, way: Any, free: NDArray[Any], held: NDArray[Any], tables: list[Any], exactly: Exactly
+    ) -> bool:
+        """Takes what free numbers stand for, which it writes to `held`, and the other tables."""
         ...
 
     def through(

@@ -72,8 +72,16 @@ class Straight:
             return self._loaded
         if self._tables is None or self._seen is None or self._seen[1] != around:
             self._tables = self._laid(of, store)
-        self._links.hold(numbers.detach().numpy(), self._held)
-        self._loaded = self._reverse.load(self._tables, lambda some: self._compiled.exactly(store(), some))
+        free = numbers.detach().numpy()
+
+        def exactly(some: Sequence[int]) -> Sequence[Floats]:
+            return self._compiled.exactly(store(), some)
+
+        if self._way is not None and torch.get_num_threads() == 1:
+            self._loaded = self._reverse.load_through(self._way, free, self._held, self._tables, exactly)
+        else:
+            self._links.hold(free, self._held)
+            self._loaded = self._reverse.load(self._tables, exactly)
         self._seen = seen, around
         return self._loaded
 

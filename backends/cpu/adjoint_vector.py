@@ -162,10 +162,15 @@ class AdjointVector:
 
     def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
         """Tables as they lie in parameters, those `by_node` without the row of sums; False where some are negative."""
-        if self.signed:
-            packed: Packed | None = self._signs(tables)
-        else:
-            packed = self.packing.fill(tables, exactly)
+        return self._load(tables, self._signs(tables) if self.signed else self.packing.fill(tables, exactly))
+
+    def load_through(
+        self, way: Turns, free: NDArray[Any], held: NDArray[Any], tables: list[Any], exactly: Exactly
+    ) -> bool:
+        """What free numbers stand for, written to `held`, where the tables of parameters lie, and the other tables."""
+        return self._load(tables, self.packing.filled(lambda place: way.pack(free, held, tables, place), exactly))
+
+    def _load(self, tables: Sequence[Floats], packed: Packed | None) -> bool:
         if packed is None:
             return False
         exponents = {
@@ -242,9 +247,10 @@ class AdjointVector:
         """The way of derivatives of tables, one for each parameter, through links; None where one has none or some
         are in more places."""
         reached = set(self.unpacking.tables.tolist())
-        if not self.unpacking.once or self.plan.soft or not reached.issuperset(tables.tolist()):
+        plain = self.unpacking.once and not self.plan.soft and bool(self.packing.code)
+        if not plain or reached != set(tables.tolist()):
             return None
-        return Turns(self.unpacking, links, tables) if len(reached) == len(tables) else None
+        return Turns(self.packing, self.unpacking, links, tables)
 
     def _stretch(
         self,

@@ -44,7 +44,7 @@ class Links:
 
     def __init__(self, places: Sequence[Place], size: int, held: int = 8, target: Target | None = None) -> None:
         target = target or host()
-        self._vectors, self.outer = target.vectors(size), held
+        self._vectors, self.size, self.outer = target.vectors(size), size, held
         starts = np.cumsum([0, *(place.rows * place.columns for place in places)])
         rows = [(n, *row) for n, place in enumerate(places) for row in _rows(place)]
         table: NDArray[np.int64] = np.array(rows, dtype=np.int64).reshape(-1, 5)
@@ -58,20 +58,26 @@ class Links:
 
     def hold(self, free: NDArray[Any], held: NDArray[Any]) -> None:
         """Writes the parameters that free numbers stand for."""
-        self._call("held", self.records(free, held, np.zeros(len(self.firsts) - 1, dtype=np.int64)), 1.0)
+        there = self.places(held)
+        self._call("held", self.records(free, there, there), 1.0)
 
     def pull(self, free: NDArray[Any], held: NDArray[Any], slopes: NDArray[np.int64], factor: float) -> None:
         """From derivatives with respect to each parameter at addresses, times a factor, those of free numbers, written
         to `free`."""
-        self._call("slopes", self.records(free, held, slopes), factor)
+        self._call("slopes", self.records(free, self.places(held), slopes), factor)
 
-    def records(self, free: NDArray[Any], held: NDArray[Any], slopes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """What the code walks over; those of parameter i are from `firsts[i]` to `firsts[i + 1]`."""
-        size = self._vectors.size
+    def places(self, held: NDArray[Any]) -> NDArray[np.int64]:
+        """Where each parameter begins that lies in an array, end to end with the others."""
+        return held.ctypes.data + self.outer * self._starts[self.firsts[:-1]]
+
+    def records(self, free: NDArray[Any], held: NDArray[np.int64], slopes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What the code walks over, for parameters and their derivatives at addresses; those of parameter i are from
+        `firsts[i]` to `firsts[i + 1]`."""
+        within = self.outer * self._within
         places = [
-            free.ctypes.data + size * self._starts,
-            held.ctypes.data + self.outer * self._starts,
-            slopes[self._owner] + self.outer * self._within,
+            free.ctypes.data + self.size * self._starts,
+            held[self._owner] + within,
+            slopes[self._owner] + within,
         ]
         return np.ascontiguousarray(np.column_stack([self._records, *places]))
 
@@ -79,10 +85,9 @@ class Links:
         """Room for a row's exponentials."""
         return arena.aligned((self._longest + self._vectors.width) * self._vectors.size)
 
-    @property
-    def slopes_address(self) -> int:
-        """Where the code of `slopes` is."""
-        return self._library.address("slopes")
+    def address(self, name: str) -> int:
+        """Where the code of `held` or `slopes` is."""
+        return self._library.address(name)
 
     def _call(self, name: str, records: NDArray[np.int64], factor: float) -> None:
         function, work = self._library.call(name, POINTER, INTEGER, POINTER, ctypes.c_double), self.work()

@@ -95,12 +95,16 @@ class Packing:
         self.records = np.array(rows, dtype=np.int64).reshape(-1, len(PACK_FIELDS))
         self.tables = np.array([entry.table for entry in entries], dtype=np.int64)
         if len(rows) > FEW_TABLES or sum(map(prod, self.shapes)) > FEW_NUMBERS:
-            self._code(8)
+            self.code_for(8)
 
     def fill(self, tables: Sequence[Floats], exactly: Exactly) -> Packed | None:
         """A new arena of the tables; None where one has numbers that no engine for non-negative numbers holds."""
+        return self.filled(lambda place: self._packed(tables, place), exactly)
+
+    def filled(self, write: Callable[[Bytes], NDArray[np.uint8]], exactly: Exactly) -> Packed | None:
+        """The same, where `write` packs what it reaches, and gives the flags of each record."""
         place = self.arenas.take()
-        flags = self._packed(tables, place)
+        flags = write(place)
         bad = sorted(set(self.tables[(flags & OUT_OF_REACH) != 0].tolist()))
         zero = set(self.tables[(flags & ZERO) != 0].tolist()).difference(bad)
         if bad:
@@ -122,11 +126,12 @@ class Packing:
         records = self.records.copy()
         records[:, 1] = self.addresses[self.tables]
         flags = np.zeros(len(records), dtype=np.uint8)
-        function = self._code(tables[0].itemsize if tables else 8).function
+        function = self.code_for(tables[0].itemsize if tables else 8).function
         function(records.ctypes.data, len(records), place.ctypes.data, flags.ctypes.data)
         return flags
 
-    def _code(self, outer: int) -> Code:
+    def code_for(self, outer: int) -> Code:
+        """The code for tables of numbers of so many bytes."""
         if outer not in self.code:
             text = module([pack(self.kernels, self.vectors, outer)], self.vectors)
             library = compiled_meanwhile(text, self.target, passes=True)
