@@ -15,7 +15,8 @@ import numpy as np
 from ...ir.expression import Floats
 from ...ir.linear import Indices
 from ...runtime.compiled import Engine
-from .adjoint_vector import AdjointVector, Derived
+from .adjoint_results import Derived
+from .adjoint_vector import AdjointVector
 from .batch import Codes
 from .packed import Exactly
 

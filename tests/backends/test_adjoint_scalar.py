@@ -12,8 +12,7 @@ import torch
 import danaus as dn
 from conftest import SHARED
 from danaus.backends.cpu import adjoint_scalar
-from danaus.backends.cpu.adjoint_scalar import AdjointScalar
-from danaus.backends.cpu.adjoint_vector import Derived
+from danaus.backends.cpu.adjoint_scalar import AdjointScalar, Derived
 from danaus.backends.cpu.network import Numeric
 from danaus.compiler.able import Type
 from danaus.compiler.lowering.lower import lower
