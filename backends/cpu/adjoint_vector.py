@@ -100,7 +100,7 @@ class AdjointVector:
         return self._load(tables, self.packing.filled(lambda place: way.pack(free, held, tables, place), exactly))
 
     def _load(self, tables: Sequence[Floats], packed: Packed | None) -> bool:
-        if packed is None:
+        if packed is None or (packed.small and tables[0].itemsize == 4):
             return False
         exponents = {
             (kind, table): _exponents(

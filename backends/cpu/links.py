@@ -124,7 +124,7 @@ def forth(vectors: Vectors, outer: int) -> Function:
             return f.load(f.at(free, c, vectors.size), number)
 
         def done(c: str) -> str:
-            return cast(f, f.load(f.at("%work", c, vectors.size), number), vectors.size, outer)
+            return _kept(f, f.load(f.at("%work", c, vectors.size), number), outer)
 
         def write(value: Callable[[str], str]) -> None:
             f.loop(columns, lambda c: f.store(value(c), f.at(out, c, outer), kind))
@@ -193,7 +193,7 @@ def forth(vectors: Vectors, outer: int) -> Function:
                 exponentials(columns, lambda c: f.op(f"fneg {number} {given(c)}"))
                 write(lambda c: f.op(f"fdiv {kind} 1.0, {f.op(f'fadd {kind} 1.0, {done(c)}')}"))
             case "identity":
-                write(lambda c: cast(f, given(c), vectors.size, outer))
+                write(lambda c: _kept(f, given(c), outer))
 
     _each(f, row, outer)
     return f
@@ -275,3 +275,18 @@ def _folded(f: Function, both: Callable[[str, str], str], x: str) -> str:
         x = both(x, f.op(f"shufflevector {v.floats} {x}, {v.floats} poison, <{v.width} x i32> <{mask}>"))
         step //= 2
     return f.op(f"extractelement {v.floats} {x}, i64 0")
+
+
+def _kept(f: Function, x: str, outer: int) -> str:
+    """A number in the type of parameters. What is not 0 does not become 0 there: so small a number is out of the reach
+    of the code that packs it, and taken exactly."""
+    size, kind = f.vectors.size, number_of(outer)
+    value = cast(f, x, size, outer)
+    if outer >= size:
+        return value
+    for how, least in (("ogt", 0x3810000000000000), ("olt", 0xB810000000000000)):  # 2^-126, and below 0
+        there = f.op(f"fcmp {how} {f.vectors.number} {x}, 0.0")
+        beyond = f.op(f"fcmp {how} {kind} {value}, 0x{least:016X}")
+        lost = f.op(f"and i1 {there}, {f.op(f'xor i1 {beyond}, true')}")
+        value = f.op(f"select i1 {lost}, {kind} 0x{least:016X}, {kind} {value}")
+    return value

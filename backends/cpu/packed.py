@@ -21,7 +21,7 @@ from .adjoint_plan import AdjointPlan
 from .batch import INTEGER, POINTER, Bytes
 from .builder import module
 from .machine import Library, Target, compiled, compiled_meanwhile
-from .packing import OUT_OF_REACH, PACK_FIELDS, ZERO, pack, pack_kernel
+from .packing import OUT_OF_REACH, PACK_FIELDS, REACH, ZERO, pack, pack_kernel
 from .plan import Kernel, Plan
 from .unpacking import UNPACK_FIELDS, unpack, unpack_kernel
 from .vectors import Vectors
@@ -29,6 +29,9 @@ from .vectors import Vectors
 Exactly = Callable[[Sequence[int]], Sequence[Floats]]
 """Tables by number, with rows for values and their sum; NaN throughout where no float64 holds an entry."""
 
+
+SMALL = 2.0 ** REACH[4][0]
+"""The least number that float32 code packs."""
 
 FEW_TABLES, FEW_NUMBERS = 64, 1 << 15
 """So few tables and numbers numpy packs sooner than code for them is made."""
@@ -50,11 +53,13 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """An arena of tables; those that arena.py has written; those in which a number is exactly 0."""
+    """An arena of tables; those that arena.py has written; those in which a number is exactly 0; and whether some
+    number is so small that float32 need not hold what is divided by it."""
 
     place: Bytes
     exact: frozenset[int]
     zero: frozenset[int]
+    small: bool = False
 
 
 @dataclass(slots=True)
@@ -106,15 +111,16 @@ class Packing:
         place = self.arenas.take()
         flags = write(place)
         bad = sorted(set(self.tables[(flags & OUT_OF_REACH) != 0].tolist()))
-        zero = set(self.tables[(flags & ZERO) != 0].tolist()).difference(bad)
+        zero, small = set(self.tables[(flags & ZERO) != 0].tolist()).difference(bad), False
         if bad:
             found = dict(zip(bad, exactly(bad), strict=True))
             least = {number: table.min(initial=np.inf) for number, table in found.items()}
             if not all(least[number] >= 0 and np.isfinite(table).all() for number, table in found.items()):
                 return None
             zero.update(number for number in bad if least[number] == 0)
+            small = any(bool(((table > 0) & (table < SMALL)).any()) for table in found.values())
             arena.fill_some([entry for entry in self.plan.entries if entry.table in found], found, self.vectors, place)
-        return Packed(place, frozenset(bad), frozenset(zero))
+        return Packed(place, frozenset(bad), frozenset(zero), small)
 
     def _packed(self, tables: Sequence[Floats], place: Bytes) -> NDArray[np.uint8]:
         """Packs by native code what it reaches; flags by record."""

@@ -162,6 +162,27 @@ def test_straight_from_free_numbers_is_by_way_of_parameters(
         assert torch.equal(tensor, dict(plain.model.named_parameters())[name])
 
 
+@pytest.mark.parametrize(("dtype", "logit"), [(torch.float32, -83.0), (torch.float64, -83.0), (torch.float64, -230.0)])
+def test_small_probabilities_of_free_numbers_are_exact(
+    dtype: torch.dtype, logit: float, on_threads: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_threads(1)
+    monkeypatch.setattr(packed, "FEW_NUMBERS", 0)
+    model = dn.compile(dn.quad_tree(dn.Cat("x", 16, shape=4), shape=[2, 2], states=16))
+    free = model.unconstrained(dtype)
+    name = next(each for each, own in free.at.items() if own.stop - own.start == 256)
+    first = free.at[name].start
+    with torch.no_grad():
+        free.numbers.zero_()
+        free.numbers[first : first + 256].reshape(16, 16)[:, 3] = logit
+    rows = np.stack([np.full(4, 3), np.zeros(4)]).astype(int)
+    values, observed = model.checked(rows)
+    found = free.derivatives(values, observed, np.ones(2))
+    assert not isinstance(found, Straightly)  # derivatives may be beyond float32
+    np.testing.assert_allclose(found.log, np.asarray(dn.likelihood(free.model.circuit, rows)), rtol=1e-5)
+    assert found.log[0] < logit + 5 - 3 * np.log(16)
+
+
 def test_free_numbers_beside_parameters_that_are_none() -> None:
     x = dn.Cat("x", 8, shape=3)
     fixed = dn.param("fixed", [8, 8], "simplex", np.full((8, 8), 1 / 8))
