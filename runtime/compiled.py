@@ -115,12 +115,8 @@ class Flat(Derived, Protocol):
         ...
 
 
-class FlatReverse(Protocol):
-    """Code for the adjoint of a Program of vectors, whose tables may come in its own type."""
-
-    def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
-        """As a reverse does; all tables in float64, or all in the type of the code."""
-        ...
+class FlatReverse(Reverse, Protocol):
+    """Code for the adjoint of a Program of vectors, whose tables may all come in its own type."""
 
     def run(
         self,
