@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..backends.triton.policy import Precision
     from ..ir.expression import Parameter
     from ..runtime.bundle import Bundle
-    from ..runtime.compiled import Reverse
+    from ..runtime.engines import Reverse
     from ..runtime.executable import Executable
 from .able import Proofs, Type, has_signs, links_of, numeric_of, packages, runs_compiled
 from .bundling import bundle_of

@@ -18,7 +18,7 @@ from .programs.fold import Folded
 
 if TYPE_CHECKING:
     from ..backends.cpu.signed import Magnitudes, Signed
-    from ..runtime.compiled import Engine
+    from ..runtime.engines import Engine
 
 NARROWEST = {4: 2.0**-90, 8: 2.0**-900}
 """How small a number of a matrix that was made may be beside its largest, by bytes: smaller ones would underflow."""

@@ -27,14 +27,16 @@ from ..ir.semirings import LOG, SIGNED_LOG, Array, Log, SignedLog
 from ..ir.store import Store
 from .backward import Flows, compiled_flows, flows
 from .bundle import Bundle, save_bundle
-from .compiled import Bools, Engine, Reverse, Walker, codes_of, free_logs, with_first_values
+from .columns import Bools, codes_of, free_logs, with_first_values
 from .densities import Densities
+from .engines import Engine, Reverse
 from .fed import counts
 from .queries.answers import Answers, ByProgram
 from .queries.asking import Asking
 from .queries.evidence import as_array
 from .queries.on_device import ByDevice, OnDevice
 from .queries.questions import Questions
+from .walking import Walker
 
 _ELEMENTS = 1 << 23
 """How many numbers the buffers of a Program that runs in logarithms may hold at once."""

@@ -60,7 +60,7 @@ def assert_right(model: Executable, x: np.ndarray, observed: np.ndarray, dtype: 
     circuit = model.circuit
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        got = model._log_likelihood(x, observed)
+        got = model.log_rows(x, observed)
     found = np.asarray(dn.evaluate(circuit, x, observed=observed, semiring="signed-log"))
     want, sign = found[..., 0], found[..., 1]
     above = magnitude_of(circuit, x, observed)

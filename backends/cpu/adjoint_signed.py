@@ -14,7 +14,7 @@ import numpy as np
 
 from ...ir.expression import Floats
 from ...ir.linear import Indices
-from ...runtime.compiled import Engine
+from ...runtime.engines import Engine
 from .adjoint_results import Derived
 from .adjoint_vector import AdjointVector
 from .batch import Codes

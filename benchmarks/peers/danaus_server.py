@@ -83,7 +83,7 @@ def make(spec: dict[str, Any]) -> Served:
         dn.compile(circuit.over(circuit.store))
         facts["cached"] = time.perf_counter() - start
     facts |= memory()
-    engine, columns, compiled = model.present.engine(), model._columns, model.compiled
+    engine, columns, compiled = model.present.engine(), model.columns, model.compiled
     assert engine is not None
     assert columns is not None
     assert compiled is not None

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ...ir.expression import Floats
-from ..compiled import Bools
+from ..columns import Bools
 from ..executable import Executable
 from .em import require_possible
 from .options import Options

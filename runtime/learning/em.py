@@ -21,7 +21,8 @@ from ...ir.linear import Indices
 from ...ir.numbers import Numbers
 from ...ir.pullback import copied_back
 from ...ir.store import Store
-from ..compiled import Bools, Valued
+from ..columns import Bools
+from ..compiled import Valued
 from ..executable import Executable
 from .logistic import climbed
 from .uses import Uses, uses

@@ -20,7 +20,7 @@ from ...ir.program.shares import Share, shares
 from ...ir.program.tabled import Tabled
 from ...ir.query.conditional import Answer, warn_of_impossible
 from ...ir.query.mixture import Component, Mixture
-from ..compiled import Shared
+from ..walking import Shared
 from .questions import HELD, Bools, Questions
 
 Device = Callable[[Indices], Shared | None]

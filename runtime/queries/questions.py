@@ -23,7 +23,8 @@ from ...ir.program.descent import Sites
 from ...ir.program.filled import Filled, Numeric, Rows, filled
 from ...ir.program.tabled import Tabled
 from ...ir.semirings import SIGNED_LOG
-from ..compiled import codes_of, density_logs, free_logs, with_first_values
+from ..columns import codes_of, free_logs, with_first_values
+from ..densities import density_logs
 
 Bools = NDArray[np.bool_]
 
