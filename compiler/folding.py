@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..ir.expression import Floats
+from ..ir.parameter import Floats
 from .programs.derived import OutOfRange, derive
 from .programs.fold import Folded
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..ir.expression import Floats
+from ..ir.parameter import Floats
 from .columns import Bools
 from .derivatives import Derivatives
 from .straight import Straightly

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir.expression import Floats
 from ..ir.linear import Indices
+from ..ir.parameter import Floats
 from ..ir.program.program import Program
 from ..ir.program.reverse import recorded, reverse
 from ..ir.semirings import LOG, SIGNED_LOG, Array

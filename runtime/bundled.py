@@ -16,9 +16,9 @@ import torch
 from ..ir.data import validate_array
 from ..ir.diagnostic import DanausError, error
 from ..ir.domain import FiniteDomain, Variable
-from ..ir.expression import Floats, Value
 from ..ir.linear import Indices
 from ..ir.numbers import Numbers
+from ..ir.parameter import Floats, Value
 from ..ir.program.execute import execute
 from ..ir.program.single import single
 from ..ir.program.tabled import Tabled

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..ir.domain import FiniteDomain, Variable, first_value
-from ..ir.expression import Floats
 from ..ir.linear import Indices
+from ..ir.parameter import Floats
 
 Bools = NDArray[np.bool_]
 Codes = NDArray[np.int32]

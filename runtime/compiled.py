@@ -12,7 +12,8 @@ from typing import Protocol
 from ..ir.block import Input
 from ..ir.circuit import Circuit
 from ..ir.domain import Variable
-from ..ir.expression import Expression, Floats, Parameter
+from ..ir.expression import Expression
+from ..ir.parameter import Floats, Parameter
 from ..ir.program.descent import Sites
 from ..ir.program.program import Program
 from ..ir.program.tabled import Tabled

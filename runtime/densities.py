@@ -14,10 +14,10 @@ import numpy as np
 from ..ir.block import Input
 from ..ir.density import log_values
 from ..ir.domain import Variable
-from ..ir.expression import Floats
 from ..ir.family import Gaussian, Poisson, is_signed
 from ..ir.linear import Indices
 from ..ir.numbers import Numbers
+from ..ir.parameter import Floats
 from ..ir.semirings import SIGNED_LOG
 from ..ir.store import Store
 from .columns import Bools

@@ -14,9 +14,10 @@ import torch
 
 from ..ir.circuit import Circuit
 from ..ir.diagnostic import DanausError, error
-from ..ir.expression import Expression, Floats, Parameter
+from ..ir.expression import Expression
 from ..ir.linear import Indices
 from ..ir.numbers import Numbers
+from ..ir.parameter import Floats, Parameter
 from ..ir.pullback import log_density_shares, log_density_slope, pullback
 from ..ir.store import Store
 from .backward import Flows, compiled_flows, flows

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..ir.expression import Floats
 from ..ir.linear import Indices
+from ..ir.parameter import Floats
 from .columns import Bools, Codes
 
 Exactly = Callable[[Sequence[int]], Sequence[Floats]]

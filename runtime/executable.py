@@ -19,9 +19,9 @@ import torch
 
 from ..ir.circuit import Circuit
 from ..ir.data import validate_array
-from ..ir.expression import Floats, Parameter
 from ..ir.linear import Indices
 from ..ir.numbers import Numbers
+from ..ir.parameter import Floats, Parameter
 from ..ir.program.tabled import Tabled
 from ..ir.query.exactness import one_path
 from ..ir.store import Store

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from ..ir.circuit import Circuit
-from ..ir.expression import Floats
 from ..ir.linear import Indices
 from ..ir.numbers import Numbers
+from ..ir.parameter import Floats
 from ..ir.query.likelihood import log_likelihood, logarithm, signed_log_value
 from .columns import Bools, Codes, Columns, codes_of, free_logs, with_first_values
 from .compiled import Compiled

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from ..ir.circuit import Circuit
-from ..ir.expression import Floats, Parameter, Value
+from ..ir.parameter import Floats, Parameter, Value
 from ..ir.store import Store
 from .compiled import Compiled
 from .engines import Engine, Reverse

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..ir.expression import Floats, Parameter
 from ..ir.linear import Indices
+from ..ir.parameter import Floats, Parameter
 from ..ir.store import Store
 from .compiled import Apart, Compiled
 from .engines import Flat, FlatReverse

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ..ir.diagnostic import error
-from ..ir.expression import Floats, Parameter
+from ..ir.parameter import Floats, Parameter
 from .autograd import FreeLogLikelihood
 from .columns import Bools
 from .derivatives import Derivatives

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..ir.expression import Floats
 from ..ir.linear import Indices
+from ..ir.parameter import Floats
 from ..ir.program.shares import Share
 from .columns import Bools, Codes
 

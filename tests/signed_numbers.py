@@ -11,7 +11,7 @@ import torch
 import danaus as dn
 from danaus.backends.cpu.signed import Signed
 from danaus.ir.circuit import Circuit
-from danaus.ir.expression import Value
+from danaus.ir.parameter import Value
 from danaus.ir.store import Store
 from danaus.runtime.executable import Executable
 

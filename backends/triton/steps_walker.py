@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.ones import ones
 from ...ir.program.tabled import Tabled
 from ...runtime.walking import Shared

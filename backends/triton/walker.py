@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.descent import Sites
 from ...ir.program.tabled import Tabled
 from ...runtime.walking import Shared

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from ..columns import Bools
 from ..executable import Executable
 from .em import require_possible

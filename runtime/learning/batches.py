@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from ..columns import Bools
 from ..executable import Executable
 from .em import Counts, Steps

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...ir.dependence import is_learnable
 from ...ir.diagnostic import error
-from ...ir.expression import Expression, Floats, Parameter, Value, is_learnable
+from ...ir.expression import Expression
 from ...ir.family import Gaussian, Poisson
 from ...ir.linear import Indices
 from ...ir.numbers import Numbers
+from ...ir.parameter import Floats, Parameter, Value
 from ...ir.pullback import copied_back
 from ...ir.store import Store
 from ..columns import Bools

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from ...ir.diagnostic import error
-from ...ir.expression import Floats, Parameter, Value
+from ...ir.parameter import Floats, Parameter, Value
 from ...ir.query.likelihood import log_likelihood
 from ..columns import Bools
 from ..executable import Executable

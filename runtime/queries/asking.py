@@ -14,7 +14,7 @@ import torch
 from ...ir.data import validate_array
 from ...ir.diagnostic import error, nearest
 from ...ir.domain import Variable
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from ...ir.query.maximum import MostProbable
 from .answers import Answers
 from .evidence import as_array, weights_of, without_columns

@@ -12,8 +12,8 @@ import numpy as np
 
 from ...ir.density import domain_values
 from ...ir.domain import FiniteDomain, Variable
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.filled import Rows, filled
 from ...ir.program.operation import Density, Load, Network
 from ...ir.program.shares import Share, shares

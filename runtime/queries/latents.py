@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...ir.diagnostic import error
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from ...ir.program.descent import descend
 from ...ir.program.filled import Rows
 from ...ir.program.operation import Contract, Density, Load, Network

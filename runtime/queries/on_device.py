@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...ir.domain import Variable, first_value
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from ...ir.program.descent import Reached
 from ...ir.program.tabled import Tabled
 from ...ir.query.maximum import MostProbable

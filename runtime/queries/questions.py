@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from ...ir.block import Input
 from ...ir.diagnostic import error
 from ...ir.domain import FiniteDomain, Variable
-from ...ir.expression import Floats
 from ...ir.linear import Indices
 from ...ir.numbers import Numbers
+from ...ir.parameter import Floats
 from ...ir.products import mode
 from ...ir.program.descent import Sites
 from ...ir.program.filled import Filled, Numeric, Rows, filled
