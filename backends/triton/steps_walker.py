@@ -19,6 +19,7 @@ from ...ir.program.ones import ones
 from ...ir.program.tabled import Tabled
 from ...runtime.compiled import Shared
 from . import sparse_policy, steps_descent, steps_kernels
+from .alone import Lock, alone, lock
 from .graphs import Launch, Tapes, played
 from .inputs import Inputs
 from .network import Form, Shape
@@ -38,6 +39,7 @@ class StepsWalker:
     put: tuple[Any, ...] = field(init=False)
     made: dict[Form, tuple[Tabled, Any]] = field(default_factory=dict[Form, tuple[Tabled, Any]])
     tapes: Tapes = field(default_factory=Tapes)
+    lock: Lock = field(default_factory=lock, repr=False)
 
     def __post_init__(self) -> None:
         found = self.steps
@@ -58,6 +60,7 @@ class StepsWalker:
             self.made[form] = self.tabled, held
         return held
 
+    @alone
     def sample(self, codes: Indices, count: int, seed: int) -> Walked:
         one = np.ascontiguousarray(codes, dtype=np.int32)
         values = self._filled("log", one)
@@ -67,9 +70,11 @@ class StepsWalker:
         ]
         return joined(parts, one)
 
+    @alone
     def sample_given(self, codes: Indices, seed: int) -> Walked:
         return self._each("log", codes, seed, True)
 
+    @alone
     def best(self, codes: Indices) -> Walked:
         return self._each("max", codes, 0, False)
 
@@ -77,6 +82,7 @@ class StepsWalker:
         """The CPU's: one row, however large the circuit."""
         return ones(self.tabled, variables)
 
+    @alone
     def log(self, codes: Indices | NDArray[np.int32], weights: Mapping[int, Floats]) -> Floats:
         laid = np.asarray(codes, dtype=np.int32)
         parts = [
@@ -91,6 +97,7 @@ class StepsWalker:
         ]
         return np.concatenate([np.empty(0), *(part.cpu().numpy() for part in parts)])
 
+    @alone
     def shares(self, codes: Indices) -> Shared | None:
         return None if self.inputs is None else self.inputs.run(self.tabled, codes)
 
