@@ -164,7 +164,8 @@ class Scalar:
         """The answer for codes [columns, batch]; every row is certain."""
         assert not densities
         rows = codes.shape[1]
-        step = sparse_policy.at_once(self.net.nodes, len(codes), self.size)
+        given = sum(np.shape(each)[-1] for each in (evidence or {}).values())
+        step = sparse_policy.at_once(self.net.nodes, max(len(codes), given), self.size)
         parts = [np.empty(0)]
         for start in range(0, rows, step):
             some = slice(start, min(start + step, rows))

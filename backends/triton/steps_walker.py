@@ -66,7 +66,7 @@ class StepsWalker:
         values = self._filled("log", one)
         parts = [
             self._descended("log", values, np.repeat(one, len(rows), axis=1), seed, rows.start, True, True)
-            for rows in self._stretches(count)
+            for rows in self._stretches(count, len(one))
         ]
         return joined(parts, one)
 
@@ -84,7 +84,7 @@ class StepsWalker:
 
     @alone
     def log(self, codes: Indices | NDArray[np.int32], weights: Mapping[int, Floats]) -> Floats:
-        laid = np.asarray(codes, dtype=np.int32)
+        laid, values = np.asarray(codes, dtype=np.int32), sum(np.shape(each)[-1] for each in weights.values())
         parts = [
             self._roots(
                 self._filled(
@@ -93,7 +93,7 @@ class StepsWalker:
                     {column: np.asarray(given)[rows.start : rows.stop] for column, given in weights.items()},
                 )
             )[: len(rows)]
-            for rows in self._stretches(laid.shape[1])
+            for rows in self._stretches(laid.shape[1], max(len(laid), values))
         ]
         return np.concatenate([np.empty(0), *(part.cpu().numpy() for part in parts)])
 
@@ -104,14 +104,14 @@ class StepsWalker:
     def _each(self, form: Form, codes: Indices, seed: int, sampled: bool) -> Walked:
         laid = np.ascontiguousarray(codes, dtype=np.int32)
         parts: list[Walked] = []
-        for rows in self._stretches(laid.shape[1]):
+        for rows in self._stretches(laid.shape[1], len(laid)):
             own = np.ascontiguousarray(laid[:, rows.start : rows.stop])
             values = self._filled(form, own)
             parts.append(self._descended(form, values, own, seed, rows.start, sampled, False))
         return joined(parts, laid)
 
-    def _stretches(self, rows: int) -> Sequence[range]:
-        step = max(32, HELD // (12 * max(1, self.steps.rows)) // 32 * 32)
+    def _stretches(self, rows: int, columns: int) -> Sequence[range]:
+        step = sparse_policy.at_once(self.steps.rows, columns, 12, HELD)
         return [range(start, min(start + step, rows)) for start in range(0, rows, step)]
 
     def _launched(self, kernel: Any, turns: int, before: tuple[Any, ...], rows: int, down: bool) -> None:

@@ -14,7 +14,7 @@ import torch
 
 import danaus as dn
 from danaus.backends.triton import device as devices
-from danaus.backends.triton import engine, graphs, load, policy, scalar, sparse_policy, way_back
+from danaus.backends.triton import engine, graphs, load, network_queries, policy, scalar, sparse_policy, way_back
 from danaus.backends.triton.device import device_of
 from danaus.compiler.pipeline import program_of
 from danaus.ir.block import indexed, input_block, weighted
@@ -88,6 +88,36 @@ def test_the_device_is_current_while_kernels_are_launched(monkeypatch: pytest.Mo
             with np.errstate(all="ignore"):
                 ask()
             assert launched and all(launched)
+
+
+@pytest.mark.parametrize(("nodes", "columns", "size"), [(1, 1, 4), (40, 3, 16), (2000, 1, 8), (7, 100_000, 4)])
+def test_rows_at_once_are_within_a_grid_and_32_bits(nodes: int, columns: int, size: int) -> None:
+    """Tiles of the batch are the second side of a grid, which has 65535 at most; offsets of codes are 32-bit."""
+    for rows in (
+        sparse_policy.at_once(nodes, columns, size),
+        sparse_policy.at_once(nodes, columns, size, network_queries.HELD),
+    ):
+        assert rows % 32 == 0 and rows // 32 <= 65535
+        assert rows * columns < 2**31 and rows * nodes * size <= max(2**32, 32 * nodes * size)
+
+
+def test_virtual_evidence_is_taken_in_stretches_of_its_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a column of many values the weights are more than the codes."""
+    asked: list[int] = []
+
+    def at_once(nodes: int, columns: int, size: int, held: int = 0) -> int:
+        asked.append(columns)
+        return 32
+
+    monkeypatch.setattr(sparse_policy, "at_once", at_once)
+    for circuit in (dn.hmm(dn.Cat("x", 7, shape=2), states=3), network()):
+        x, columns = np.zeros((33, len(circuit.variables))), [variable.domain.size for variable in circuit.variables]  # type: ignore[union-attr]
+        weights = {variable.name: np.ones((33, size)) for variable, size in zip(circuit.variables, columns, strict=True)}
+        with np.errstate(all="ignore"):
+            found = dn.compile(circuit, device="cuda").marginal(x, evidence=weights)
+        np.testing.assert_allclose(found, np.zeros(33), atol=1e-9)
+        assert max(asked) == sum(columns)
+        asked.clear()
 
 
 def asks(circuit: Circuit) -> Iterator[Callable[[], object]]:
