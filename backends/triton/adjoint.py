@@ -16,6 +16,7 @@ from ...ir.linear import Indices
 from ...ir.parameter import Floats
 from ...ir.program.program import Program
 from . import policy
+from .alone import Lock, alone, lock
 from .engine import MOST, Bools, Codes, Exactly, Make, Placed, with_sums
 from .module import function
 from .plan import drawn
@@ -47,7 +48,9 @@ class FusedReverse:
     ready: dict[int, Way] = field(default_factory=dict[int, Way])
     tables: Sequence[Floats] = ()
     make: Make = function
+    lock: Lock = field(default_factory=lock, repr=False)
 
+    @alone
     def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
         """Takes tables as an engine does; False where they are not held, or where the derivative of a number that is
         exactly 0 is asked for: a node that is 0 has no flow, and may have a derivative."""
@@ -60,6 +63,7 @@ class FusedReverse:
             ready.placed.fill(found)
         return True
 
+    @alone
     def run(
         self,
         codes: Indices | Codes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -11,7 +12,7 @@ from .policy import DEFAULT, Precision
 
 
 def device_of(name: str) -> torch.device:
-    """The device of a name such as "cuda" or "cuda:1"; the interpreter's is the CPU.
+    """The device of a name such as "cuda" or "cuda:1", with its number; the interpreter's is the CPU.
 
     Raises: DanausError `unknown-device`, `no-device`, `missing-package` without Triton.
     """
@@ -26,10 +27,24 @@ def device_of(name: str) -> torch.device:
         raise error("missing-package", f"{failure.name} is not installed", hint=hint) from failure
     if interpreted():
         return torch.device("cpu")
-    if not torch.cuda.is_available() or (found.index or 0) >= torch.cuda.device_count():
-        hint = 'device="cpu" runs everywhere; `danaus compile --target cuda:sm_90` needs no GPU'
-        raise error("no-device", f'torch finds no GPU for "{name}"', hint=hint)
-    return found
+    return numbered(found, 'device="cpu" runs everywhere; `danaus compile --target cuda:sm_90` needs no GPU')
+
+
+def numbered(device: torch.device, hint: str) -> torch.device:
+    """A GPU with its number: "cuda" is the one that is current now, whichever is current when it is used.
+
+    Raises: DanausError `no-device`.
+    """
+    if device.type == "cuda" and torch.cuda.is_available():
+        number = torch.cuda.current_device() if device.index is None else device.index
+        if number < torch.cuda.device_count():
+            return torch.device("cuda", number)
+    raise error("no-device", f'torch finds no GPU for "{device}"', hint=hint)
+
+
+def on(device: torch.device) -> AbstractContextManager[object]:
+    """In it the device is the current one: Triton and the driver launch on that, wherever the tensors are."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def chosen(precision: Precision | None) -> Precision:

@@ -18,6 +18,8 @@ from ...ir.linear import Indices
 from ...ir.parameter import Floats
 from ...ir.program.program import Program
 from . import policy
+from .alone import Lock, alone, lock
+from .device import on
 from .graphs import captured, room
 from .kernel import Kernel
 from .module import function, options_of
@@ -134,7 +136,7 @@ class Placed:
 
     def launch(self, values: torch.Tensor, codes: torch.Tensor, flags: torch.Tensor, stride: int) -> None:
         """All launches in order."""
-        with np.errstate(all="ignore"):  # the interpreter is numpy
+        with on(self.device), np.errstate(all="ignore"):  # the interpreter is numpy
             self._launch(values, codes, flags, stride)
 
     def _launch(self, values: torch.Tensor, codes: torch.Tensor, flags: torch.Tensor, stride: int) -> None:
@@ -170,13 +172,16 @@ class Fused:
     tables: Sequence[Floats] = ()
     make: Make = function
     choose: Choose | None = None
+    lock: Lock = field(default_factory=lock, repr=False)
 
+    @alone
     def refill(self, tables: Sequence[Floats]) -> None:
         """Other values for the tables: no kernel is made again."""
         self.tables = [np.array(table, dtype=np.float64) for table in tables]
         for placed in self.placed.values():
             placed.fill(self.tables)
 
+    @alone
     def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
         """Tables as they lie in parameters, those `by_node` without the row of sums; False where they are not held."""
         with np.errstate(over="ignore"):
@@ -186,6 +191,7 @@ class Fused:
         self.refill(found)
         return True
 
+    @alone
     def run(self, codes: Indices | Codes, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
         """The answer for codes [columns, batch] and logarithms of densities [nodes, batch] by source."""
         count = codes.shape[1]

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from . import policy
-from .device import interpreted
+from .device import interpreted, on
 from .graphs import captured
 from .launch import Launch
 from .module import function, options_of
@@ -43,6 +43,10 @@ def by_events(device: torch.device) -> Timer:
     """A timer by events on a GPU, over launches recorded as a graph: calls from Python would hide what they take."""
 
     def timed(runs: Sequence[Run]) -> list[float]:
+        with on(device):  # events are of the current one
+            return taken(runs)
+
+    def taken(runs: Sequence[Run]) -> list[float]:
         replays = [captured(device, partial(_repeated, run)) for run in runs]
         found: list[list[float]] = [[] for _ in runs]
         for turn in range(TURNS + 1):
@@ -101,7 +105,7 @@ class Bench:
         kernel = launch.kernel
         arguments = (*self.given, launch.first, self.stride)
         options = dict(kernel.constants) | options_of(kernel)
-        with np.errstate(all="ignore"):  # the interpreter is numpy
+        with on(self.device), np.errstate(all="ignore"):  # the interpreter is numpy
             function(kernel)[(launch.grid(self.stride),)](*arguments, **options)
 
 
@@ -146,7 +150,7 @@ def target_of(device: torch.device) -> str:
 def tuner_for(gpu: Gpu, precision: Precision) -> Tuner:
     """What tunes for a GPU: the device of this machine where it is of that kind, else machine code."""
     if torch.cuda.is_available() and not interpreted():
-        here = torch.device("cuda")
+        here = torch.device("cuda", torch.cuda.current_device())
         if target_of(here) == gpu.name:
             return tuner_on(here, precision)
     return ahead_tuned(gpu, precision)
