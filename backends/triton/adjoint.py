@@ -22,6 +22,7 @@ from .plan import drawn
 from .policy import Precision
 from .reverse import course
 from .tables import is_held
+from .targets import MODEL, Gpu
 from .way_back import Way
 
 
@@ -47,6 +48,7 @@ class FusedReverse:
     ready: dict[int, Way] = field(default_factory=dict[int, Way])
     tables: Sequence[Floats] = ()
     make: Make = function
+    gpu: Gpu = MODEL
 
     def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
         """Takes tables as an engine does; False where they are not held, or where the derivative of a number that is
@@ -86,9 +88,9 @@ class FusedReverse:
         return Derived(log, unsure, tables, flows)
 
     def _ready(self, count: int) -> Way:
-        rows = policy.batch_class(count)
+        rows = policy.batch_class(count, self.gpu)
         if rows not in self.ready:
-            made = drawn(self.program, self.precision, rows, True)
+            made = drawn(self.program, self.precision, rows, True, gpu=self.gpu)
             placed = Placed(made.plan, self.device, self.precision, self.make)
             placed.fill(self.tables)
             self.ready[rows] = Way(made, placed, course(made, self.precision, self.wanted))
