@@ -7,7 +7,7 @@ has no code for the device, or none that this Danaus would launch, that is said:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -57,7 +57,7 @@ class Entry:
 class Loaded(Device):
     """A device on which networks of scalar nodes run code that was compiled ahead of time."""
 
-    make: Callable[[Kernel], Entry]
+    make: Callable[[Kernel], Entry] = field(kw_only=True)
 
     def launch(self, kernel: Kernel, grid: tuple[int, ...], arguments: Sequence[Any]) -> None:
         """Runs a kernel over a grid of programs, with its arguments in order."""
@@ -102,16 +102,16 @@ def ready_on(bundle: Bundle, device: str, driver: Driver | None = None) -> Ready
             loaded[kernel.digest] = Entry(made, _stream(place))
         return loaded[kernel.digest]
 
-    runs = Loaded(place, make)
+    gpu = GPUS[code.target]
+    runs = Loaded(place, gpu, make=make)
     if bundle.program.layouts:
         numbers = numbers_of(bundle)
         return Ready(Scalar(bundle.program, numbers.size, numbers.form, runs), _more(bundle, code, runs, None))
     precision = next((each for each in PRECISIONS if each == code.precision), None)
     if precision is None:
         raise error("damaged-bundle", f'there is no precision "{code.precision}"', hint="compile it again")
-    return Ready(
-        Fused(bundle.program, place, precision, make=make, choose=_tiles(code)), _more(bundle, code, runs, precision)
-    )
+    engine = Fused(bundle.program, place, precision, make=make, choose=_tiles(code), gpu=gpu)
+    return Ready(engine, _more(bundle, code, runs, precision))
 
 
 def _more(bundle: Bundle, code: DeviceCode, device: Loaded, precision: Precision | None) -> OnDevice | None:
@@ -127,14 +127,14 @@ def _more(bundle: Bundle, code: DeviceCode, device: Loaded, precision: Precision
             return NetworkWalker(sites, device, own)
         found = steps(program, sites)
         assert found is not None
-        inputs = Inputs(program, device.name, precision, device.make) if "flows" in code.answers else None
+        inputs = Inputs(program, device.name, precision, device.make, device.gpu) if "flows" in code.answers else None
         return StepsWalker(found, device, own, inputs)
 
     def reverse(own: Tabled) -> FusedReverse | AdjointScalar | None:
         if precision is None:
             found: FusedReverse | AdjointScalar = _network_reverse(bundle, own, device)
         else:
-            found = FusedReverse(program, device.name, precision, about.wanted, make=device.make)
+            found = FusedReverse(program, device.name, precision, about.wanted, make=device.make, gpu=device.gpu)
         return found if found.load(list(own.tables), lambda numbers: ()) else None
 
     return OnDevice(frozenset(about.able), frozenset(code.answers), walker, reverse)

@@ -123,7 +123,7 @@ class StepsWalker:
     def _bounds(self, turns: int) -> tuple[int, Sequence[tuple[int, int]]]:
         """Over how many programs the tiles of a step are spread, and the steps of each launch."""
         count = len(self.steps.records)
-        parts = sparse_policy.parts(turns, self.steps.rows, count)
+        parts = sparse_policy.parts(turns, self.steps.rows, count, self.device.gpu)
         return parts, [(0, count)] if parts == 1 else [(step, step + 1) for step in range(count)]
 
     def _filled(self, form: Form, codes: NDArray[np.int32], weights: Mapping[int, Floats] | None = None) -> Any:

@@ -110,7 +110,7 @@ def test_what_the_second_factor_loses_is_flagged(weight: float, hard: bool) -> N
 def in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """As for more states than stay on chip: two launches, or one with its own scratch where `policy.by_scratch`."""
     monkeypatch.setattr(policy, "resident", lambda precision: 0)
-    monkeypatch.setattr(policy, "by_scratch", lambda turn, most: False)
+    monkeypatch.setattr(policy, "by_scratch", lambda turn, most, gpu: False)
 
 
 def links(circuit: Circuit, rows: int) -> list[tuple[bool, bool]]:
@@ -127,7 +127,7 @@ def test_sums_between_factors(
     sizes: tuple[int, ...], steps: int, scratch: bool, in_memory: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Factors in launches of their own, or through scratch, hand on sums and powers of two."""
-    monkeypatch.setattr(policy, "by_scratch", lambda turn, most: scratch)
+    monkeypatch.setattr(policy, "by_scratch", lambda turn, most, gpu: scratch)
     circuit = dn.hmm(dn.Cat("x", 3, shape=steps), states=int(np.prod(sizes)), transition=dn.monarch(*sizes))
     found = plan(program_of(circuit), "ieee", 5).launches
     if scratch:

@@ -77,7 +77,7 @@ def test_chains_in_one_launch(states: int, steps: int, place: str, monkeypatch: 
     """A hidden Markov model with its state in registers, and in memory where its weights would not fit on chip."""
     if place == "memory":
         monkeypatch.setattr(policy, "resident", lambda precision: 0)
-        monkeypatch.setattr(policy, "by_scratch", lambda turn, most: True)
+        monkeypatch.setattr(policy, "by_scratch", lambda turn, most, gpu: True)
     circuit = dn.hmm(dn.Cat("x", 3, shape=steps), states=states)
     found = plan(program_of(circuit), "ieee", 16)
     assert [launch.kernel.name for launch in found.launches] == ["chain" if place == "registers" else "path"]
@@ -174,7 +174,7 @@ def test_values_far_below_the_largest_are_not_lost_in_silence(
 ) -> None:
     """Two states that never meet: the one that is 400 nats below is all that the last value leaves."""
     monkeypatch.setattr(policy, "resident", lambda precision: resident)
-    monkeypatch.setattr(policy, "by_scratch", lambda turn, most: scratch)
+    monkeypatch.setattr(policy, "by_scratch", lambda turn, most, gpu: scratch)
     emission = np.array([[1 - 1e-80, 1e-80, 0.0], [1e-280, 1e-280, 1.0]])
     emission[:, 0] = [1.0, 1e-200]
     x, y = dn.Cat("x", 3), dn.Cat("y", 3)
