@@ -15,10 +15,7 @@ def device_of(name: str) -> torch.device:
 
     Raises: DanausError `unknown-device`, `no-device`, `missing-package` without Triton.
     """
-    try:
-        found = torch.device(name)
-    except RuntimeError:
-        raise error("unknown-device", f'there is no device "{name}"', hint='such as "cpu" or "cuda"') from None
+    found = gpu_of(name)
     try:
         import triton  # noqa: F401  (its absence is told here, before anything is made)
     except ImportError as failure:
@@ -26,10 +23,33 @@ def device_of(name: str) -> torch.device:
         raise error("missing-package", f"{failure.name} is not installed", hint=hint) from failure
     if interpreted():
         return torch.device("cpu")
-    if not torch.cuda.is_available() or (found.index or 0) >= torch.cuda.device_count():
-        hint = 'device="cpu" runs everywhere; `danaus compile --target cuda:sm_90` needs no GPU'
-        raise error("no-device", f'torch finds no GPU for "{name}"', hint=hint)
+    return present(found, "; `danaus compile --target cuda:sm_90` needs no GPU")
+
+
+def gpu_of(name: str) -> torch.device:
+    """The GPU that a name is for, whether it is there or not.
+
+    Raises: DanausError `unknown-device`.
+    """
+    try:
+        found = torch.device(name)
+    except RuntimeError:
+        found = None
+    if found is None or found.type != "cuda":  # torch calls AMD's GPUs so, too
+        hint = 'there are "cpu", and "cuda" or "cuda:1" for GPUs'
+        raise error("unknown-device", f'there is no device "{name}"', hint=hint)
     return found
+
+
+def present(device: torch.device, more: str = "") -> torch.device:
+    """The same GPU, where torch finds it; `more` ends the hint.
+
+    Raises: DanausError `no-device`.
+    """
+    if not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count():
+        hint = f'device="cpu" runs everywhere{more}'
+        raise error("no-device", f'torch finds no GPU for "{device}"', hint=hint)
+    return device
 
 
 def chosen(precision: Precision | None) -> Precision:
