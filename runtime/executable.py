@@ -24,6 +24,7 @@ from ..ir.numbers import Numbers
 from ..ir.parameter import Floats, Parameter
 from ..ir.program.tabled import Tabled
 from ..ir.query.exactness import one_path
+from ..ir.query.likelihood import signed_log_value
 from ..ir.store import Store
 from .autograd import Ahead, LogLikelihood
 from .backward import Flows
@@ -32,12 +33,14 @@ from .columns import Bools, Codes, Columns
 from .compiled import Compiled, Compiler
 from .derivatives import Derivatives, Differentiation
 from .likelihoods import Likelihoods
+from .package import require_place
 from .present import Present, Seen, Tensors
 from .queries.answers import Answers, ByEvaluator, ByProgram
 from .queries.asking import Asking
 from .queries.evidence import as_array
 from .queries.on_device import ByDevice
 from .queries.questions import Questions
+from .signs import with_signs
 from .unconstrained import Unconstrained
 
 
@@ -136,6 +139,22 @@ class Executable(Asking):
         if known is not None and not known.all():
             self._require("marginal")
         return self._of_codes(x, codes)
+
+    def signed_log_value(self, x: Any, observed: Any = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """log |p(x)| and the sign of p(x), 1, 0 or −1, [batch] each: what a negative value has in place of a logarithm.
+
+        >>> from danaus import compile, parse
+        >>> p = parse("var x : bool; circuit p { return table(x, [[0.25, -0.5]]) }").circuit
+        >>> compile(p).signed_log_value([[0], [1]])[1]
+        tensor([ 1., -1.], dtype=torch.float64)
+
+        Raises: DanausError as `log_likelihood`.
+        """
+        values, mask = self.checked(x, observed)
+        return with_signs(
+            lambda: self._likelihoods.log(values, mask),
+            lambda rows: signed_log_value(self.circuit, values[rows], mask[rows]),
+        )
 
     def marginal(self, x: Any, observed: Any = None, evidence: Mapping[str, Any] | None = None) -> torch.Tensor:
         """log of the mass of what is observed, [batch]: as `log_likelihood`, but NaN without a mask is missing.
@@ -263,7 +282,9 @@ class Executable(Asking):
         Raises: DanausError `not-in-bundle` where only the evaluator can answer, `unknown-target`, `unknown-query`,
         `unwritable-file`.
         """
-        save_bundle(self.bundle(targets, queries), Path(path))
+        place = Path(path)
+        require_place(place)  # before kernels are made, which takes long
+        save_bundle(self.bundle(targets, queries), place)
 
     def bundle(self, targets: Sequence[str] = ("cpu",), queries: Sequence[str] = ()) -> Bundle:
         """What `save` writes.

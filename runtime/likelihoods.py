@@ -73,6 +73,8 @@ class Likelihoods:
         """Rows as codes [batch, columns] where no value needs a second look; None where all must be looked at."""
         if self.columns is None or not isinstance(x, np.ndarray) or (observed is not None and self.free):
             return None
+        if any(isinstance(each, np.ma.MaskedArray) for each in (x, observed)):
+            return None
         return self.columns.plain(x, observed)
 
     def coded(self, values: Floats, observed: Bools) -> Indices:

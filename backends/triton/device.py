@@ -17,10 +17,7 @@ def device_of(name: str) -> torch.device:
 
     Raises: DanausError `unknown-device`, `no-device`, `missing-package` without Triton.
     """
-    try:
-        found = torch.device(name)
-    except RuntimeError:
-        raise error("unknown-device", f'there is no device "{name}"', hint='such as "cpu" or "cuda"') from None
+    found = named(name)
     try:
         import triton  # noqa: F401  (its absence is told here, before anything is made)
     except ImportError as failure:
@@ -68,6 +65,21 @@ def gpu_of(device: torch.device) -> Gpu:
     found = torch.cuda.get_device_properties(device)
     shared = getattr(found, "shared_memory_per_block_optin", 0) or found.shared_memory_per_block
     return kind_like(name, found.multi_processor_count, found.L2_cache_size, shared)
+
+
+def named(name: str) -> torch.device:
+    """The GPU that a name is for, whether it is there or not.
+
+    Raises: DanausError `unknown-device`.
+    """
+    try:
+        found = torch.device(name)
+    except RuntimeError:
+        found = None
+    if found is None or found.type != "cuda":  # torch calls AMD's GPUs so, too
+        hint = 'there are "cpu", and "cuda" or "cuda:1" for GPUs'
+        raise error("unknown-device", f'there is no device "{name}"', hint=hint)
+    return found
 
 
 def chosen(precision: Precision | None) -> Precision:

@@ -20,7 +20,7 @@ from ...runtime.device_code import DeviceCode, DeviceKernel
 from ...runtime.queries.on_device import OnDevice
 from .adjoint import FusedReverse
 from .adjoint_scalar import AdjointScalar
-from .device import numbered, on
+from .device import named, numbered, on
 from .driver import Driver, Function, driver_of
 from .engine import Choose, Fused
 from .inputs import Inputs
@@ -88,7 +88,7 @@ def ready_on(bundle: Bundle, device: str, driver: Driver | None = None) -> Ready
         targets = ", ".join(GPUS)
         hint = f"compile it with --target: there are {targets}"
         raise error("not-in-bundle", f'the bundle of "{bundle.name}" has no code for a GPU', hint=hint)
-    place = torch.device("cpu") if driver is not None else _device(device)
+    place = torch.device("cpu") if driver is not None else numbered(named(device), 'device="cpu" runs everywhere')
     with on(place):
         code, using = _chosen(bundle, place.index or 0, driver)
     held = {kernel.digest: kernel for kernel in code.kernels}
@@ -154,14 +154,6 @@ def _tiles(code: DeviceCode) -> Choose:
     """The tiles that the code was made with, where they are not the policy's."""
     found = {rows: {digest: Tiles(*each) for digest, each in own.items()} for rows, own in code.tiles.items()}
     return lambda program, precision, rows: found.get(rows, NONE)
-
-
-def _device(name: str) -> torch.device:
-    try:
-        found = torch.device(name)
-    except RuntimeError:
-        raise error("unknown-device", f'there is no device "{name}"', hint='such as "cpu" or "cuda"') from None
-    return numbered(found, 'device="cpu" runs everywhere')
 
 
 def _stream(place: torch.device) -> Callable[[], int]:

@@ -96,8 +96,8 @@ def dense_tiles(rows: int, columns: int, batch: int, precision: Precision) -> Ti
 
     Rows 64: what wgmma and tcgen05 need at least on the left; fewer where the matrix has fewer. Inner 32 columns: 64 by
     64 by 32 took 84 to 145 registers without spills on sm_90 and 48 to 64 KB of shared memory with 3 stages, and fits
-    the 64 KB of gfx942 with 2. `ieee` has no tensor cores on NVIDIA and spills with 4 warps: 8; and 16 columns, since with
-    32 a path of such tiles spilled 56 bytes on sm_80.
+    the 64 KB of gfx942 with 2. `ieee` has no tensor cores on NVIDIA and spills with 4 warps: 8; and 16 columns, since
+    with 32 a path of such tiles spilled 56 bytes on sm_80.
     """
     tall = min(64, max(16, power(rows)))
     inner = min(16 if precision == "ieee" and batch > 16 else 32, max(16, power(columns)))

@@ -112,7 +112,9 @@ def test_virtual_evidence_is_taken_in_stretches_of_its_values(monkeypatch: pytes
     monkeypatch.setattr(sparse_policy, "at_once", at_once)
     for circuit in (dn.hmm(dn.Cat("x", 7, shape=2), states=3), network()):
         x, columns = np.zeros((33, len(circuit.variables))), [variable.domain.size for variable in circuit.variables]  # type: ignore[union-attr]
-        weights = {variable.name: np.ones((33, size)) for variable, size in zip(circuit.variables, columns, strict=True)}
+        weights = {
+            variable.name: np.ones((33, size)) for variable, size in zip(circuit.variables, columns, strict=True)
+        }
         with np.errstate(all="ignore"):
             found = dn.compile(circuit, device="cuda").marginal(x, evidence=weights)
         np.testing.assert_allclose(found, np.zeros(33), atol=1e-9)
