@@ -15,7 +15,7 @@ from ...ir.linear import Indices
 from ...ir.parameter import Floats
 from . import policy
 from .device import on
-from .engine import Codes, Placed
+from .engine import MOST, Codes, Placed
 from .graphs import captured, room
 from .kernel import Kernel
 from .module import options_of
@@ -61,6 +61,12 @@ class Way:
             return {slot: turns_of(index, device) for slot, index in spread.indices.items()}
 
         self.turns = [[of(spread) for spread in act.spread] for act in self.course.acts]
+
+    def parts(self, count: int) -> list[slice]:
+        """The stretches of so many rows that its buffers hold at once: offsets within them are 32-bit."""
+        plan = self.drawn.plan
+        most = max(plan.batch, MOST // max(1, plan.rows + self.course.rows, plan.columns) // plan.batch * plan.batch)
+        return [slice(start, min(count, start + most)) for start in range(0, count, most)]
 
     def held(self, codes: Indices | Codes, densities: Mapping[int, Floats]) -> Held:
         """Buffers with what is given of a batch; its launches are recorded for its size where they are many."""
