@@ -222,7 +222,7 @@ class _Maker:
                 elif form.kept[number]:
                     for turn, group in enumerate(turns):
                         self._leaves(group, own + turn * stage.value.width, act, taken, tallied)
-        tile = min(batch, policy.chain_batch(self.drawn.plan.most, form.stages, self.precision))
+        tile = min(batch, policy.chain_batch(self.drawn.plan.most, form.stages, self.precision, self.drawn.gpu))
         kernel = backward(form, tile, self.precision)
         act.swept.append(Swept(kernel, tile, first, tuple(sums), tuple(sizes_of(form)), form))
         self._tallies(act, tallied)
@@ -361,7 +361,7 @@ class _Maker:
             programs = matrix.blocks * -(-matrix.rows // tiles.rows) * -(-matrix.columns // tiles.inner)
             given: list[int] = []
             for table, rows in by_table.items():
-                size = -(-len(rows) // policy.products(programs * len(by_table), len(rows)))
+                size = -(-len(rows) // policy.products(programs * len(by_table), len(rows), self.drawn.gpu))
                 for start in range(0, len(rows), size):
                     own = [list(row) for row in rows[start : start + size]]
                     own[0][-1] = self._sum(table, taken, matrix.blocks if matrix.shared else 1)
