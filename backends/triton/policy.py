@@ -122,13 +122,25 @@ def resident(precision: Precision) -> int:
     return 64 * 64 if precision == "ieee" else 128 * 128
 
 
+def resident_factors(precision: Precision) -> int:
+    """The same where all matrices of a loop are blocks: the factors of 2 by 128 states are 128 · 128 numbers twice, and
+    blocks of 16 by 16 that those of two by two make up, 147 KB of shared memory. `tf32x3` takes weights apart in
+    registers, where these spilled 1.9 KB a thread, and `ieee` has them there."""
+    return resident(precision) if precision in ("ieee", "tf32x3") else resident(precision) * 9 // 4
+
+
 def swept(precision: Precision) -> int:
     """How many weights stay on chip where sums for them do, too, which are float32."""
     return min(resident(precision), 128 * 128)
 
 
-STATES = 256
-"""A state on chip has at most so many places, filled up: the factors of 512 spilled, 48 bytes a thread on sm_90."""
+STATES = 512
+"""A state on chip has at most so many places, filled up: 12 by 20 states in 16 by 32 places took 194 to 225 registers
+and 160 KB of shared memory."""
+
+
+SWEPT = 128
+"""The same of one that runs back, whose flow, and whose states before and after, stand on chip at a time."""
 
 
 def chain_warps(stages: Sequence[Form], batch: int, precision: Precision) -> int:
@@ -136,6 +148,13 @@ def chain_warps(stages: Sequence[Form], batch: int, precision: Precision) -> int
     cores."""
     most = max(power(stage.width) for stage in stages)
     return 8 if most * batch > 1024 or precision == "ieee" else 4
+
+
+def ahead(alone: int) -> int:
+    """Of how many turns of a loop what it reads is on its way, this one with them, where blocks of so many rows are
+    multiplied one after another (0 if none are). With 3, blocks of 64 by 64 spilled 24 bytes a thread on sm_80, and
+    with 2 those of 128 by 128 16 bytes."""
+    return 3 if alone == 0 else 2 if alone <= 64 else 1
 
 
 def swept_warps(size: int, batch: int) -> int:

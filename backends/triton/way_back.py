@@ -128,8 +128,10 @@ class Way:
             for each in act.swept:
                 own = self._parts(each, stride)
                 launch(each.kernel, each.grid(stride), each.first, own)
-                for offset, part in zip(each.sums, own, strict=True):
-                    sums[offset : offset + each.size] += part.double().sum(0).float()
+                for offsets, part in zip(each.sums, own, strict=True):
+                    totals = part.double().sum(0).float().split(each.sizes)
+                    for offset, size, total in zip(offsets, each.sizes, totals, strict=True):
+                        sums[offset : offset + size] += total
             for spread, turns in zip(act.spread, gathered, strict=True):
                 flow = flows[spread.row : spread.row + spread.value.width]
                 for (row, adds), (_, share) in zip(spread.targets, shares(spread.value, flow, turns), strict=True):
@@ -143,5 +145,5 @@ class Way:
 
     def _parts(self, swept: Swept, stride: int) -> torch.Tensor:
         """Room for what each program of a loop has of its weights' sums."""
-        shape = (len(swept.sums), stride // swept.batch, swept.size)
+        shape = (len(swept.sums), stride // swept.batch, sum(swept.sizes))
         return torch.empty(shape, dtype=torch.float32, device=self.placed.device)

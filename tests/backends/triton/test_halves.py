@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import danaus as dn
-from danaus.backends.triton import policy
+from danaus.backends.triton import blocks, policy
 from danaus.backends.triton.engine import Fused
 from danaus.backends.triton.kernel import Kernel
 from danaus.backends.triton.module import function
@@ -51,6 +51,7 @@ def answers(circuit: Circuit, x: np.ndarray, precision: Precision) -> np.ndarray
 MODELS = {
     "chain": (dn.hmm(dn.Cat("x", 5, shape=6), states=40), ["chain"]),
     "factors on chip": (dn.hmm(dn.Cat("x", 5, shape=6), states=15, transition=dn.monarch(3, 5)), ["chain"]),
+    "factors on their own": (dn.hmm(dn.Cat("x", 5, shape=6), states=128, transition=dn.monarch(64, 2)), ["chain"]),
     "factors in launches": (dn.hmm(dn.Cat("x", 5, shape=3), states=35, transition=dn.monarch(5, 7)), ["dense"]),
 }
 
@@ -73,11 +74,9 @@ def test_answers(name: str, precision: Precision, least: float, most: float, mon
 
 def test_wide_weights_are_multiplied_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two by two parts, the last of them filled up; the same as in one."""
-    from danaus.backends.triton import grids
-
     circuit = dn.hmm(dn.Cat("x", 5, shape=4), states=27)
     x = np.random.default_rng(4).integers(0, 5, (5, 4))
-    monkeypatch.setattr(grids, "PART", 16)
+    monkeypatch.setattr(blocks, "PART", 16)
     monkeypatch.setattr("danaus.backends.triton.chain.PART", 16)
     assert "tl.split(" in plan(program_of(circuit), "bf16", 5).launches[0].kernel.source
     error = np.abs(answers(circuit, x, "bf16") - dn.evaluate(circuit, x, semiring="log")).max()
