@@ -75,7 +75,7 @@ class FusedReverse:
         """Derivatives of Σ weight · log p over codes [columns, batch]; by node those of tables that come so."""
         count = codes.shape[1]
         ready = self._ready(count)
-        rows = max(1, ready.drawn.plan.rows + ready.course.rows, ready.drawn.plan.columns)
+        rows = max(1, ready.drawn.plan.rows + ready.course.numbers, ready.drawn.plan.columns)
         most = max(ready.drawn.plan.batch, MOST // rows // ready.drawn.plan.batch * ready.drawn.plan.batch)
         log, unsure = np.empty(count), np.zeros(count, dtype=bool)
         tables = [np.zeros(table.shape) for table in self.tables]

@@ -43,7 +43,7 @@ class Inputs:
             return None
         count = codes.shape[1]
         way = self._way(tabled, policy.batch_class(count))
-        rows, batch = max(1, way.drawn.plan.rows + way.course.rows, way.drawn.plan.columns), way.drawn.plan.batch
+        rows, batch = max(1, way.drawn.plan.rows + way.course.numbers, way.drawn.plan.columns), way.drawn.plan.batch
         most = max(batch, MOST // rows // batch * batch)
         log, unsure = np.empty(count), np.zeros(count, dtype=bool)
         parts = [np.empty((each.width, count)) for each in way.course.looked]

@@ -137,7 +137,7 @@ def backward(form: LoopForm, batch: int, precision: Precision) -> Kernel:
     lines.depth -= 1
     lines.add(
         "tl.store(flags + b, tl.full([BATCH], 1, tl.int32), beyond != 0)",
-        f"part = sums + (tl.program_id(0) * {width} + {k}[:, None]) * {width} + {k}[None, :]",
+        f"part = sums + (tl.program_id(0).to(tl.int64) * {width} + {k}[:, None]) * {width} + {k}[None, :]",
         f"tl.store(part, sum * tl.exp(-scale){f', there & ({k} < {width})[None, :]' if inside else ''})",
     )
     return kernel("swept", lines, {"BATCH": batch}, policy.swept_warps(size, batch), 2, precision)
