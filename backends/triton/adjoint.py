@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.program import Program
 from . import policy
 from .alone import Lock, alone, lock
@@ -23,6 +23,7 @@ from .plan import drawn
 from .policy import Precision
 from .reverse import course
 from .tables import is_held
+from .targets import MODEL, Gpu
 from .way_back import Way
 
 
@@ -48,6 +49,7 @@ class FusedReverse:
     ready: dict[int, Way] = field(default_factory=dict[int, Way])
     tables: Sequence[Floats] = ()
     make: Make = function
+    gpu: Gpu = MODEL
     lock: Lock = field(default_factory=lock, repr=False)
 
     @alone
@@ -90,9 +92,9 @@ class FusedReverse:
         return Derived(log, unsure, tables, flows)
 
     def _ready(self, count: int) -> Way:
-        rows = policy.batch_class(count)
+        rows = policy.batch_class(count, self.gpu)
         if rows not in self.ready:
-            made = drawn(self.program, self.precision, rows, True)
+            made = drawn(self.program, self.precision, rows, True, gpu=self.gpu)
             placed = Placed(made.plan, self.device, self.precision, self.make)
             placed.fill(self.tables)
             self.ready[rows] = Way(made, placed, course(made, self.precision, self.wanted))

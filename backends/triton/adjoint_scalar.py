@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.operation import Network
 from ...ir.program.program import Program
 from ...ir.program.shares import Share
-from ...runtime.compiled import Shared
+from ...runtime.walking import Shared
 from . import network_reverse, sparse_policy
 from .adjoint import Derived
 from .alone import Lock, alone, lock
@@ -136,7 +136,8 @@ class AdjointScalar:
         code = self.forward.code(shape.width, False)
         given = device.put(weights.astype(np.float32 if self.size == 4 else np.float64))
         heavy, held = len(self.tables[1]), len(ways.entries)
-        programs = sparse_policy.programs(2 * code.size, rows, self.size, code.up.levels, code.up.bounds[-1])
+        levels, tiles = code.up.levels, code.up.bounds[-1]
+        programs = sparse_policy.programs(2 * code.size, rows, self.size, levels, tiles, device.gpu)
         run = self._whole if programs else self._by_levels
         leaf_sums = device.zeros(max(1, programs) * held, torch.float64)
         weight_sums = device.zeros(max(1, programs) * heavy, torch.float64)

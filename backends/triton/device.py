@@ -9,6 +9,7 @@ import torch
 
 from ...ir.diagnostic import error
 from .policy import DEFAULT, Precision
+from .targets import GPUS, MODEL, Gpu, kind_like
 
 
 def device_of(name: str) -> torch.device:
@@ -16,10 +17,7 @@ def device_of(name: str) -> torch.device:
 
     Raises: DanausError `unknown-device`, `no-device`, `missing-package` without Triton.
     """
-    try:
-        found = torch.device(name)
-    except RuntimeError:
-        raise error("unknown-device", f'there is no device "{name}"', hint='such as "cpu" or "cuda"') from None
+    found = named(name)
     try:
         import triton  # noqa: F401  (its absence is told here, before anything is made)
     except ImportError as failure:
@@ -45,6 +43,43 @@ def numbered(device: torch.device, hint: str) -> torch.device:
 def on(device: torch.device) -> AbstractContextManager[object]:
     """In it the device is the current one: Triton and the driver launch on that, wherever the tensors are."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
+def target_of(device: torch.device) -> str:
+    """The target that a device is of, as `--target` names it."""
+    if device.type != "cuda":
+        return device.type
+    if torch.version.hip:
+        return f"hip:{torch.cuda.get_device_properties(device).gcnArchName.partition(':')[0]}"
+    return "cuda:sm_{}{}".format(*torch.cuda.get_device_capability(device))
+
+
+def gpu_of(device: torch.device) -> Gpu:
+    """The GPU that a device is, by whose rates kernels for it are chosen; of a kind that is no target, one like it with
+    its own number of multiprocessors and bytes of cache. For the interpreter, a model."""
+    if device.type != "cuda":
+        return MODEL
+    name = target_of(device)
+    if name in GPUS:
+        return GPUS[name]
+    found = torch.cuda.get_device_properties(device)
+    shared = getattr(found, "shared_memory_per_block_optin", 0) or found.shared_memory_per_block
+    return kind_like(name, found.multi_processor_count, found.L2_cache_size, shared)
+
+
+def named(name: str) -> torch.device:
+    """The GPU that a name is for, whether it is there or not.
+
+    Raises: DanausError `unknown-device`.
+    """
+    try:
+        found = torch.device(name)
+    except RuntimeError:
+        found = None
+    if found is None or found.type != "cuda":  # torch calls AMD's GPUs so, too
+        hint = 'there are "cpu", and "cuda" or "cuda:1" for GPUs'
+        raise error("unknown-device", f'there is no device "{name}"', hint=hint)
+    return found
 
 
 def chosen(precision: Precision | None) -> Precision:

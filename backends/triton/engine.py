@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.program import Program
 from . import policy
 from .alone import Lock, alone, lock
@@ -26,6 +26,7 @@ from .module import function, options_of
 from .plan import Plan, plan
 from .policy import Precision
 from .tables import is_held, packed
+from .targets import MODEL, Gpu
 from .tiled import Choices
 
 Bools = NDArray[np.bool_]
@@ -171,7 +172,7 @@ class Fused:
     """A Program as fused kernels; a plan is made for each class of batch sizes that comes.
 
     `make` gives what a kernel is called by: its jitted function, or code that was compiled ahead of time. `choose`
-    gives tiles for a class of batches; without it they are the policy's.
+    gives tiles for a class of batches; without it they are the policy's. Plans are those for a kind of `gpu`.
     """
 
     program: Program
@@ -182,6 +183,7 @@ class Fused:
     tables: Sequence[Floats] = ()
     make: Make = function
     choose: Choose | None = None
+    gpu: Gpu = MODEL
     lock: Lock = field(default_factory=lock, repr=False)
 
     @alone
@@ -219,10 +221,10 @@ class Fused:
         return Answer(np.concatenate([part.log for part in parts]), np.concatenate([part.unsure for part in parts]))
 
     def _placed(self, count: int) -> Placed:
-        rows = policy.batch_class(count)
+        rows = policy.batch_class(count, self.gpu)
         if rows not in self.placed:
             choices = {} if self.choose is None else self.choose(self.program, self.precision, rows)
-            made = plan(self.program, self.precision, rows, choices)
+            made = plan(self.program, self.precision, rows, choices, self.gpu)
             placed = self.placed[rows] = Placed(made, self.device, self.precision, self.make)
             placed.fill(self.tables)
         return self.placed[rows]

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.descent import Sites
 from ...ir.program.program import Program
 from . import network_descent, sparse_policy
@@ -112,7 +112,8 @@ class Walks:
         forward, rows = self.forward, codes.shape[1]
         code, data = forward.code(shape.width, False), self.device.put(codes)
         turns = -(-rows // shape.lanes)
-        if sparse_policy.programs(code.size, rows, self.size, code.up.levels, code.up.bounds[-1]) < turns:
+        levels, tiles = code.up.levels, code.up.bounds[-1]
+        if sparse_policy.programs(code.size, rows, self.size, levels, tiles, self.device.gpu) < turns:
             return forward.by_levels(code, shape, data, (), rows)
         return forward.whole(code, shape, turns, data, (), rows)[1]  # a program for each tile keeps its values
 
@@ -131,7 +132,8 @@ class Walks:
         rows = codes.shape[1]
         shape = sparse_policy.walk_shape(rows, False, device.drain)
         ways = self._way(shape.width)
-        programs = sparse_policy.programs(3 * net.nodes, rows, 4, ways.down.levels, ways.down.bounds[-1])
+        levels, tiles = ways.down.levels, ways.down.bounds[-1]
+        programs = sparse_policy.programs(3 * net.nodes, rows, 4, levels, tiles, device.gpu)
         if programs and sampled:
             shape = sparse_policy.walk_shape(rows, True, device.drain)
             ways = self._way(shape.width)

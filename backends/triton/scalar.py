@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.program import Program
 from . import network, sparse_policy
 from .alone import Lock, alone, lock
@@ -27,6 +27,7 @@ from .kernel import Kernel
 from .module import function, options_of
 from .network import Form, Numbers, Shape
 from .records import Tiles, Wired, slotted, upward, wired
+from .targets import MODEL, Gpu
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +53,15 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device on which kernels run: a GPU, or the CPU for Triton's interpreter."""
+    """A device on which kernels run: a GPU of a kind, or the CPU for Triton's interpreter."""
 
     name: torch.device
+    gpu: Gpu = MODEL
 
     @property
     def drain(self) -> bool:
         """Whether barriers have to wait for stores: on AMD's processors."""
-        return self.name.type == "cuda" and torch.version.hip is not None
+        return self.gpu.backend == "hip"
 
     def launch(self, kernel: Kernel, grid: tuple[int, ...], arguments: Sequence[Any]) -> None:
         """Runs a kernel over a grid of programs, with its arguments in order."""
@@ -183,7 +185,7 @@ class Scalar:
         shape = sparse_policy.shape(rows, self.device.drain)
         code = self.code(shape.width, True)
         levels = code.up.levels
-        programs = sparse_policy.programs(code.size, rows, self.size, levels, code.up.bounds[-1])
+        programs = sparse_policy.programs(code.size, rows, self.size, levels, code.up.bounds[-1], self.device.gpu)
         data = self.device.put(np.ascontiguousarray(codes, dtype=np.int32))
         given = self.given(evidence, rows)
         if programs:

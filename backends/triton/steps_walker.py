@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.ones import ones
 from ...ir.program.tabled import Tabled
-from ...runtime.compiled import Shared
+from ...runtime.walking import Shared
 from . import sparse_policy, steps_descent, steps_kernels
 from .alone import Lock, alone, lock
 from .graphs import Launch, Tapes, played
@@ -123,7 +123,7 @@ class StepsWalker:
     def _bounds(self, turns: int) -> tuple[int, Sequence[tuple[int, int]]]:
         """Over how many programs the tiles of a step are spread, and the steps of each launch."""
         count = len(self.steps.records)
-        parts = sparse_policy.parts(turns, self.steps.rows, count)
+        parts = sparse_policy.parts(turns, self.steps.rows, count, self.device.gpu)
         return parts, [(0, count)] if parts == 1 else [(step, step + 1) for step in range(count)]
 
     def _filled(self, form: Form, codes: NDArray[np.int32], weights: Mapping[int, Floats] | None = None) -> Any:
