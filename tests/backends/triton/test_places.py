@@ -17,7 +17,6 @@ from danaus.backends.triton import device as devices
 from danaus.backends.triton import (
     engine,
     graphs,
-    load,
     network_queries,
     plan,
     policy,
@@ -36,9 +35,9 @@ from danaus.ir.block import indexed, input_block, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import DanausError
 from danaus.ir.domain import Bool, Variable
-from danaus.ir.expression import constant
 from danaus.ir.family import Table
 from danaus.ir.linear import sparse
+from danaus.ir.parameter import constant
 from danaus.ir.store import Store
 from recorded_launches import Recording
 
@@ -64,15 +63,14 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "interpreted", lambda: False)
 
 
-@pytest.mark.parametrize("named", [device_of, load._device])
-def test_a_gpu_without_a_number_is_the_current_one(two_gpus: None, named: Callable[[str], torch.device]) -> None:
+def test_a_gpu_without_a_number_is_the_current_one(two_gpus: None) -> None:
     """Whatever is current later: tensors, modules and launches stay together."""
-    assert named("cuda") == torch.device("cuda", 1)
-    assert named("cuda:0") == torch.device("cuda", 0)
-    for name in ("cuda:2", "mps"):
+    assert device_of("cuda") == torch.device("cuda", 1)
+    assert device_of("cuda:0") == torch.device("cuda", 0)
+    for name, code in (("cuda:2", "no-device"), ("mps", "unknown-device")):
         with pytest.raises(DanausError) as failure:
-            named(name)
-        assert failure.value.diagnostics[0].code == "no-device" and failure.value.diagnostics[0].hint
+            device_of(name)
+        assert failure.value.diagnostics[0].code == code and failure.value.diagnostics[0].hint
 
 
 def test_the_device_is_current_while_kernels_are_launched(monkeypatch: pytest.MonkeyPatch) -> None:
