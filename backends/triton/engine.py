@@ -97,40 +97,50 @@ class Placed:
 
     def _replayed(self, codes: Indices | Codes, densities: Mapping[int, Floats]) -> Answer:
         """The same by launches that were recorded, over the buffers that they were recorded on."""
-        values, laid, flags, stride = self.filled(codes, densities)
-        found = self.recorded.pop(stride, None)
+        count = codes.shape[1]
+        found = self.recorded.pop(self.stride(count), None)
         if found is None:
+            values, laid, flags, stride = self.filled(codes, densities)
             replay = captured(self.device, lambda: self.launch(values, laid, flags, stride))
             found = Recorded(values, laid, flags, replay)
         else:
-            for first, nodes in self.plan.densities.values():
-                found.values[first : first + nodes].copy_(values[first : first + nodes])
-            found.codes.copy_(laid)
-        room(self.recorded)[stride] = found
+            self.put(found.values, found.codes, codes, densities)
+        room(self.recorded)[len(found.flags)] = found
         found.flags.zero_()
         found.replay()
-        return self.answer(found.values, found.flags, codes.shape[1])
+        return self.answer(found.values, found.flags, count)
 
     def answer(self, values: torch.Tensor, flags: torch.Tensor, count: int) -> Answer:
         """What the launches have left of so many rows."""
         log = values[self.plan.root, :count].double().cpu().numpy()
         return Answer(log, (flags[:count] != 0).cpu().numpy() | np.isnan(log) | np.isposinf(log))
 
+    def stride(self, count: int) -> int:
+        """The rows of data up to which buffers are filled, of so many."""
+        return max(1, -(-count // self.plan.batch)) * self.plan.batch
+
     def filled(
         self, codes: Indices | Codes, densities: Mapping[int, Floats]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, int]:
         """Buffers with what is given in them, codes, flags, and the rows of data up to which all are filled."""
-        count = codes.shape[1]
-        stride = max(1, -(-count // self.plan.batch)) * self.plan.batch
-        laid = np.zeros((max(1, len(codes)), stride), dtype=np.int32)
-        laid[: len(codes), :count] = codes
+        stride = self.stride(codes.shape[1])
         values = torch.empty((max(1, self.plan.rows), stride), dtype=torch.float32, device=self.device)
+        laid = torch.empty((max(1, len(codes)), stride), dtype=torch.int32, device=self.device)
+        self.put(values, laid, codes, densities)
+        return values, laid, torch.zeros(stride, dtype=torch.int32, device=self.device), stride
+
+    def put(
+        self, values: torch.Tensor, laid: torch.Tensor, codes: Indices | Codes, densities: Mapping[int, Floats]
+    ) -> None:
+        """Writes what is given of a batch into buffers for it."""
+        count = codes.shape[1]
+        whole = np.zeros(tuple(laid.shape), dtype=np.int32)
+        whole[: len(codes), :count] = codes
+        laid.copy_(torch.from_numpy(whole))
         for source, (first, nodes) in self.plan.densities.items():
-            given = np.zeros((nodes, stride), dtype=np.float32)
+            given = np.zeros((nodes, values.shape[1]), dtype=np.float32)
             given[:, :count] = densities[source]
             values[first : first + nodes] = torch.from_numpy(given)
-        flags = torch.zeros(stride, dtype=torch.int32, device=self.device)
-        return values, torch.from_numpy(laid).to(self.device), flags, stride
 
     def launch(self, values: torch.Tensor, codes: torch.Tensor, flags: torch.Tensor, stride: int) -> None:
         """All launches in order."""

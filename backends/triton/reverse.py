@@ -118,6 +118,12 @@ class Course:
     looked: tuple[Looked, ...]
 
     @property
+    def numbers(self) -> int:
+        """How many numbers all take for each row of data: flows, and sums of programs that sweep."""
+        swept = (each for act in self.acts for each in act.swept)
+        return self.rows + sum(-(-len(each.sums) * sum(each.sizes) // each.batch) for each in swept)
+
+    @property
     def launches(self) -> int:
         """How many kernels run."""
         return sum(len(act.launches) for act in self.acts)
