@@ -13,8 +13,8 @@ from ..backends.triton.targets import gpu_named, is_gpu
 from ..frontend.spec import Query
 from ..ir.circuit import Circuit
 from ..ir.diagnostic import DanausError, error
-from ..ir.expression import Floats
 from ..ir.numbers import Numbers
+from ..ir.parameter import Floats
 from ..ir.query.exactness import one_path
 from .folding import tables_of
 from .lowering.feeding import fed_by

@@ -16,9 +16,9 @@ import torch
 from ..ir.data import validate_array
 from ..ir.diagnostic import DanausError, error
 from ..ir.domain import FiniteDomain, Variable
-from ..ir.expression import Floats, Value
 from ..ir.linear import Indices
 from ..ir.numbers import Numbers
+from ..ir.parameter import Floats, Value
 from ..ir.program.execute import execute
 from ..ir.program.single import single
 from ..ir.program.tabled import Tabled
@@ -27,8 +27,9 @@ from ..ir.semirings import LOG, SIGNED_LOG, Array, Log, SignedLog
 from ..ir.store import Store
 from .backward import Flows, compiled_flows, flows
 from .bundle import Bundle, save_bundle
-from .compiled import Bools, Engine, Reverse, Walker, codes_of, free_logs, with_first_values
+from .columns import Bools, codes_of, free_logs, with_first_values
 from .densities import Densities
+from .engines import Engine, Reverse
 from .fed import counts
 from .queries.answers import Answers, ByProgram
 from .queries.asking import Asking
@@ -36,6 +37,7 @@ from .queries.evidence import as_array
 from .queries.on_device import ByDevice, OnDevice
 from .queries.questions import Questions
 from .signs import with_signs
+from .walking import Walker
 
 _ELEMENTS = 1 << 23
 """How many numbers the buffers of a Program that runs in logarithms may hold at once."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.program import Program
 from . import policy
 from .engine import MOST, Bools, Codes, Exactly, Make, Placed, with_sums

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.operation import Network
 from ...ir.program.program import Program
 from ...ir.program.shares import Share
-from ...runtime.compiled import Shared
+from ...runtime.walking import Shared
 from . import network_reverse, sparse_policy
 from .adjoint import Derived
 from .engine import Bools

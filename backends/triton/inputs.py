@@ -16,7 +16,7 @@ from ...ir.program.operation import Load
 from ...ir.program.program import Program
 from ...ir.program.shares import Share
 from ...ir.program.tabled import Tabled
-from ...runtime.compiled import Shared
+from ...runtime.walking import Shared
 from . import policy
 from .engine import MOST, Make, Placed
 from .module import function

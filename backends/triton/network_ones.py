@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.program import LEAF, PRODUCT, SUM, Program
 from . import sparse_policy
 from .kernel import Argument, Kernel

@@ -91,10 +91,11 @@ def dense_tiles(rows: int, columns: int, batch: int, precision: Precision) -> Ti
 
     Rows 64: what wgmma and tcgen05 need at least on the left; fewer where the matrix has fewer. Inner 32 columns: 64 by
     64 by 32 took 84 to 145 registers without spills on sm_90 and 48 to 64 KB of shared memory with 3 stages, and fits
-    the 64 KB of gfx942 with 2. `ieee` has no tensor cores on NVIDIA and spills with 4 warps: 8.
+    the 64 KB of gfx942 with 2. `ieee` has no tensor cores on NVIDIA and spills with 4 warps: 8; and 16 columns, since with
+    32 a path of such tiles spilled 56 bytes on sm_80.
     """
     tall = min(64, max(16, power(rows)))
-    inner = min(32, max(16, power(columns)))
+    inner = min(16 if precision == "ieee" and batch > 16 else 32, max(16, power(columns)))
     return Tiles(tall, inner, batch, 8 if precision == "ieee" and tall * batch > 1024 else 4, 3)
 
 
@@ -143,10 +144,10 @@ def products(programs: int, groups: int) -> int:
     return max(1, min(groups, 264 // programs))
 
 
-def path_warps(batch: int) -> int:
+def path_warps(batch: int, precision: Precision) -> int:
     """A path by scratch holds what a dense kernel does and the places of all stages: with 4 warps, tiles of 64 by 64
-    spilled."""
-    return 8 if batch > 16 else 4
+    spilled, and without tensor cores those of 64 by 16, too."""
+    return 8 if batch > 16 or precision == "ieee" else 4
 
 
 def chain_batch(rows: int, stages: Sequence[Form], precision: Precision) -> int:

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.ones import ones
 from ...ir.program.tabled import Tabled
-from ...runtime.compiled import Shared
+from ...runtime.walking import Shared
 from . import sparse_policy, steps_descent, steps_kernels
 from .graphs import Launch, Tapes, played
 from .inputs import Inputs

@@ -15,7 +15,7 @@ from math import frexp, log
 import numpy as np
 from numpy.typing import NDArray
 
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from . import policy
 from .plan import Laid, Plan
 from .policy import Precision

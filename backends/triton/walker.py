@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.descent import Sites
 from ...ir.program.tabled import Tabled
-from ...runtime.compiled import Shared
+from ...runtime.walking import Shared
 from .adjoint_scalar import AdjointScalar
 from .network import Form
 from .network_ones import ones

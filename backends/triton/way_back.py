@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from . import policy
 from .engine import Codes, Placed
 from .graphs import captured, room

@@ -15,7 +15,7 @@ import torch
 from ...ir.data import validate_array
 from ...ir.diagnostic import error, nearest
 from ...ir.domain import Variable
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from ...ir.query.maximum import MostProbable
 from ...ir.random import checked_seed
 from ...ir.span import caller

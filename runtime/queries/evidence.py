@@ -13,7 +13,7 @@ import torch
 
 from ...ir.diagnostic import error
 from ...ir.domain import FiniteDomain, Variable
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from ...ir.span import caller
 
 

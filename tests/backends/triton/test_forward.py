@@ -26,7 +26,7 @@ def _agrees(circuit: Circuit, rows: int, seed: int, missing: float = 0.4) -> int
     model = dn.compile(circuit, device="cuda")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dn.DanausWarning)
-        got = model._log_likelihood(x, observed)
+        got = model.log_rows(x, observed)
         want = dn.evaluate(circuit, x, observed=observed, semiring="log")
     np.testing.assert_array_equal(np.isneginf(got), np.isneginf(want))
     np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
@@ -198,7 +198,7 @@ def test_weights_of_any_size() -> None:
         weights = np.array([[1, 2, 3, 4, 1e-60], [1e-45, 0, 0, 0, 1e-50], [1, 0, 0, 0, 0]] * 2) * scale
         root = dn.sum(dn.sum(leaf, weights), np.full((1, 6), 1.0))
         circuit = dn.Circuit(root, name="p")
-        got = dn.compile(circuit, device="cuda")._log_likelihood(np.arange(3.0)[:, None], np.ones((3, 1), bool))
+        got = dn.compile(circuit, device="cuda").log_rows(np.arange(3.0)[:, None], np.ones((3, 1), bool))
         np.testing.assert_allclose(got, dn.evaluate(circuit, np.arange(3)[:, None], semiring="log"), rtol=1e-6)
 
 

@@ -23,7 +23,7 @@ from danaus.backends.triton.precision import padded
 from danaus.backends.triton.tables import floats, packed
 from danaus.compiler.pipeline import program_of
 from danaus.ir.circuit import Circuit
-from danaus.runtime.compiled import codes_of
+from danaus.runtime.columns import codes_of
 
 DOT = re.compile(r"tl\.dot\((\w+), (\w+(?:\.to\(tl\.bfloat16\))?)")
 

@@ -18,7 +18,7 @@ from danaus.backends.triton.scalar import Device, Scalar
 from danaus.compiler.pipeline import program_of
 from danaus.ir.circuit import Circuit
 from danaus.runtime.backward import Flows, flows
-from danaus.runtime.compiled import codes_of, with_first_values
+from danaus.runtime.columns import codes_of, with_first_values
 from recorded_launches import Recording
 from small_circuits import evidence, random_circuit
 from tangled_networks import coded, executed, lowered, tangled
