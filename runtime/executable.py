@@ -266,29 +266,37 @@ class Executable(Asking):
         tensors = self.tensors()
         return {parameter: tensors[name] for name, parameter in self._names.items()}
 
-    def save(self, path: str | Path, targets: Sequence[str] = ("cpu",), queries: Sequence[str] = ()) -> None:
+    def save(
+        self,
+        path: str | Path,
+        targets: Sequence[str] = ("cpu",),
+        queries: Sequence[str] = (),
+        precision: str | None = None,
+    ) -> None:
         """Writes a bundle, to run without the compiler and the circuit: a folder, or a zip where `path` ends in .zip.
 
         It has the present parameters, and code for each target: `cpu`, this machine's processor, `cpu:x86-64-v3`,
         `cpu:x86-64-v4` or `cpu:aarch64`. `danaus.load_bundle` reads it. It is written whole or not at all. What a GPU's
         code answers beside likelihoods is asked for by `queries`: "flows", "sample", "map", "evidence", "hamming", or
-        "all".
+        "all"; how it multiplies by `precision`, as `danaus.compile` takes it, and as this was compiled unless given.
 
         Raises: DanausError `not-in-bundle` where only the evaluator can answer, `unknown-target`, `unknown-query`,
-        `unwritable-file`.
+        `unknown-precision`, `unwritable-file`.
         """
         place = Path(path)
         require_place(place)  # before kernels are made, which takes long
-        save_bundle(self.bundle(targets, queries), place)
+        save_bundle(self.bundle(targets, queries, precision), place)
 
-    def bundle(self, targets: Sequence[str] = ("cpu",), queries: Sequence[str] = ()) -> Bundle:
+    def bundle(
+        self, targets: Sequence[str] = ("cpu",), queries: Sequence[str] = (), precision: str | None = None
+    ) -> Bundle:
         """What `save` writes.
 
         Raises: DanausError as `save`.
         """
         if self._compiled is None:
             raise not_compiled(self._circuit.name)
-        return self._compiled.bundle(self.circuit, targets, queries)
+        return self._compiled.bundle(self.circuit, targets, queries, precision)
 
     def _settled(self) -> tuple[set[str], Answers | None]:
         """What was proved of the present numbers, and who answers queries over them, if anyone was asked."""

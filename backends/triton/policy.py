@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ...ir.diagnostic import error
 from .value import Form
 
 Precision = Literal["ieee", "tf32", "tf32x3", "bf16", "bf16x3"]
@@ -23,6 +24,23 @@ off, one of bf16 4e-3 to 6e-2. tf32x3 (3e-6) has half the rate of bf16x3 and is 
 ERROR: Mapping[Precision, float] = {"ieee": 3e-5, "tf32": 2e-2, "tf32x3": 3e-5, "bf16": 1.5e-1, "bf16x3": 3e-4}
 """How far off the log-likelihood of a chain of 256 steps, about −900, may be: tests/backends/triton/test_precision.py
 holds the rounding of each against it."""
+
+
+def precision_named(name: str | None) -> Precision:
+    """The precision of a name; the one that is taken where none is named.
+
+    >>> precision_named("tf32"), precision_named(None)
+    ('tf32', 'bf16x3')
+
+    Raises: DanausError `unknown-precision`.
+    """
+    for known in PRECISIONS:
+        if name == known:
+            return known
+    if name is None:
+        return DEFAULT
+    raise error("unknown-precision", f'there is no precision "{name}"', hint=f"there are {', '.join(PRECISIONS)}")
+
 
 LEAVES = 8
 """So many loads a value may take where it is read: beyond, registers and text grow faster than a buffer's write and
@@ -91,8 +109,8 @@ def dense_tiles(rows: int, columns: int, batch: int, precision: Precision) -> Ti
 
     Rows 64: what wgmma and tcgen05 need at least on the left; fewer where the matrix has fewer. Inner 32 columns: 64 by
     64 by 32 took 84 to 145 registers without spills on sm_90 and 48 to 64 KB of shared memory with 3 stages, and fits
-    the 64 KB of gfx942 with 2. `ieee` has no tensor cores on NVIDIA and spills with 4 warps: 8; and 16 columns, since with
-    32 a path of such tiles spilled 56 bytes on sm_80.
+    the 64 KB of gfx942 with 2. `ieee` has no tensor cores on NVIDIA and spills with 4 warps: 8; and 16 columns, since
+    with 32 a path of such tiles spilled 56 bytes on sm_80.
     """
     tall = min(64, max(16, power(rows)))
     inner = min(16 if precision == "ieee" and batch > 16 else 32, max(16, power(columns)))
