@@ -95,7 +95,9 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None, tune: 
         lambda of, store: fed(lowered.tables, feeding, of, store),
         whole,
         lambda store, numbers: held([lowered.tables[number] for number in numbers], store),
-        lambda circuit, targets, queries: bundle_of(circuit, "float32", targets, queries, tune),
+        lambda circuit, targets, queries, mode: bundle_of(
+            circuit, "float32", targets, queries, tune, mode or precision
+        ),
         lowered.program,
         lambda store: [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)],
         lambda circuit: reverse(),
@@ -142,7 +144,7 @@ def _network_on_device(circuit: Circuit, lowered: Lowered, program: Program, dev
         None,
         False,
         lambda store, numbers: held([lowered.tables[number] for number in numbers], store),
-        lambda circuit, *of: bundle_of(circuit, "float32", *of),
+        lambda circuit, targets, queries, mode: bundle_of(circuit, "float32", targets, queries, precision=mode),
         lowered.program,
         lambda store: [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)],
         lambda circuit: reverse(*numeric_of(circuit, 4)),

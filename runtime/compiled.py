@@ -70,7 +70,7 @@ class Compiled:
     exactly: Callable[[Store, Sequence[int]], Sequence[Floats]]
     """Some tables by number."""
 
-    bundle: Callable[[Circuit, Sequence[str], Sequence[str]], Bundle]
+    bundle: Callable[[Circuit, Sequence[str], Sequence[str], str | None], Bundle]
     """What is saved, with code for targets and queries by name."""
 
     lowered: Program

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ...ir.diagnostic import error
 from .targets import MODEL, Gpu
 from .value import Form
 
@@ -25,6 +26,23 @@ off, one of bf16 4e-3 to 6e-2. tf32x3 (3e-6) has half the rate of bf16x3 and is 
 ERROR: Mapping[Precision, float] = {"ieee": 3e-5, "tf32": 2e-2, "tf32x3": 3e-5, "bf16": 1.5e-1, "bf16x3": 3e-4}
 """How far off the log-likelihood of a chain of 256 steps, about −900, may be: tests/backends/triton/test_precision.py
 holds the rounding of each against it."""
+
+
+def precision_named(name: str | None) -> Precision:
+    """The precision of a name; the one that is taken where none is named.
+
+    >>> precision_named("tf32"), precision_named(None)
+    ('tf32', 'bf16x3')
+
+    Raises: DanausError `unknown-precision`.
+    """
+    for known in PRECISIONS:
+        if name == known:
+            return known
+    if name is None:
+        return DEFAULT
+    raise error("unknown-precision", f'there is no precision "{name}"', hint=f"there are {', '.join(PRECISIONS)}")
+
 
 LEAVES = 8
 """So many loads a value may take where it is read: beyond, registers and text grow faster than a buffer's write and

@@ -93,6 +93,7 @@ def run_query(file: Path, query: str, **options: Any) -> int:
 @click.option("-o", "--output", type=_FILE, metavar="BUNDLE", help="Write a bundle.")
 @click.option("--target", multiple=True, metavar="TARGET", help="cpu, cpu:x86-64-v3, cuda:sm_90, …; repeatable.")
 @click.option("--queries", metavar="KIND,…", help="What GPUs answer beside likelihoods, or all; the file's unless set.")
+@click.option("--precision", metavar="NAME", help="How GPUs multiply: ieee, tf32x3, bf16x3 (unless set), tf32, bf16.")
 @click.option("--tune", is_flag=True, help="Try tiles of the GPUs' kernels: measured on a GPU, else estimated.")
 @click.option("--report", is_flag=True, help="Print what kernels take of the GPUs, and the time predicted.")
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="With --report: rows of a batch; 1024.")
