@@ -18,7 +18,7 @@ from ...ir.linear import Indices
 from ...ir.program.ones import ones
 from ...ir.program.tabled import Tabled
 from ...runtime.compiled import Shared
-from . import sparse_policy, steps_descent, steps_kernels
+from . import sparse_policy, steps_descent, steps_kernels, steps_ones
 from .graphs import Launch, Tapes, played
 from .inputs import Inputs
 from .network import Form, Shape
@@ -37,6 +37,7 @@ class StepsWalker:
     inputs: Inputs | None = None
     put: tuple[Any, ...] = field(init=False)
     made: dict[Form, tuple[Tabled, Any]] = field(default_factory=dict[Form, tuple[Tabled, Any]])
+    counted: dict[int, steps_ones.Ones | None] = field(default_factory=dict[int, "steps_ones.Ones | None"])
     tapes: Tapes = field(default_factory=Tapes)
 
     def __post_init__(self) -> None:
@@ -74,8 +75,13 @@ class StepsWalker:
         return self._each("max", codes, 0, False)
 
     def ones(self, variables: int) -> Floats:
-        """The CPU's: one row, however large the circuit."""
-        return ones(self.tabled, variables)
+        """By coefficients; the CPU's where they do not fit."""
+        if variables not in self.counted:
+            self.counted[variables] = steps_ones.ones_of(self.tabled.program, variables)
+        found = self.counted[variables]
+        if found is None:
+            return ones(self.tabled, variables)
+        return steps_ones.ones(found, self._tables("log"), variables, self.device)
 
     def log(self, codes: Indices | NDArray[np.int32], weights: Mapping[int, Floats]) -> Floats:
         laid = np.asarray(codes, dtype=np.int32)
