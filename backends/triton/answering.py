@@ -174,6 +174,8 @@ def walked(tabled: Tabled, sites: Sites, fed: Sequence[Fed], variables: int) -> 
     wanted = frozenset(each.table for each in fed)
     if not program.layouts:
         able = ANSWERING[1:] if steps(program, sites) is not None else ANSWERING[1:2]
+        if any(values != 2 for values in program.columns[:variables]):
+            able = tuple(each for each in able if each != "hamming")
         return Walked(program, able, wanted, variables=variables)
     form: Form = "linear" if tabled.plain() else "log"
     return Walked(program, ANSWERING[1:], wanted, form, (0 in wanted, 1 in wanted), variables)
