@@ -13,8 +13,8 @@ from ..backends.triton.targets import gpu_named, is_gpu
 from ..frontend.spec import Query
 from ..ir.circuit import Circuit
 from ..ir.diagnostic import DanausError, error
-from ..ir.expression import Floats
 from ..ir.numbers import Numbers
+from ..ir.parameter import Floats
 from ..ir.query.exactness import one_path
 from .folding import tables_of
 from .lowering.feeding import fed_by
@@ -27,6 +27,7 @@ from .programs.reuse import reuse
 from .properties import check
 
 if TYPE_CHECKING:
+    from ..backends.triton.foretold import Foretold
     from ..runtime.bundle import Bundle, Walks
 from .able import Type, form_of, packages, runs_compiled
 from .pipeline import optimised, passed, plainly_passed, program_of
@@ -69,6 +70,18 @@ def report_of(
     from ..backends.triton.report import report
 
     return report(_of_gpus(circuit, dtype, targets), DEFAULT, targets, rows, queries, tune)
+
+
+def foretold_of(circuit: Circuit, targets: Sequence[str], rows: int) -> tuple[Foretold, ...]:
+    """The launches of a circuit's likelihoods for a batch on GPUs by name, and the time that they take at least.
+
+    Raises: DanausError `missing-package`, `unknown-target`, `not-in-bundle`, `not-on-device`.
+    """
+    gpus = [gpu_named(target) for target in targets]
+    with packages():
+        from ..backends.triton.foretold import foretold
+    bundle = _of_gpus(circuit, "float32", targets)
+    return tuple(foretold(bundle, DEFAULT, rows, gpu) for gpu in gpus)
 
 
 def _of_gpus(circuit: Circuit, dtype: Type, targets: Sequence[str]) -> Bundle:

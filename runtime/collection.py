@@ -11,6 +11,7 @@ from .bundle import Several, save_bundle
 from .bundled import Bundled
 from .executable import Executable
 from .named import Named
+from .package import require_place
 from .several import kinds_by_circuit, several_of
 
 
@@ -26,6 +27,7 @@ class Collection(Named[Executable]):
         Raises: DanausError `not-in-bundle` where no circuit can be saved, `unknown-target`, `unknown-query`,
         `unwritable-file`.
         """
+        require_place(Path(path))  # before kernels are made, which takes long
         kinds_of = kinds_by_circuit(self.queries, queries)
         made = {name: partial(self[name].bundle, targets, kinds_of(name)) for name in self.circuits}
         composed = {name: each.saved for name, each in self.composed.items()}

@@ -12,16 +12,18 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.program import Program
 from . import policy
+from .alone import Lock, alone, lock
 from .engine import MOST, Bools, Codes, Exactly, Make, Placed, with_sums
 from .module import function
 from .plan import drawn
 from .policy import Precision
 from .reverse import course
 from .tables import is_held
+from .targets import MODEL, Gpu
 from .way_back import Way
 
 
@@ -47,7 +49,10 @@ class FusedReverse:
     ready: dict[int, Way] = field(default_factory=dict[int, Way])
     tables: Sequence[Floats] = ()
     make: Make = function
+    gpu: Gpu = MODEL
+    lock: Lock = field(default_factory=lock, repr=False)
 
+    @alone
     def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
         """Takes tables as an engine does; False where they are not held, or where the derivative of a number that is
         exactly 0 is asked for: a node that is 0 has no flow, and may have a derivative."""
@@ -60,6 +65,7 @@ class FusedReverse:
             ready.placed.fill(found)
         return True
 
+    @alone
     def run(
         self,
         codes: Indices | Codes,
@@ -86,9 +92,9 @@ class FusedReverse:
         return Derived(log, unsure, tables, flows)
 
     def _ready(self, count: int) -> Way:
-        rows = policy.batch_class(count)
+        rows = policy.batch_class(count, self.gpu)
         if rows not in self.ready:
-            made = drawn(self.program, self.precision, rows, True)
+            made = drawn(self.program, self.precision, rows, True, gpu=self.gpu)
             placed = Placed(made.plan, self.device, self.precision, self.make)
             placed.fill(self.tables)
             self.ready[rows] = Way(made, placed, course(made, self.precision, self.wanted))

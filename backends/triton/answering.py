@@ -28,9 +28,10 @@ from . import (
 from .kernel import Kernel
 from .network import Form, Numbers, Shape
 from .plan import Drawn, drawn
-from .policy import CLASSES, Precision
+from .policy import Precision, classes
 from .reverse import Course, course
 from .steps import steps
+from .targets import Gpu
 
 Answering = Literal["likelihood", "flows", "sample", "map", "evidence", "hamming"]
 """What kernels answer: likelihoods and marginals, derivatives and what comes through inputs, samples, the most
@@ -77,23 +78,25 @@ class Walked:
     variables: int = 0
 
 
-def reverse_for(walked: Walked, precision: Precision, rows: int) -> tuple[Drawn, Course]:
-    """The plan of a Program of vectors all of whose buffers stay, and its reverse, for batches of about so many rows.
+def reverse_for(walked: Walked, precision: Precision, rows: int, gpu: Gpu) -> tuple[Drawn, Course]:
+    """The plan of a Program of vectors all of whose buffers stay, and its reverse, for batches of about so many rows
+    on a GPU.
 
     Raises: DanausError `not-on-device`.
     """
-    made = drawn(walked.program, precision, rows, True)
+    made = drawn(walked.program, precision, rows, True, gpu=gpu)
     return made, course(made, precision, walked.wanted)
 
 
-def of_vectors(walked: Walked, what: Answering, precision: Precision, drain: bool) -> tuple[Kernel, ...]:
+def of_vectors(walked: Walked, what: Answering, precision: Precision, gpu: Gpu) -> tuple[Kernel, ...]:
     """The kernels of a query of a Program of vectors beyond its likelihood."""
+    drain = gpu.backend == "hip"
     shapes = [sparse_policy.walk_shape(rows, False, drain) for rows in sparse_policy.LANES]
     found: list[Kernel] = []
     match what:
         case "flows":
-            for rows in CLASSES:
-                made, way = reverse_for(walked, precision, rows)
+            for rows in classes(gpu):
+                made, way = reverse_for(walked, precision, rows, gpu)
                 found += [launch.kernel for launch in made.plan.launches]
                 found += way.kernels
         case "sample":

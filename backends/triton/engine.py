@@ -14,16 +14,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.program import Program
 from . import policy
+from .alone import Lock, alone, lock
+from .device import on
 from .graphs import captured, room
 from .kernel import Kernel
 from .module import function, options_of
 from .plan import Plan, plan
 from .policy import Precision
 from .tables import is_held, packed
+from .targets import MODEL, Gpu
 from .tiled import Choices
 
 Bools = NDArray[np.bool_]
@@ -134,7 +137,7 @@ class Placed:
 
     def launch(self, values: torch.Tensor, codes: torch.Tensor, flags: torch.Tensor, stride: int) -> None:
         """All launches in order."""
-        with np.errstate(all="ignore"):  # the interpreter is numpy
+        with on(self.device), np.errstate(all="ignore"):  # the interpreter is numpy
             self._launch(values, codes, flags, stride)
 
     def _launch(self, values: torch.Tensor, codes: torch.Tensor, flags: torch.Tensor, stride: int) -> None:
@@ -159,7 +162,7 @@ class Fused:
     """A Program as fused kernels; a plan is made for each class of batch sizes that comes.
 
     `make` gives what a kernel is called by: its jitted function, or code that was compiled ahead of time. `choose`
-    gives tiles for a class of batches; without it they are the policy's.
+    gives tiles for a class of batches; without it they are the policy's. Plans are those for a kind of `gpu`.
     """
 
     program: Program
@@ -170,13 +173,17 @@ class Fused:
     tables: Sequence[Floats] = ()
     make: Make = function
     choose: Choose | None = None
+    gpu: Gpu = MODEL
+    lock: Lock = field(default_factory=lock, repr=False)
 
+    @alone
     def refill(self, tables: Sequence[Floats]) -> None:
         """Other values for the tables: no kernel is made again."""
         self.tables = [np.array(table, dtype=np.float64) for table in tables]
         for placed in self.placed.values():
             placed.fill(self.tables)
 
+    @alone
     def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
         """Tables as they lie in parameters, those `by_node` without the row of sums; False where they are not held."""
         with np.errstate(over="ignore"):
@@ -186,6 +193,7 @@ class Fused:
         self.refill(found)
         return True
 
+    @alone
     def run(self, codes: Indices | Codes, densities: Mapping[int, Floats], threads: int = 1) -> Answer:
         """The answer for codes [columns, batch] and logarithms of densities [nodes, batch] by source."""
         count = codes.shape[1]
@@ -203,10 +211,10 @@ class Fused:
         return Answer(np.concatenate([part.log for part in parts]), np.concatenate([part.unsure for part in parts]))
 
     def _placed(self, count: int) -> Placed:
-        rows = policy.batch_class(count)
+        rows = policy.batch_class(count, self.gpu)
         if rows not in self.placed:
             choices = {} if self.choose is None else self.choose(self.program, self.precision, rows)
-            made = plan(self.program, self.precision, rows, choices)
+            made = plan(self.program, self.precision, rows, choices, self.gpu)
             placed = self.placed[rows] = Placed(made, self.device, self.precision, self.make)
             placed.fill(self.tables)
         return self.placed[rows]

@@ -16,7 +16,7 @@ from ...ir.program.operation import Load
 from ...ir.program.program import Program
 from ...ir.program.shares import Share
 from ...ir.program.tabled import Tabled
-from ...runtime.compiled import Shared
+from ...runtime.walking import Shared
 from . import policy
 from .engine import MOST, Make, Placed
 from .module import function
@@ -24,6 +24,7 @@ from .plan import drawn
 from .policy import Precision
 from .reverse import course
 from .tables import is_held
+from .targets import MODEL, Gpu
 from .way_back import Way
 
 
@@ -35,6 +36,7 @@ class Inputs:
     device: torch.device
     precision: Precision
     make: Make = function
+    gpu: Gpu = MODEL
     ways: dict[int, tuple[Tabled, Way]] = field(default_factory=dict[int, tuple[Tabled, Way]])
 
     def run(self, tabled: Tabled, codes: Indices) -> Shared | None:
@@ -42,7 +44,7 @@ class Inputs:
         if not all(is_held(table) for table in tabled.tables):
             return None
         count = codes.shape[1]
-        way = self._way(tabled, policy.batch_class(count))
+        way = self._way(tabled, policy.batch_class(count, self.gpu))
         rows, batch = max(1, way.drawn.plan.rows + way.course.rows, way.drawn.plan.columns), way.drawn.plan.batch
         most = max(batch, MOST // rows // batch * batch)
         log, unsure = np.empty(count), np.zeros(count, dtype=bool)
@@ -67,7 +69,7 @@ class Inputs:
         """The way for a class of batches, with the present tables."""
         of, way = self.ways.get(rows, (None, None))
         if way is None:
-            made = drawn(self.program, self.precision, rows, True)
+            made = drawn(self.program, self.precision, rows, True, gpu=self.gpu)
             placed = Placed(made.plan, self.device, self.precision, self.make)
             placed.fill(tabled.tables)
             loads = (step.table for step in self.program.operations if isinstance(step, Load))

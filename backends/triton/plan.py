@@ -26,6 +26,7 @@ from .policy import Precision
 from .precision import held
 from .sums import linked
 from .sweep import LoopForm, swept
+from .targets import MODEL, Gpu
 from .tiled import NONE, Choices, launched, tiled
 from .value import Form, Matrix
 from .ways import one_launch
@@ -70,30 +71,35 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawn:
-    """A plan with what it was made from: its groups, its works launch by launch, and the first row of each buffer."""
+    """A plan with what it was made from: its groups, its works launch by launch, the first row of each buffer, and for
+    which GPU, with which tiles in place of the policy's."""
 
     plan: Plan
     found: Grouped
     waves: list[list[Work]]
     where: dict[int, int]
     space: Space
+    gpu: Gpu
+    choices: Choices
 
 
-def plan(program: Program, precision: Precision, rows: int, choices: Choices = NONE) -> Plan:
-    """The plan of a Program for batches of about so many rows, with tiles chosen in place of the policy's.
+def plan(program: Program, precision: Precision, rows: int, choices: Choices = NONE, gpu: Gpu = MODEL) -> Plan:
+    """The plan of a Program for batches of about so many rows on a GPU, with tiles chosen in place of the policy's.
 
     Raises: DanausError `not-on-device`.
     """
-    return drawn(program, precision, rows, False, choices).plan
+    return drawn(program, precision, rows, False, choices, gpu).plan
 
 
-def drawn(program: Program, precision: Precision, rows: int, kept: bool, choices: Choices = NONE) -> Drawn:
+def drawn(
+    program: Program, precision: Precision, rows: int, kept: bool, choices: Choices = NONE, gpu: Gpu = MODEL
+) -> Drawn:
     """The same; where buffers are `kept`, each group writes one of its own, for the reverse."""
     found = grouped(program)
     space = Space(program, found, precision)
     homes = dict(enumerate(found.homes))
     forms = {} if kept else linked(found, policy.batch_tile(rows), precision)
-    make = partial(_kept, homes=homes) if kept else partial(_works, rows=rows, forms=forms)
+    make = partial(_kept, homes=homes) if kept else partial(_works, rows=rows, forms=forms, gpu=gpu)
     parts = units(found)
     alike = Counter(_shape(unit, found) for unit in parts)
     works = [work for unit in parts for work in make(unit, found, space, precision, alike[_shape(unit, found)])]
@@ -104,7 +110,7 @@ def drawn(program: Program, precision: Precision, rows: int, kept: bool, choices
     places: list[int] = []
     for wave in waves:
         form = wave[0].form
-        launches.append(launched(form, tiled(form, rows, precision, choices), len(places), len(wave)))
+        launches.append(launched(form, tiled(form, rows, precision, gpu, choices), len(places), len(wave)))
         for work in wave:
             if not isinstance(form, LoopForm):
                 places.append(where[work.out])
@@ -113,7 +119,7 @@ def drawn(program: Program, precision: Precision, rows: int, kept: bool, choices
             places += [where[place] if buffer else place for buffer, place in work.operands]
     laid_out = Plan(
         tuple(launches),
-        policy.batch_class(rows),
+        policy.batch_class(rows, gpu),
         max([policy.batch_tile(rows), *(launch.batch for launch in launches)]),
         total,
         space.weights,
@@ -125,7 +131,7 @@ def drawn(program: Program, precision: Precision, rows: int, kept: bool, choices
         {source: (where[buffer], found.widths[buffer]) for source, buffer in found.densities.items()},
         where[found.root],
     )
-    return Drawn(laid_out, found, waves, where, space)
+    return Drawn(laid_out, found, waves, where, space, gpu, choices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +159,7 @@ def _works(
     alike: int,
     rows: int,
     forms: Mapping[int, Form],
+    gpu: Gpu,
 ) -> list[Work]:
     """A path in one launch or group by group, whichever is predicted to take less; on chip where it fits there.
 
@@ -167,9 +174,9 @@ def _works(
         linking = form if on_chip else _linked(unit, form, forms) or form
         half = max(stage.writes.width if stage.writes else stage.width for stage in linking.stages)
         whole = form if on_chip else replace(linking, scratch=half)
-        able = on_chip or policy.by_scratch(*weights_of(form, precision))
+        able = on_chip or policy.by_scratch(*weights_of(form, precision), gpu)
         each = Counter(forms.get(n, found.groups[n].form) for n in unit.groups)
-        if able and one_launch(whole, each, alike, rows, precision):
+        if able and one_launch(whole, each, alike, rows, precision, gpu):
             return [path if on_chip else replace(path, form=whole, scratch=space.buffer(2 * half))]
     alone = [Work(forms.get(n, found.groups[n].form), found.groups[n].out, placed[n], (n,)) for n in unit.groups]
     for work in alone:

@@ -1,6 +1,7 @@
 """What is chosen by size: tiles, warps, stages, precision, and what is computed where it is read. Each with its reason.
 
-Only this file chooses; where a Program is tuned (`tune.py`), the fastest tiles around these stand in their place.
+Only this file and `sparse_policy.py` choose, by the rates of the GPU that kernels are made for (`targets.py`). Where a
+Program is tuned (`tune.py`), the fastest tiles around these stand in their place.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from .targets import MODEL, Gpu
 from .value import Form
 
 Precision = Literal["ieee", "tf32", "tf32x3", "bf16", "bf16x3"]
@@ -46,24 +48,27 @@ class Tiles:
     stages: int
 
 
-FEW, FULL = 512, 64 * 132
-"""Rows up to which a batch is small, and beyond which tiles of 64 give a program to each of the 132 processors of an
-H200."""
+FEW = 512
+"""Rows up to which a batch is small."""
 
 
-CLASSES = (FEW, FULL, 1 << 30)
-"""The largest batches of each class."""
+def classes(gpu: Gpu = MODEL) -> tuple[int, int, int]:
+    """The largest batches of each class on a GPU: small ones, those that do not fill it, with a tile of 64 for each
+    multiprocessor, and those that do. An MI300X has 304 of them, an A100 108."""
+    return FEW, 64 * gpu.rates.units, 1 << 30
 
 
-def batch_class(rows: int) -> int:
-    """Batches for which one plan is made: small ones, those that do not fill a device, and those that do."""
-    return next((most for most in CLASSES if rows <= most), CLASSES[-1])
+def batch_class(rows: int, gpu: Gpu = MODEL) -> int:
+    """Batches for which one plan is made: the largest of the class."""
+    own = classes(gpu)
+    return next((most for most in own if rows <= most), own[-1])
 
 
-def typical(rows: int) -> int:
+def typical(rows: int, gpu: Gpu = MODEL) -> int:
     """A batch that stands for its class where times are compared: what is chosen must be the same for all of a class.
     Halfway up in doublings; beyond what fills a device, four times that."""
-    return {FEW: FEW // 4, FULL: FULL // 4}.get(batch_class(rows), 4 * FULL)
+    few, full, _ = classes(gpu)
+    return {few: few // 4, full: full // 4}.get(batch_class(rows, gpu), 4 * full)
 
 
 def batch_tile(rows: int) -> int:
@@ -91,10 +96,11 @@ def dense_tiles(rows: int, columns: int, batch: int, precision: Precision) -> Ti
 
     Rows 64: what wgmma and tcgen05 need at least on the left; fewer where the matrix has fewer. Inner 32 columns: 64 by
     64 by 32 took 84 to 145 registers without spills on sm_90 and 48 to 64 KB of shared memory with 3 stages, and fits
-    the 64 KB of gfx942 with 2. `ieee` has no tensor cores on NVIDIA and spills with 4 warps: 8.
+    the 64 KB of gfx942 with 2. `ieee` has no tensor cores on NVIDIA and spills with 4 warps: 8; and 16 columns, since
+    with 32 a path of such tiles spilled 56 bytes on sm_80.
     """
     tall = min(64, max(16, power(rows)))
-    inner = min(32, max(16, power(columns)))
+    inner = min(16 if precision == "ieee" and batch > 16 else 32, max(16, power(columns)))
     return Tiles(tall, inner, batch, 8 if precision == "ieee" and tall * batch > 1024 else 4, 3)
 
 
@@ -137,39 +143,36 @@ def swept_warps(size: int, batch: int) -> int:
     return 8 if size > 64 or size * batch > 1024 else 4
 
 
-def products(programs: int, groups: int) -> int:
+def products(programs: int, groups: int, gpu: Gpu) -> int:
     """Into how many products the sums for weights are split that so many groups share, of so many programs each: until
-    there are two programs for each of 132 processors."""
-    return max(1, min(groups, 264 // programs))
+    there are two programs for each multiprocessor."""
+    return max(1, min(groups, 2 * gpu.rates.units // programs))
 
 
-def path_warps(batch: int) -> int:
+def path_warps(batch: int, precision: Precision) -> int:
     """A path by scratch holds what a dense kernel does and the places of all stages: with 4 warps, tiles of 64 by 64
-    spilled."""
-    return 8 if batch > 16 else 4
+    spilled, and without tensor cores those of 64 by 16, too."""
+    return 8 if batch > 16 or precision == "ieee" else 4
 
 
-def chain_batch(rows: int, stages: Sequence[Form], precision: Precision) -> int:
+def chain_batch(rows: int, stages: Sequence[Form], precision: Precision, gpu: Gpu) -> int:
     """16, the least: a step waits for the one before it, so that programs on many processors beat wide ones on few,
     until there are several programs for each processor. Then 32 for up to 64 states: more spill."""
     most = max(power(stage.width) for stage in stages)
-    return 16 if rows <= FULL or most > 64 or precision == "ieee" else 32
-
-
-STREAMED = 24 << 20
-"""Bytes of weights that a path reads again in each turn at most: half of an H200's second-level cache."""
+    return 16 if rows <= classes(gpu)[1] or most > 64 or precision == "ieee" else 32
 
 
 LOOPED = 1 << 18
 """Up to so many bytes of weights in a turn a loop is one launch whatever the times predicted: what a turn streams is
-2.3 µs at 64 bytes per clock and processor, about what a launch costs in a graph, and the first call of a size, and
-what is not recorded, makes each launch from Python, at some 20 µs."""
+1.9 to 2.9 µs at 64 bytes per clock and processor, about what a launch costs in a graph, and the first call of a size,
+and what is not recorded, makes each launch from Python, at some 20 µs."""
 
 
-def by_scratch(turn: int, most: int) -> bool:
+def by_scratch(turn: int, most: int, gpu: Gpu) -> bool:
     """Whether one program may run a path whose weights do not fit on chip: where those that a turn of its loop reads,
-    and a stage at most, in bytes, stay in the cache. Whether it does is chosen by predicted time (`ways.py`)."""
-    return max(turn, most) <= STREAMED
+    and a stage at most, in bytes, take half of the cache, so that they stay there beside states. Whether it does is
+    chosen by predicted time (`ways.py`), which counts what states do not stay and what is read from a cache behind."""
+    return max(turn, most) <= gpu.rates.cache / 2
 
 
 def elementwise_tiles(width: int, batch: int) -> Tiles:

@@ -226,7 +226,7 @@ class _Maker:
             else:
                 for turn, group in enumerate(turns):
                     self._leaves(group, rows + turn * width, act, taken, tallied)
-        tile = min(batch, policy.chain_batch(self.drawn.plan.most, [form.stage], self.precision))
+        tile = min(batch, policy.chain_batch(self.drawn.plan.most, [form.stage], self.precision, self.drawn.gpu))
         act.swept.append(Swept(backward(form, tile, self.precision), tile, first, tuple(sums), width * width, form))
         self._tallies(act, tallied)
         self._tallies(act, stepped, form.count)
@@ -343,7 +343,7 @@ class _Maker:
             programs = matrix.blocks * -(-matrix.rows // tiles.rows) * -(-matrix.columns // tiles.inner)
             given: list[int] = []
             for table, rows in by_table.items():
-                size = -(-len(rows) // policy.products(programs * len(by_table), len(rows)))
+                size = -(-len(rows) // policy.products(programs * len(by_table), len(rows), self.drawn.gpu))
                 for start in range(0, len(rows), size):
                     own = [list(row) for row in rows[start : start + size]]
                     own[0][-1] = self._sum(table, taken, matrix.blocks if matrix.shared else 1)

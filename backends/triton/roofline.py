@@ -113,10 +113,10 @@ def _group(form: Form, rows: int, tall: int, precision: Precision, alone: bool =
     logs, exponentials = form.writes is None, form.reads is None  # sums take none
     special = rows * matrix.blocks * (matrix.columns * times * exponentials + matrix.rows * logs)
     tensor = matrix.rows > VECTOR
-    return Work(flops * tensor, flops * (not tensor), special, moved, fixed + _bytes(matrix, precision))
+    return Work(flops * tensor, flops * (not tensor), special, moved, fixed + weight_bytes(matrix, precision))
 
 
-def _bytes(matrix: Matrix, precision: Precision) -> int:
+def weight_bytes(matrix: Matrix, precision: Precision) -> int:
     """Bytes of a matrix's weights; those of few rows are float32 (precision.py)."""
     size = NUMBER if matrix.rows <= VECTOR else bytes_of(precision)
     return matrix.rows * matrix.columns * (1 if matrix.shared else matrix.blocks) * size
@@ -140,7 +140,7 @@ def seconds_of(launch: Launch, rows: int, gpu: Gpu, precision: Precision) -> flo
         computed / busy,
         work.special / rates.special / busy,
         memory_of(launch, work, rows, rates),
-        _in_turn(launch, most, rates, precision),
+        _in_turn(launch, rows, rates, precision),
     )
 
 
@@ -154,28 +154,38 @@ def memory_of(launch: Launch, work: Work, rows: int, rates: Rates) -> float:
     live = work.moved
     if isinstance(form, ChainForm) and form.scratch:
         state = launch.groups * rows * sum(2 * stage.width * turns for stage, turns in stages_of(form)) * NUMBER
-        live = min(launch.grid(rows), rates.units) * 2 * form.scratch * launch.batch * NUMBER
+        live = _scratches(launch, form, rows, rates)
+    taken = rates.taken(0, live) * rates.units
     beyond = max(0.0, 1.0 - rates.cache / live) if live else 0.0
     if state:
-        return max((work.bytes + state * beyond) / rates.bytes, state / (rates.stream * rates.units))
+        return max((work.bytes + state * beyond) / rates.bytes, state / taken)
     if isinstance(form, Form):
-        return max((work.fixed + work.moved * beyond) / rates.bytes, work.moved / (rates.stream * rates.units))
+        return max((work.fixed + work.moved * beyond) / rates.bytes, work.moved / taken)
     return work.bytes / rates.bytes
 
 
-def _in_turn(launch: Launch, waves: int, rates: Rates, precision: Precision) -> float:
+def _scratches(launch: Launch, form: ChainForm, rows: int, rates: Rates) -> int:
+    """Bytes of the states that programs have in memory which are on the device at once."""
+    return min(launch.grid(rows), rates.units) * 2 * (form.scratch or 0) * launch.batch * NUMBER
+
+
+def _in_turn(launch: Launch, rows: int, rates: Rates, precision: Precision) -> float:
     """The least time of a launch's programs: stages wait for one another, and those not on chip stream their weights.
 
     Programs of one multiprocessor share what it streams; while one waits, another runs.
     """
+    waves = -(-launch.grid(rows) // rates.units)
     if isinstance(launch.form, Form):
         matrix = launch.form.matrix
         tile = 0 if matrix is None else launch.tiles.rows * matrix.columns * bytes_of(precision)
-        return max(rates.stage, waves * tile / rates.stream)
+        held = 0 if matrix is None else weight_bytes(matrix, precision)
+        return max(rates.stage, waves * tile / rates.taken(held, 0))
     path, one, all_ = path_of(launch.form), 0.0, 0.0
+    turn = sum(weight_bytes(stage.matrix, precision) for stage in path.body or path.stages if stage.matrix is not None)
+    stream = rates.taken(turn, _scratches(launch, path, rows, rates))
     for stage, turns in stages_of(path):
-        held = 0 if stage.matrix is None else _bytes(stage.matrix, precision)
-        streamed = held / rates.stream if path.scratch else 0.0
+        held = 0 if stage.matrix is None else weight_bytes(stage.matrix, precision)
+        streamed = held / stream if path.scratch else 0.0
         one += turns * max(rates.stage, streamed)
         all_ += turns * streamed * waves
     return max(one, all_)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from ...ir.program.descent import Sites
 from ...ir.program.operation import AllPairs, Join, Load, Multiply, Repeat, Step, reads, renamed
 from ...ir.program.program import Program

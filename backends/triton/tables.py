@@ -15,7 +15,7 @@ from math import frexp, log
 import numpy as np
 from numpy.typing import NDArray
 
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from . import policy
 from .plan import Laid, Plan
 from .policy import Precision
@@ -29,6 +29,10 @@ PLAIN = 2.0**20
 """A matrix whose largest entry is within this factor of 1 is not scaled: its numbers stay as they are."""
 
 TINY = 2.0**-126
+
+SPLIT = 16 * log(2.0)
+"""How much higher the floor is where factors are taken apart for three passes: what a factor near `TINY` leaves of
+itself is below it, and loses the digits that the passes are for. Of a factor 2^16 larger it holds them all."""
 
 
 def packed(plan: Plan, given: Sequence[Floats], precision: Precision) -> tuple[Numbers | Bits, Numbers]:
@@ -64,6 +68,8 @@ def _matrix(
     live = entries > 0
     gone = bool((live != (table > 0)).any())
     floor = 1.0 if gone else log(TINY) - min(0.0, log(float(entries.min(where=live, initial=1.0))))
+    if precision.endswith("x3") and not vector:
+        floor += SPLIT
     rows, columns = padded(matrix)
     place = np.zeros((len(table), rows, columns), dtype=np.float32)
     place[:, : matrix.rows, : matrix.columns] = entries

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from . import policy
+from .device import on
 from .engine import Codes, Placed
 from .graphs import captured, room
 from .kernel import Kernel
@@ -110,7 +111,7 @@ class Way:
 
         def launch(kernel: Kernel, programs: int, first: int, into: torch.Tensor) -> None:
             arguments = (*buffers, flows, held.largest, into, first, stride)
-            with np.errstate(all="ignore"):
+            with on(placed.device), np.errstate(all="ignore"):
                 placed.make(kernel)[(programs,)](*arguments, **dict(kernel.constants), **options_of(kernel))
 
         for act, gathered in zip(way.acts, self.turns, strict=True):

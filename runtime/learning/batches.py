@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...ir.expression import Floats
-from ..compiled import Bools
+from ...ir.parameter import Floats
+from ..columns import Bools
 from ..executable import Executable
 from .em import Counts, Steps
 from .options import Options

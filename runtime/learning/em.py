@@ -14,14 +14,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...ir.dependence import is_learnable
 from ...ir.diagnostic import error
-from ...ir.expression import Expression, Floats, Parameter, Value, is_learnable
+from ...ir.expression import Expression
 from ...ir.family import Gaussian, Poisson
 from ...ir.linear import Indices
 from ...ir.numbers import Numbers
+from ...ir.parameter import Floats, Parameter, Value
 from ...ir.pullback import copied_back
 from ...ir.store import Store
-from ..compiled import Bools, Valued
+from ..columns import Bools
+from ..compiled import Valued
 from ..executable import Executable
 from .logistic import climbed
 from .uses import Uses, uses

@@ -113,6 +113,7 @@ def compile_file(file: Path, **options: Any) -> int:
 @click.option("--cost", is_flag=True, help="Print what the circuits cost, as formulas in batch and widths.")
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="With --cost: rows of a batch; 128.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), help="With --cost; text unless set.")
+@click.option("--target", multiple=True, metavar="GPU", help="With --cost: its launches and least time, repeatable.")
 @_spec_options
 def show(file: Path, **options: Any) -> int:
     """Summarise and draw the circuits of a FILE."""

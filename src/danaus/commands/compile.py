@@ -22,6 +22,7 @@ from ..ir.circuit import Circuit
 from ..ir.diagnostic import DanausError, Diagnostic, error, nearest
 from ..ir.printer import print_circuit
 from ..ir.program.text import text
+from ..runtime.package import require_place
 from .options import read_spec, say, working
 
 
@@ -131,6 +132,7 @@ def _bundle(
 ) -> int:
     if output is None:
         raise error("wrong-option", "there is nothing to do", hint="-o BUNDLE writes a bundle; --emit prints a stage")
+    require_place(output)
     status = _judged(spec)
     if status:
         return status

@@ -24,7 +24,7 @@ from danaus.backends.triton.module import function
 from danaus.backends.triton.targets import gpu_named
 from danaus.compiler.bundling import bundle_of
 from danaus.ir.circuit import Circuit
-from danaus.ir.expression import Value
+from danaus.ir.parameter import Value
 from danaus.runtime.bundle import Bundle, files_of, save_bundle
 from danaus.runtime.bundled import Bundled
 from danaus.runtime.device_code import NUMBERS, DeviceCode, DeviceKernel

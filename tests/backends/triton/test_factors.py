@@ -26,7 +26,7 @@ def agrees(circuit: Circuit, rows: int, seed: int) -> None:
     assert [launch.kernel.name for launch in plan(program_of(circuit), "ieee", rows).launches] == ["chain"]
     x, observed = evidence(circuit, rows, seed, 0.3)
     model = dn.compile(circuit, device="cuda")
-    got = model._log_likelihood(x, observed)
+    got = model.log_rows(x, observed)
     want = dn.evaluate(circuit, x, observed=observed, semiring="log")
     np.testing.assert_array_equal(np.isneginf(got), np.isneginf(want))
     finite = np.isfinite(want)
@@ -59,7 +59,7 @@ def test_maps_without_a_chain(sizes: tuple[int, int], rows: int) -> None:
     found = plan(program_of(circuit), "ieee", rows).launches
     assert [(launch.kernel.name, launch.groups) for launch in found] == [("chain", 2), ("dense", 1)]
     x, observed = evidence(circuit, rows, 2, 0.3)
-    got = dn.compile(circuit, device="cuda")._log_likelihood(x, observed)
+    got = dn.compile(circuit, device="cuda").log_rows(x, observed)
     np.testing.assert_allclose(got, dn.evaluate(circuit, x, observed=observed, semiring="log"), rtol=2e-6, atol=2e-6)
 
 
@@ -110,7 +110,7 @@ def test_what_the_second_factor_loses_is_flagged(weight: float, hard: bool) -> N
 def in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """As for more states than stay on chip: two launches, or one with its own scratch where `policy.by_scratch`."""
     monkeypatch.setattr(policy, "resident", lambda precision: 0)
-    monkeypatch.setattr(policy, "by_scratch", lambda turn, most: False)
+    monkeypatch.setattr(policy, "by_scratch", lambda turn, most, gpu: False)
 
 
 def links(circuit: Circuit, rows: int) -> list[tuple[bool, bool]]:
@@ -127,7 +127,7 @@ def test_sums_between_factors(
     sizes: tuple[int, ...], steps: int, scratch: bool, in_memory: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Factors in launches of their own, or through scratch, hand on sums and powers of two."""
-    monkeypatch.setattr(policy, "by_scratch", lambda turn, most: scratch)
+    monkeypatch.setattr(policy, "by_scratch", lambda turn, most, gpu: scratch)
     circuit = dn.hmm(dn.Cat("x", 3, shape=steps), states=int(np.prod(sizes)), transition=dn.monarch(*sizes))
     found = plan(program_of(circuit), "ieee", 5).launches
     if scratch:
@@ -136,7 +136,7 @@ def test_sums_between_factors(
         assert links(circuit, 5)[: len(sizes)] == [(i > 0, i < len(sizes) - 1) for i in range(len(sizes))]
     x, observed = evidence(circuit, 5, 3, 0.3)
     model = dn.compile(circuit, device="cuda")
-    got = model._log_likelihood(x, observed)
+    got = model.log_rows(x, observed)
     np.testing.assert_allclose(got, dn.evaluate(circuit, x, observed=observed, semiring="log"), rtol=2e-6, atol=2e-6)
     assert model.recomputed == 0
 

@@ -26,7 +26,7 @@ def _agrees(circuit: Circuit, rows: int, seed: int, missing: float = 0.4) -> int
     model = dn.compile(circuit, device="cuda")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dn.DanausWarning)
-        got = model._log_likelihood(x, observed)
+        got = model.log_rows(x, observed)
         want = dn.evaluate(circuit, x, observed=observed, semiring="log")
     np.testing.assert_array_equal(np.isneginf(got), np.isneginf(want))
     np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
@@ -77,7 +77,7 @@ def test_chains_in_one_launch(states: int, steps: int, place: str, monkeypatch: 
     """A hidden Markov model with its state in registers, and in memory where its weights would not fit on chip."""
     if place == "memory":
         monkeypatch.setattr(policy, "resident", lambda precision: 0)
-        monkeypatch.setattr(policy, "by_scratch", lambda turn, most: True)
+        monkeypatch.setattr(policy, "by_scratch", lambda turn, most, gpu: True)
     circuit = dn.hmm(dn.Cat("x", 3, shape=steps), states=states)
     found = plan(program_of(circuit), "ieee", 16)
     assert [launch.kernel.name for launch in found.launches] == ["chain" if place == "registers" else "path"]
@@ -174,7 +174,7 @@ def test_values_far_below_the_largest_are_not_lost_in_silence(
 ) -> None:
     """Two states that never meet: the one that is 400 nats below is all that the last value leaves."""
     monkeypatch.setattr(policy, "resident", lambda precision: resident)
-    monkeypatch.setattr(policy, "by_scratch", lambda turn, most: scratch)
+    monkeypatch.setattr(policy, "by_scratch", lambda turn, most, gpu: scratch)
     emission = np.array([[1 - 1e-80, 1e-80, 0.0], [1e-280, 1e-280, 1.0]])
     emission[:, 0] = [1.0, 1e-200]
     x, y = dn.Cat("x", 3), dn.Cat("y", 3)
@@ -198,7 +198,7 @@ def test_weights_of_any_size() -> None:
         weights = np.array([[1, 2, 3, 4, 1e-60], [1e-45, 0, 0, 0, 1e-50], [1, 0, 0, 0, 0]] * 2) * scale
         root = dn.sum(dn.sum(leaf, weights), np.full((1, 6), 1.0))
         circuit = dn.Circuit(root, name="p")
-        got = dn.compile(circuit, device="cuda")._log_likelihood(np.arange(3.0)[:, None], np.ones((3, 1), bool))
+        got = dn.compile(circuit, device="cuda").log_rows(np.arange(3.0)[:, None], np.ones((3, 1), bool))
         np.testing.assert_allclose(got, dn.evaluate(circuit, np.arange(3)[:, None], semiring="log"), rtol=1e-6)
 
 

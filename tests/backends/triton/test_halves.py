@@ -23,7 +23,7 @@ from danaus.backends.triton.precision import padded
 from danaus.backends.triton.tables import floats, packed
 from danaus.compiler.pipeline import program_of
 from danaus.ir.circuit import Circuit
-from danaus.runtime.compiled import codes_of
+from danaus.runtime.columns import codes_of
 
 DOT = re.compile(r"tl\.dot\((\w+), (\w+(?:\.to\(tl\.bfloat16\))?)")
 
@@ -61,7 +61,7 @@ def test_answers(name: str, precision: Precision, least: float, most: float, mon
     circuit, kernels = MODELS[name]
     if kernels == ["dense"]:
         monkeypatch.setattr(policy, "resident", lambda precision: 0)
-        monkeypatch.setattr(policy, "by_scratch", lambda turn, most: False)
+        monkeypatch.setattr(policy, "by_scratch", lambda turn, most, gpu: False)
     found = plan(program_of(circuit), precision, 5).launches
     assert list(dict.fromkeys(launch.kernel.name for launch in found)) == kernels
     assert {argument.type for argument in found[0].kernel.arguments if argument.name == "weights"} == {"*bf16"}

@@ -18,7 +18,7 @@ from danaus.backends.triton.scalar import Device, Scalar
 from danaus.compiler.pipeline import program_of
 from danaus.ir.circuit import Circuit
 from danaus.runtime.backward import Flows, flows
-from danaus.runtime.compiled import codes_of, with_first_values
+from danaus.runtime.columns import codes_of, with_first_values
 from recorded_launches import Recording
 from small_circuits import evidence, random_circuit
 from tangled_networks import coded, executed, lowered, tangled
@@ -85,7 +85,7 @@ def test_launches_of_long_chains(states: int, launches: int) -> None:
 def test_weights_that_steps_share_are_a_few_products(parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a chain that does not stay on chip and of factors: sums over all steps and rows, in one product or in some."""
     monkeypatch.setattr(policy, "swept", lambda precision: 0)
-    monkeypatch.setattr(policy, "products", lambda programs, groups: min(parts, groups))
+    monkeypatch.setattr(policy, "products", lambda programs, groups, gpu: min(parts, groups))
     for circuit, pulls, outers in (
         (dn.hmm(dn.Cat("x", 3, shape=7), states=5), 7, 3),
         (dn.hmm(dn.Cat("x", 3, shape=3), states=12, transition=dn.monarch(3, 4)), 5, 4),
