@@ -94,7 +94,7 @@ def foretold_of(circuit: Circuit, targets: Sequence[str], rows: int) -> tuple[Fo
     with packages():
         from ..backends.triton.foretold import foretold
     bundle = _of_gpus(circuit, "float32", targets)
-    return tuple(foretold(bundle, DEFAULT, rows, gpu) for gpu in gpus)
+    return tuple(foretold(bundle, precision_named(None), rows, gpu) for gpu in gpus)
 
 
 def _of_gpus(circuit: Circuit, dtype: Type, targets: Sequence[str]) -> Bundle:
