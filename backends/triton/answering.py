@@ -15,7 +15,16 @@ from ...ir.program.descent import Sites
 from ...ir.program.program import Program
 from ...ir.program.tabled import Tabled
 from ...runtime.fed import Fed
-from . import network, network_descent, network_ones, network_reverse, sparse_policy, steps_descent, steps_kernels
+from . import (
+    network,
+    network_descent,
+    network_ones,
+    network_reverse,
+    sparse_policy,
+    steps_descent,
+    steps_kernels,
+    steps_ones,
+)
 from .kernel import Kernel
 from .network import Form, Numbers, Shape
 from .plan import Drawn, drawn
@@ -98,7 +107,9 @@ def of_vectors(walked: Walked, what: Answering, precision: Precision, gpu: Gpu) 
             found += [steps_descent.descend(False, False, shape) for shape in shapes]
         case "evidence":
             found += [steps_kernels.fill("log", shape, True) for shape in shapes]
-        case "likelihood" | "hamming":
+        case "hamming":
+            found.append(steps_ones.step_of_ones(sparse_policy.shape(walked.variables + 1, drain)))
+        case "likelihood":
             pass
     return _once(found)
 
@@ -165,8 +176,10 @@ def walked(tabled: Tabled, sites: Sites, fed: Sequence[Fed], variables: int) -> 
     program = tabled.program
     wanted = frozenset(each.table for each in fed)
     if not program.layouts:
-        able: tuple[Answering, ...] = ("flows", "sample", "map", "evidence")
-        return Walked(program, able if steps(program, sites) is not None else able[:1], wanted)
+        able = ANSWERING[1:] if steps(program, sites) is not None else ANSWERING[1:2]
+        if any(values != 2 for values in program.columns[:variables]):
+            able = tuple(each for each in able if each != "hamming")
+        return Walked(program, able, wanted, variables=variables)
     form: Form = "linear" if tabled.plain() else "log"
     return Walked(program, ANSWERING[1:], wanted, form, (0 in wanted, 1 in wanted), variables)
 

@@ -78,12 +78,9 @@ class Placed:
         self.indices = torch.from_numpy(self.plan.indices).to(self.device)
         self.functions = [self.make(launch.kernel) for launch in self.plan.launches]
 
-    def fill(self, tables: Sequence[Floats]) -> None:
-        """Other values for the tables."""
-        numbers, others = packed(self.plan, tables, self.precision)
-        half = numbers.dtype == np.uint16
-        weights = torch.from_numpy(numbers.view(np.int16)).view(torch.bfloat16) if half else torch.from_numpy(numbers)
-        logs = torch.from_numpy(others)
+    def fill(self, tables: Sequence[torch.Tensor]) -> None:
+        """Other values for the tables: float64, on the device or on the host."""
+        weights, logs = packed(self.plan, tables, self.precision)
         if self.recorded or self.fixed:  # what was recorded reads them where they are
             self.weights.copy_(weights)
             self.tables.copy_(logs)
@@ -180,7 +177,7 @@ class Fused:
     precision: Precision
     by_node: frozenset[int] = frozenset()
     placed: dict[int, Placed] = field(default_factory=dict[int, Placed])
-    tables: Sequence[Floats] = ()
+    tables: Sequence[torch.Tensor] = ()
     make: Make = function
     choose: Choose | None = None
     gpu: Gpu = MODEL
@@ -189,7 +186,7 @@ class Fused:
     @alone
     def refill(self, tables: Sequence[Floats]) -> None:
         """Other values for the tables: no kernel is made again."""
-        self.tables = [np.array(table, dtype=np.float64) for table in tables]
+        self.tables = [torch.from_numpy(np.array(table, dtype=np.float64)) for table in tables]
         for placed in self.placed.values():
             placed.fill(self.tables)
 

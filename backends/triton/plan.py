@@ -202,29 +202,30 @@ def _linked(unit: Unit, form: ChainForm, forms: Mapping[int, Form]) -> ChainForm
 def _kept(
     unit: Unit, found: Grouped, space: Space, precision: Precision, alike: int, homes: dict[int, tuple[int, int]]
 ) -> list[Work]:
-    """The groups of a path each with a buffer of its own; a loop of one stage in one launch, its states end to end."""
+    """The groups of a path each with a buffer of its own; a loop in one launch where it fits, its states end to end."""
     placed = {number: space.operands(found.groups[number]) for number in unit.groups}
     alone = [Work(found.groups[n].form, found.groups[n].out, placed[n], (n,)) for n in unit.groups]
-    path = _path(unit, found, placed) if unit.period == 1 else None
-    if (
-        path is None
-        or not isinstance(path.form, ChainForm)
-        or not swept(path.form.body[0], path.form.moving[0], precision)
-    ):
+    path = _path(unit, found, placed) if unit.period else None
+    if path is None or not isinstance(path.form, ChainForm):
         return alone
-    stage, moving = path.form.body[0], path.form.moving[0]
-    turns = unit.groups[unit.head : unit.head + unit.count]
-    trail = space.buffer(unit.count * stage.width)
+    form = LoopForm(path.form.body, unit.count, path.form.moving)
+    if not swept(form, precision):
+        return alone
+    turns = unit.groups[unit.head : unit.head + unit.period * unit.count]
+    trail = space.buffer(unit.count * form.width)
     homes[trail] = (trail, 0)
-    for turn, number in enumerate(turns):
-        homes[found.groups[number].out] = (trail, turn * stage.width)
+    for position, number in enumerate(turns):
+        start = position // unit.period * form.width + form.starts[position % unit.period]
+        homes[found.groups[number].out] = (trail, start)
     before = found.groups[unit.groups[unit.head - 1]].out
     operands = [(True, before), (True, trail)]
-    operands += [(False, 0) if buffer else (buffer, place) for buffer, place in placed[turns[0]]]
-    steps = zip(placed[turns[0]], placed[turns[1]], strict=True)
-    operands += [(False, 0 if a[0] else b[1] - a[1]) for a, b in steps]
-    loop = Work(LoopForm(stage, unit.count, moving), trail, (*operands, (False, 0), (False, 0)), turns)
-    return [*alone[: unit.head], loop, *alone[unit.head + unit.count :]]
+    steps: list[tuple[bool, int]] = []
+    for first, second in zip(turns[: unit.period], turns[unit.period : 2 * unit.period], strict=True):
+        operands += [(False, 0) if buffer else (buffer, place) for buffer, place in placed[first]]
+        pairs = zip(placed[first], placed[second], strict=True)
+        steps += [(False, 0 if one[0] else other[1] - one[1]) for one, other in pairs]
+    loop = Work(form, trail, (*operands, *steps, (False, 0), (False, 0)), turns)
+    return [*alone[: unit.head], loop, *alone[unit.head + len(turns) :]]
 
 
 def _path(unit: Unit, found: Grouped, placed: Mapping[int, tuple[tuple[bool, int], ...]]) -> Work | None:

@@ -18,7 +18,7 @@ from ...ir.parameter import Floats
 from ...ir.program.ones import ones
 from ...ir.program.tabled import Tabled
 from ...runtime.walking import Shared
-from . import sparse_policy, steps_descent, steps_kernels
+from . import sparse_policy, steps_descent, steps_kernels, steps_ones
 from .alone import Lock, alone, lock
 from .graphs import Launch, Tapes, played
 from .inputs import Inputs
@@ -38,6 +38,7 @@ class StepsWalker:
     inputs: Inputs | None = None
     put: tuple[Any, ...] = field(init=False)
     made: dict[Form, tuple[Tabled, Any]] = field(default_factory=dict[Form, tuple[Tabled, Any]])
+    counted: dict[int, steps_ones.Ones | None] = field(default_factory=dict[int, "steps_ones.Ones | None"])
     tapes: Tapes = field(default_factory=Tapes)
     lock: Lock = field(default_factory=lock, repr=False)
 
@@ -78,9 +79,15 @@ class StepsWalker:
     def best(self, codes: Indices) -> Walked:
         return self._each("max", codes, 0, False)
 
+    @alone
     def ones(self, variables: int) -> Floats:
-        """The CPU's: one row, however large the circuit."""
-        return ones(self.tabled, variables)
+        """By coefficients; the CPU's where they do not fit."""
+        if variables not in self.counted:
+            self.counted[variables] = steps_ones.ones_of(self.tabled.program, variables)
+        found = self.counted[variables]
+        if found is None:
+            return ones(self.tabled, variables)
+        return steps_ones.ones(found, self._tables("log"), variables, self.device)
 
     @alone
     def log(self, codes: Indices | NDArray[np.int32], weights: Mapping[int, Floats]) -> Floats:

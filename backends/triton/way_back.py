@@ -15,7 +15,7 @@ from ...ir.linear import Indices
 from ...ir.parameter import Floats
 from . import policy
 from .device import on
-from .engine import Codes, Placed
+from .engine import MOST, Codes, Placed
 from .graphs import captured, room
 from .kernel import Kernel
 from .module import options_of
@@ -61,6 +61,12 @@ class Way:
             return {slot: turns_of(index, device) for slot, index in spread.indices.items()}
 
         self.turns = [[of(spread) for spread in act.spread] for act in self.course.acts]
+
+    def parts(self, count: int) -> list[slice]:
+        """The stretches of so many rows that its buffers hold at once: offsets within them are 32-bit."""
+        plan = self.drawn.plan
+        most = max(plan.batch, MOST // max(1, plan.rows + self.course.numbers, plan.columns) // plan.batch * plan.batch)
+        return [slice(start, min(count, start + most)) for start in range(0, count, most)]
 
     def held(self, codes: Indices | Codes, densities: Mapping[int, Floats]) -> Held:
         """Buffers with what is given of a batch; its launches are recorded for its size where they are many."""
@@ -119,8 +125,10 @@ class Way:
             for each in act.swept:
                 own = self._parts(each, stride)
                 launch(each.kernel, each.grid(stride), each.first, own)
-                for offset, part in zip(each.sums, own, strict=True):
-                    sums[offset : offset + each.size] += part.double().sum(0).float()
+                for offsets, part in zip(each.sums, own, strict=True):
+                    totals = part.double().sum(0).float().split(each.sizes)
+                    for offset, size, total in zip(offsets, each.sizes, totals, strict=True):
+                        sums[offset : offset + size] += total
             for spread, turns in zip(act.spread, gathered, strict=True):
                 flow = flows[spread.row : spread.row + spread.value.width]
                 for (row, adds), (_, share) in zip(spread.targets, shares(spread.value, flow, turns), strict=True):
@@ -134,5 +142,5 @@ class Way:
 
     def _parts(self, swept: Swept, stride: int) -> torch.Tensor:
         """Room for what each program of a loop has of its weights' sums."""
-        shape = (len(swept.sums), stride // swept.batch, swept.size)
+        shape = (len(swept.sums), stride // swept.batch, sum(swept.sizes))
         return torch.empty(shape, dtype=torch.float32, device=self.placed.device)

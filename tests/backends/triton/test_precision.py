@@ -59,7 +59,7 @@ def product(w: Numbers, p: Numbers, precision: str) -> Numbers:
         case "ieee":
             return w @ p
         case "tf32":
-            return rounded(w, "tf32") @ tf32(p)
+            return rounded(torch.from_numpy(w), "tf32").numpy() @ tf32(p)
         case "truncated":
             return truncated(w) @ truncated(p)
         case "bf16":
@@ -171,8 +171,8 @@ def test_products_of_small_numbers_above_the_floor(precision: Precision) -> None
     """What a row of data may hold without a flag has as many digits as any other: also of numbers near the least."""
     program = program_of(dn.hmm(dn.Cat("x", 3, shape=4), states=8))
     found = plan(program, precision, 16)
-    tables = [np.full(shape, 2.0**-40) for shape in program.tables]
-    _, others = packed(found, tables, precision)
+    tables = [torch.full(shape, 2.0**-40, dtype=torch.float64) for shape in program.tables]
+    others = packed(found, tables, precision)[1].numpy()
     places = [laid.scale for laid in found.laid if laid.matrix is not None and laid.matrix.rows > VECTOR]
     floor = max(float(others[place + 1]) for place in places)
     random = np.random.default_rng(3)
