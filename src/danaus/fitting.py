@@ -120,7 +120,7 @@ def learned(circuit: Circuit, rows: Rows, held: Rows | None, how: Learning) -> F
     if dtype not in ("float32", "float64"):
         raise error("unknown-type", f'there is no type "{dtype}"', caller(), hint="there are float32 and float64")
     if device != "cpu" and dtype == "float64":
-        raise error("unknown-type", "kernels for GPUs compute in float32", caller(), hint="leave dtype out")
+        raise error("unknown-type", "kernels for GPUs compute in float32", hint="leave dtype out")
     require(Query("marginal", "marginal", (circuit,), span=caller()))
     model = compile(circuit, "float32" if dtype == "float32" else "float64", device)
     from .runtime.learning.options import Options
