@@ -134,17 +134,20 @@ def vector_tiles(columns: int, batch: int) -> Tiles:
 
 def resident(precision: Precision) -> int:
     """How many weights of a loop stay on chip: 128 · 128 took 80 KB of shared memory and 134 to 155 registers on sm_90,
-    256 · 256 in bf16, in four parts, 152 KB; 128 · 128 without tensor cores spilled 4.7 KB a thread."""
+    256 · 256 in bf16, in four parts, 152 KB; 128 · 128 without tensor cores spilled 4.7 KB a thread, and in three passes
+    of tf32, whose factors are taken apart in registers, 704 bytes on sm_100."""
     if precision == "bf16":
         return 256 * 256
-    return 64 * 64 if precision == "ieee" else 128 * 128
+    return 64 * 64 if precision in ("ieee", "tf32x3") else 128 * 128
 
 
 def resident_factors(precision: Precision) -> int:
     """The same where all matrices of a loop are blocks: the factors of 2 by 128 states are 128 · 128 numbers twice, and
     blocks of 16 by 16 that those of two by two make up, 147 KB of shared memory. `tf32x3` takes weights apart in
     registers, where these spilled 1.9 KB a thread, and `ieee` has them there."""
-    return resident(precision) if precision in ("ieee", "tf32x3") else resident(precision) * 9 // 4
+    if precision == "tf32x3":
+        return 128 * 128
+    return resident(precision) if precision == "ieee" else resident(precision) * 9 // 4
 
 
 def swept(precision: Precision) -> int:
