@@ -128,7 +128,7 @@ def _more(bundle: Bundle, code: DeviceCode, device: Loaded, precision: Precision
         found = steps(program, sites)
         assert found is not None
         inputs = Inputs(program, device.name, precision, device.make, device.gpu) if "flows" in code.answers else None
-        return StepsWalker(found, device, own, inputs)
+        return StepsWalker(found, device, own, inputs, "map" in code.answers)
 
     def reverse(own: Tabled) -> FusedReverse | AdjointScalar | None:
         if precision is None:

@@ -294,6 +294,25 @@ def test_samples_and_most_probable_values(scale: Scale, way: str, kind: str) -> 
     np.testing.assert_allclose(mine.log_probability, best.log_probability, rtol=1e-9)
 
 
+@pytest.mark.parametrize("method", ["em", "minibatch-em"])
+def test_steps_of_em_where_the_tables_are(scale: Scale, method: str) -> None:
+    """Parameters stay on the device between steps: the same way as in float64 on the CPU."""
+    states, count = scale.of(64, 5), scale.of(256, 12)
+    circuit = dn.hmm(dn.Cat("x", 7, shape=scale.of(32, 3)), states=states)
+    x = np.asarray(
+        dn.compile(dn.hmm(dn.Cat("x", 7, shape=scale.of(32, 3)), states=states, seed=1)).sample(count, seed=2)
+    )
+    options = {"method": method, "epochs": scale.of(4, 1), "batch": count // 2, "tolerance": -1.0}
+    ours = dn.fit(circuit, x, device="cuda", **options)
+    theirs = dn.fit(circuit, x, **options)
+    for mine, other in zip(ours.history, theirs.history, strict=True):
+        assert mine.train == pytest.approx(other.train, abs=2e-3)
+    for parameter in circuit.parameters:
+        np.testing.assert_allclose(
+            ours.circuit.store[parameter].floats, theirs.circuit.store[parameter].floats, atol=5e-3
+        )
+
+
 def test_launches_are_replayed(scale: Scale, monkeypatch: pytest.MonkeyPatch) -> None:
     """A graph reads what it is given anew: other rows, other parameters, sizes one after the other."""
     if not scale.device:
