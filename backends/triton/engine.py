@@ -19,7 +19,7 @@ from ...ir.parameter import Floats
 from ...ir.program.program import Program
 from . import policy
 from .alone import Lock, alone, lock
-from .device import on
+from .device import numbers_on, on
 from .graphs import captured, room
 from .kernel import Kernel
 from .module import function, options_of
@@ -205,7 +205,8 @@ class Fused:
         """The answer for codes [columns, batch] and logarithms of densities [nodes, batch] by source."""
         count = codes.shape[1]
         placed = self._placed(count)
-        most = max(placed.plan.batch, MOST // max(1, placed.plan.rows, placed.plan.columns))
+        held = min(MOST, numbers_on(self.device))
+        most = max(placed.plan.batch, held // max(1, placed.plan.rows, placed.plan.columns))
         most = most // placed.plan.batch * placed.plan.batch
         if count <= most:
             return placed.run(codes, densities)

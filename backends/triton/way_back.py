@@ -14,7 +14,7 @@ import torch
 from ...ir.linear import Indices
 from ...ir.parameter import Floats
 from . import policy
-from .device import on
+from .device import numbers_on, on
 from .engine import MOST, Codes, Placed
 from .graphs import captured, room
 from .kernel import Kernel
@@ -65,7 +65,8 @@ class Way:
     def parts(self, count: int) -> list[slice]:
         """The stretches of so many rows that its buffers hold at once: offsets within them are 32-bit."""
         plan = self.drawn.plan
-        most = max(plan.batch, MOST // max(1, plan.rows + self.course.numbers, plan.columns) // plan.batch * plan.batch)
+        held = min(MOST, numbers_on(self.placed.device))
+        most = max(plan.batch, held // max(1, plan.rows + self.course.numbers, plan.columns) // plan.batch * plan.batch)
         return [slice(start, min(count, start + most)) for start in range(0, count, most)]
 
     def held(self, codes: Indices | Codes, densities: Mapping[int, Floats]) -> Held:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -149,6 +150,42 @@ def test_rows_are_counted_with_the_sums_of_programs() -> None:
     rows = 64 * swept.batch
     assert way.numbers * rows >= way.rows * rows + swept.grid(rows) * 64 * 64
     assert "tl.program_id(0).to(tl.int64)" in swept.kernel.source
+
+
+def test_batches_take_a_part_of_the_memory_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=24 << 30))
+    some = devices.numbers_on(torch.device("cuda", 0))
+    assert 4 * some * policy.RECORDED == 6 << 30
+    circuit = dn.hmm(dn.Cat("x", 3, shape=4), states=5)
+    x = np.random.default_rng(0).integers(0, 3, (40, 4))
+    model, whole = (dn.compile(circuit, device="cuda") for _ in range(2))
+    want, flows = whole.log_likelihood(x).numpy(), whole.flows(x)
+    launched: list[int] = []
+    usual = engine.Placed.filled
+
+    def counted(placed: engine.Placed, codes: Any, densities: Any) -> Any:
+        launched.append(codes.shape[1])
+        return usual(placed, codes, densities)
+
+    monkeypatch.setattr(engine.Placed, "filled", counted)
+    for module in (engine, way_back):
+        monkeypatch.setattr(module, "numbers_on", lambda device: 1)
+    np.testing.assert_array_equal(model.log_likelihood(x).numpy(), want)
+    for name, own in model.flows(x).items():
+        np.testing.assert_allclose(own, flows[name], rtol=1e-5)
+    assert launched == [16, 16, 8] * 2
+
+
+def test_no_memory_left_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = dn.compile(dn.hmm(dn.Cat("x", 3, shape=4), states=5), device="cuda")
+
+    def full(*given: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(engine.Placed, "filled", full)
+    with pytest.raises(DanausError) as failure:
+        model.log_likelihood(np.zeros((2, 4)))
+    assert failure.value.diagnostics[0].code == "no-room" and failure.value.diagnostics[0].hint
 
 
 def asks(circuit: Circuit) -> Iterator[Callable[[], object]]:
