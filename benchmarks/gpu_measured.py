@@ -237,14 +237,14 @@ def parts(nodes: int, batch: int, rows: int) -> int:
 
 
 def _calls(circuit: Any, x: np.ndarray, meter: Meter) -> Cells:
-    """Calls: a likelihood, expected counts, a whole step of expectation maximisation."""
-    from danaus.runtime.learning.em import Steps
+    """Calls: a likelihood, expected counts, a whole step of expectation maximisation, where the tables are."""
+    from danaus.runtime.learning.stepping import steps_of
 
     model = dn.compile(circuit, device="cuda")
-    steps, seen = Steps(model), np.ones(x.shape, dtype=bool)
+    steps, seen = steps_of(model), np.ones(x.shape, dtype=bool)
 
     def step() -> None:
-        model.take(steps.maximised(steps.expected(x, seen)))
+        steps.take(steps.expected(x, seen))
 
     found = {"call": meter.seconds(lambda: model.log_likelihood(x))}
     found |= {"counts": meter.seconds(lambda: steps.expected(x, seen)), "step": meter.seconds(step)}

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ...ir.diagnostic import error
 from .targets import MODEL, Gpu
 from .value import Form
 
@@ -25,6 +26,23 @@ off, one of bf16 4e-3 to 6e-2. tf32x3 (3e-6) has half the rate of bf16x3 and is 
 ERROR: Mapping[Precision, float] = {"ieee": 3e-5, "tf32": 2e-2, "tf32x3": 3e-5, "bf16": 1.5e-1, "bf16x3": 3e-4}
 """How far off the log-likelihood of a chain of 256 steps, about −900, may be: tests/backends/triton/test_precision.py
 holds the rounding of each against it."""
+
+
+def precision_named(name: str | None) -> Precision:
+    """The precision of a name; the one that is taken where none is named.
+
+    >>> precision_named("tf32"), precision_named(None)
+    ('tf32', 'bf16x3')
+
+    Raises: DanausError `unknown-precision`.
+    """
+    for known in PRECISIONS:
+        if name == known:
+            return known
+    if name is None:
+        return DEFAULT
+    raise error("unknown-precision", f'there is no precision "{name}"', hint=f"there are {', '.join(PRECISIONS)}")
+
 
 LEAVES = 8
 """So many loads a value may take where it is read: beyond, registers and text grow faster than a buffer's write and
@@ -122,13 +140,25 @@ def resident(precision: Precision) -> int:
     return 64 * 64 if precision == "ieee" else 128 * 128
 
 
+def resident_factors(precision: Precision) -> int:
+    """The same where all matrices of a loop are blocks: the factors of 2 by 128 states are 128 · 128 numbers twice, and
+    blocks of 16 by 16 that those of two by two make up, 147 KB of shared memory. `tf32x3` takes weights apart in
+    registers, where these spilled 1.9 KB a thread, and `ieee` has them there."""
+    return resident(precision) if precision in ("ieee", "tf32x3") else resident(precision) * 9 // 4
+
+
 def swept(precision: Precision) -> int:
     """How many weights stay on chip where sums for them do, too, which are float32."""
     return min(resident(precision), 128 * 128)
 
 
-STATES = 256
-"""A state on chip has at most so many places, filled up: the factors of 512 spilled, 48 bytes a thread on sm_90."""
+STATES = 512
+"""A state on chip has at most so many places, filled up: 12 by 20 states in 16 by 32 places took 194 to 225 registers
+and 160 KB of shared memory."""
+
+
+SWEPT = 128
+"""The same of one that runs back, whose flow, and whose states before and after, stand on chip at a time."""
 
 
 def chain_warps(stages: Sequence[Form], batch: int, precision: Precision) -> int:
@@ -136,6 +166,15 @@ def chain_warps(stages: Sequence[Form], batch: int, precision: Precision) -> int
     cores."""
     most = max(power(stage.width) for stage in stages)
     return 8 if most * batch > 1024 or precision == "ieee" else 4
+
+
+def ahead(alone: int, gpu: Gpu) -> int:
+    """Of how many turns of a loop what it reads is on its way, this one with them: 3 reach from a code to the row of
+    the emission that it names. Where blocks of so many rows are multiplied one after another (0 if none are), 3 spilled
+    24 bytes a thread for 64 rows on sm_80, and 2 spilled 16 for 128 there; sm_100 spilled 80 with 1."""
+    if not alone:
+        return 3
+    return 1 if alone > 64 and gpu.architecture == 80 else 2
 
 
 def swept_warps(size: int, batch: int) -> int:

@@ -9,13 +9,14 @@ another in each program, and those that do not keep their weights on chip stream
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .chain import ChainForm
 from .launch import Launch
 from .paths import slot_before
 from .policy import VECTOR, Precision
 from .precision import bytes_of
+from .stage import continues
 from .sweep import LoopForm
 from .targets import Gpu, Rates
 from .value import Constant, Form, Look, Matrix, Read, leaves
@@ -63,20 +64,34 @@ def work_of(launch: Launch, rows: int, precision: Precision) -> Work:
     if isinstance(form, Form):
         return _group(form, rows, int(constants.get("ROWS", 1)), precision).times(launch.groups, launch.groups)
     path = path_of(form)
-    written = path.stages[-1].width if isinstance(form, ChainForm) else (form.count + 1) * form.stage.width
+    written = path.stages[-1].width if isinstance(form, ChainForm) else form.stages[-1].width + form.count * form.width
     total = Work(moved=written * rows * NUMBER)
     for number, (stage, turns) in enumerate(stages_of(path)):
         tall = int(constants.get(f"ROWS_{number}", stage.width))
         moves = len(path.head) <= number < len(path.head) + len(path.body)
         again = turns if moves and path.moving[number - len(path.head)] & {0} else 1  # weights of each turn
         own = _group(stage, rows, tall, precision, alone=number == 0 and bool(path.head), inside=True)
+        if not path.scratch:
+            own = _on_chip(path, number, own, rows)
         total = total + own.times(turns, again)
     return total.times(launch.groups, launch.groups)
 
 
+def _on_chip(path: ChainForm, number: int, work: Work, rows: int) -> Work:
+    """The work of a stage on chip: what hands on sums takes no logarithms, and what reads them no exponentials; blocks
+    of few rows are multiplied on matrix units as well."""
+    matrix = path.stages[number].matrix
+    assert matrix is not None
+    exponentials, logs = number == 0 or not continues(path.stages[number]), path.handed(number)[0]
+    special = rows * matrix.blocks * (matrix.columns * exponentials + matrix.rows * logs)
+    if matrix.blocks > 1:
+        work = replace(work, tensor=work.tensor + work.plain, plain=0)
+    return replace(work, special=special)
+
+
 def path_of(form: ChainForm | LoopForm) -> ChainForm:
     """A loop as the path that it is: it keeps what each turn gives as well."""
-    return form if isinstance(form, ChainForm) else ChainForm((), (form.stage,), form.count, (), (form.moving,))
+    return form if isinstance(form, ChainForm) else form.path
 
 
 def stages_of(form: ChainForm) -> Iterator[tuple[Form, int]]:
@@ -159,9 +174,7 @@ def memory_of(launch: Launch, work: Work, rows: int, rates: Rates) -> float:
     beyond = max(0.0, 1.0 - rates.cache / live) if live else 0.0
     if state:
         return max((work.bytes + state * beyond) / rates.bytes, state / taken)
-    if isinstance(form, Form):
-        return max((work.fixed + work.moved * beyond) / rates.bytes, work.moved / taken)
-    return work.bytes / rates.bytes
+    return max((work.fixed + work.moved * beyond) / rates.bytes, work.moved / taken)
 
 
 def _scratches(launch: Launch, form: ChainForm, rows: int, rates: Rates) -> int:

@@ -34,7 +34,10 @@ def agrees(circuit: Circuit, rows: int, seed: int) -> None:
     assert finite.any() and model.recomputed == 0
 
 
-SIZES = [(3, 5), (5, 3), (16, 2), (2, 17), (4, 4), (16, 16), (8, 32), (4, 4, 4), (2, 8, 4)]
+SIZES = [
+    *((2, 2), (2, 3), (3, 5), (5, 3), (16, 2), (2, 17), (4, 4), (16, 16), (8, 32), (4, 64), (128, 2), (12, 20)),
+    *((4, 4, 4), (2, 8, 4), (3, 4, 5), (2, 2, 3), (4, 4, 4, 4), (6, 6, 7)),
+]
 
 
 @pytest.mark.parametrize("sizes", SIZES)
