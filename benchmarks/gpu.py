@@ -128,7 +128,9 @@ def main() -> None:
     reader.add_argument("--write", action="store_true", help="write the predictions, and what is measured, to results/")
     reader.add_argument("--seconds", type=float, default=450, help="after which nothing more is measured")
     reader.add_argument("--dry", action="store_true", help="all that is measured, in small, through the interpreter")
-    reader.add_argument("--lanes", type=int, default=4, help="processes that make PyJuice's circuits, beside ours")
+    reader.add_argument(
+        "--lanes", type=int, default=4, help="processes that compile kernels, and as many that make PyJuice's circuits"
+    )
     reader.add_argument("--measured", action="store_true", help="predict nothing: all the time of a GPU is measured in")
     options = reader.parse_args()
     if options.dry:

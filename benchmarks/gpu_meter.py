@@ -70,6 +70,8 @@ class Meter:
             gc.collect()
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
+        if self.turn:
+            time.sleep(0.01)  # so that who waits comes first
 
     def seconds(self, run: Run) -> float:
         """Median seconds after one run that is not measured; of a dry run the time of one."""

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gpu_jobs import Job
+from gpu_jobs import KERNELS, Job
 from gpu_meter import Cell
 
 HERE = Path(__file__).parent
@@ -42,13 +42,15 @@ def results(
 ) -> Iterator[tuple[Job, dict[str, Cell], float]]:
     """Jobs with their cells and the seconds that they took, as they come; what the budget has no room for says so.
 
-    With `lanes`, so many processes more make PyJuice's circuits, each on a core of its own; the GPU is one process's at
-    a time.
+    With `lanes`, so many processes more compile our kernels, and so many make PyJuice's circuits, each on a core of its
+    own; the GPU is one process's at a time.
     """
     end = time.perf_counter() + budget
     numbered = list(enumerate(jobs))
-    peers = [each for each in numbered if lanes and each[1].kind == "PyJuice"]
-    parts = [[each for each in numbered if each not in peers], *(peers[lane::lanes] for lane in range(lanes))]
+    kinds = ("PyJuice",), KERNELS
+    apart = [[each for each in numbered if lanes and each[1].kind in kind] for kind in kinds]
+    parts = [[each for each in numbered if all(each not in own for own in apart)]]
+    parts += [part for own in apart for lane in range(lanes) if (part := own[lane::lanes])]
     found: queue.Queue[tuple[Job, dict[str, Cell], float] | None] = queue.Queue()
 
     def lane(part: list[tuple[int, Job]]) -> None:

@@ -69,7 +69,7 @@ def test_peers_are_made_beside_ours(benchmark: Any) -> None:
     """In processes of their own, whose failures are theirs; each job is there once."""
     from gpu_jobs import Job
 
-    kinds = ["first", "PyJuice", "hangs", "PyJuice", "second"]
+    kinds = ["first", "PyJuice", "hangs", "PyJuice", "forward"]
     jobs = [Job("chains", number, kind, 1.5) for number, kind in enumerate(kinds)]
     found = list(benchmark.results(benchmark.Options("cpu", "ieee", 2, "", True), jobs, 60, 2))
     assert sorted(job.case for job, _, _ in found) == [0, 1, 2, 3, 4]
