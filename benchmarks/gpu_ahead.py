@@ -53,9 +53,9 @@ def rows(only: str, precisions: Sequence[Precision]) -> Iterator[tuple[str, str]
         if only not in name:
             continue
         for precision in precisions:
-            plans = plans_of(program_of(model), precision)
-            own = {launch.kernel.digest: launch for plan in plans for launch in plan.launches}
-            for target in GPUS:
+            for target, gpu in GPUS.items():
+                plans = plans_of(program_of(model), precision, gpu=gpu)
+                own = {launch.kernel.digest: launch for plan in plans for launch in plan.launches}
                 yield from _of(name, precision, own, target)
 
 

@@ -27,6 +27,7 @@ from .programs.reuse import reuse
 from .properties import check
 
 if TYPE_CHECKING:
+    from ..backends.triton.foretold import Foretold
     from ..backends.triton.policy import Precision
     from ..runtime.bundle import Bundle, Walks
 from .able import Type, form_of, packages, runs_compiled
@@ -85,6 +86,18 @@ def report_of(
     found, mode = _of_gpus(circuit, dtype, targets), precision_named(precision)
     beyond = _beyond_kernels(found)
     return f"{beyond}\n" if beyond else report(found, mode, targets, rows, queries, tune)
+
+
+def foretold_of(circuit: Circuit, targets: Sequence[str], rows: int) -> tuple[Foretold, ...]:
+    """The launches of a circuit's likelihoods for a batch on GPUs by name, and the time that they take at least.
+
+    Raises: DanausError `missing-package`, `unknown-target`, `not-in-bundle`, `not-on-device`.
+    """
+    gpus = [gpu_named(target) for target in targets]
+    with packages():
+        from ..backends.triton.foretold import foretold
+    bundle = _of_gpus(circuit, "float32", targets)
+    return tuple(foretold(bundle, precision_named(None), rows, gpu) for gpu in gpus)
 
 
 def _of_gpus(circuit: Circuit, dtype: Type, targets: Sequence[str]) -> Bundle:

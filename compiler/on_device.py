@@ -29,32 +29,34 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None, tune: 
     """A circuit compiled for a GPU; its numbers are float32. `tune` tries tiles around the policy's on the device."""
     with packages("triton"):
         from ..backends.triton.adjoint import FusedReverse
-        from ..backends.triton.device import chosen, device_of
+        from ..backends.triton.device import chosen, device_of, gpu_of
         from ..backends.triton.engine import Fused
         from ..backends.triton.inputs import Inputs
         from ..backends.triton.measured import tuner_on
+        from ..backends.triton.resident import Resident
         from ..backends.triton.scalar import Device
         from ..backends.triton.steps import steps
         from ..backends.triton.steps_walker import StepsWalker
         from ..backends.triton.tune import tuned
-        from ..runtime.compiled import Compiled
+        from ..runtime.compiled import Compiled, Staying
         from ..runtime.executable import Executable
     place = device_of(device)
+    runs = Device(place, gpu_of(place))
     if not runs_on_device(circuit):
         return Executable(circuit, None, Proofs())
     lowered = lower(circuit)
     folded = optimised(lowered.program)
     if folded.program.layouts:
-        return _network_on_device(circuit, lowered, folded.program, Device(place))
+        return _network_on_device(circuit, lowered, folded.program, runs)
     feeding = feeds(lowered.tables)
     by_node = frozenset(i for i, number in enumerate(folded.wanted) if number in feeding.by_node)
     mode = chosen(precision)
     choose = partial(tuned, tuner=tuner_on(place, mode)) if tune else None
-    fast = Fused(folded.program, place, mode, by_node, choose=choose)
+    fast = Fused(folded.program, place, mode, by_node, choose=choose, gpu=runs.gpu)
 
     @cache
     def plain() -> Fused:
-        return Fused(plainly_passed(lowered.program), place, mode, feeding.by_node, choose=choose)
+        return Fused(plainly_passed(lowered.program), place, mode, feeding.by_node, choose=choose, gpu=runs.gpu)
 
     walkers: list[StepsWalker] = []
     records = cache(lambda: steps(lowered.program, lowered.sites))
@@ -64,13 +66,24 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None, tune: 
         if found is None:
             return None
         if not walkers:
-            walkers.append(StepsWalker(found, Device(place), tabled, Inputs(tabled.program, place, mode)))
+            walkers.append(StepsWalker(found, runs, tabled, Inputs(tabled.program, place, mode, gpu=runs.gpu)))
         return walkers[0].over(tabled)
 
     @cache
     def reverse() -> FusedReverse:
         wanted = frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
-        return FusedReverse(lowered.program, place, mode, wanted, feeding.by_node)
+        return FusedReverse(lowered.program, place, mode, wanted, feeding.by_node, gpu=runs.gpu)
+
+    straight = {parameter: number for number, parameter in feeding.direct.items()}
+    shapes = {number: parameter.shape for number, parameter in feeding.direct.items() if parameter.learnable}
+    alone = len(straight) == len(feeding.direct) and not lowered.densities
+    learnt = [each for each in circuit.parameters if each.learnable]
+    rows = all(each.constraint == "simplex" and each in straight for each in learnt)
+    whole = len(feeding.direct) + len(feeding.fixed) == len(lowered.tables)
+
+    def resident() -> Resident:
+        own = FusedReverse(lowered.program, place, mode, frozenset(shapes), feeding.by_node, gpu=runs.gpu)
+        return Resident(own, shapes)
 
     folding = Folding(folded, fast, plain, 4, feeding.by_node)
     compiled = Compiled(
@@ -80,7 +93,7 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None, tune: 
         lowered.densities,
         lambda store: held(lowered.tables, store),
         lambda of, store: fed(lowered.tables, feeding, of, store),
-        len(feeding.direct) + len(feeding.fixed) == len(lowered.tables),
+        whole,
         lambda store, numbers: held([lowered.tables[number] for number in numbers], store),
         lambda circuit, targets, queries, mode: bundle_of(
             circuit, "float32", targets, queries, tune, mode or precision
@@ -92,6 +105,7 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None, tune: 
         lambda store, given, missing: counts(lowered.tables, store, given, missing),
         lowered.sites,
         links_of,
+        staying=Staying(straight, resident) if whole and alone and rows else None,
         walker=walker,
     )
     return Executable(circuit, compiled, Proofs())

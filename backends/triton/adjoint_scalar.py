@@ -23,6 +23,7 @@ from ...ir.program.shares import Share
 from ...runtime.walking import Shared
 from . import network_reverse, sparse_policy
 from .adjoint import Derived
+from .alone import Lock, alone, lock
 from .engine import Bools
 from .graphs import Launch, Tapes, played
 from .network import Form, Shape
@@ -57,10 +58,12 @@ class AdjointScalar:
     tables: tuple[Floats, Floats] = field(init=False)
     ways: dict[int, _Ways] = field(default_factory=dict[int, _Ways])
     tapes: Tapes = field(default_factory=Tapes)
+    lock: Lock = field(default_factory=lock, repr=False)
 
     def __post_init__(self) -> None:
         self.forward = Scalar(self.program, self.size, self.form, self.device)
 
+    @alone
     def load(self, tables: Sequence[Floats], exactly: object) -> bool:
         """Tables in float64; False where some are negative or beyond float64.
 
@@ -85,6 +88,7 @@ class AdjointScalar:
             self.ways[width] = _Ways(held(downward(net, width)), held(leaves), held(weights), entries)
         return self.ways[width]
 
+    @alone
     def run(
         self,
         codes: Indices | NDArray[np.int32],
@@ -132,7 +136,8 @@ class AdjointScalar:
         code = self.forward.code(shape.width, False)
         given = device.put(weights.astype(np.float32 if self.size == 4 else np.float64))
         heavy, held = len(self.tables[1]), len(ways.entries)
-        programs = sparse_policy.programs(2 * code.size, rows, self.size, code.up.levels, code.up.bounds[-1])
+        levels, tiles = code.up.levels, code.up.bounds[-1]
+        programs = sparse_policy.programs(2 * code.size, rows, self.size, levels, tiles, device.gpu)
         run = self._whole if programs else self._by_levels
         leaf_sums = device.zeros(max(1, programs) * held, torch.float64)
         weight_sums = device.zeros(max(1, programs) * heavy, torch.float64)
@@ -162,6 +167,7 @@ class AdjointScalar:
         device.launch(kernel, (programs,), (*tables, *back_records, *sums, *counts, *more))
         return out, bad
 
+    @alone
     def shares(self, codes: Indices) -> Shared:
         """What comes through the leaves in each row, for codes [columns, batch]."""
         rows, net = codes.shape[1], self.forward.net.net

@@ -15,13 +15,23 @@ from ...ir.program.descent import Sites
 from ...ir.program.program import Program
 from ...ir.program.tabled import Tabled
 from ...runtime.fed import Fed
-from . import network, network_descent, network_ones, network_reverse, sparse_policy, steps_descent, steps_kernels
+from . import (
+    network,
+    network_descent,
+    network_ones,
+    network_reverse,
+    sparse_policy,
+    steps_descent,
+    steps_kernels,
+    steps_ones,
+)
 from .kernel import Kernel
 from .network import Form, Numbers, Shape
 from .plan import Drawn, drawn
-from .policy import CLASSES, Precision
+from .policy import Precision, classes
 from .reverse import Course, course
 from .steps import steps
+from .targets import Gpu
 
 Answering = Literal["likelihood", "flows", "sample", "map", "evidence", "hamming"]
 """What kernels answer: likelihoods and marginals, derivatives and what comes through inputs, samples, the most
@@ -42,7 +52,7 @@ NEEDS: Mapping[str, tuple[Answering, ...]] = {
     "marginal_map": (),
     "count": (),
     "moment": (),
-    "decode": (),
+    "decode": ("map",),
     "posterior": ("flows",),
 }
 """What the kinds of queries take beyond kernels of likelihoods; those that take nothing are answered by these, or
@@ -68,23 +78,25 @@ class Walked:
     variables: int = 0
 
 
-def reverse_for(walked: Walked, precision: Precision, rows: int) -> tuple[Drawn, Course]:
-    """The plan of a Program of vectors all of whose buffers stay, and its reverse, for batches of about so many rows.
+def reverse_for(walked: Walked, precision: Precision, rows: int, gpu: Gpu) -> tuple[Drawn, Course]:
+    """The plan of a Program of vectors all of whose buffers stay, and its reverse, for batches of about so many rows
+    on a GPU.
 
     Raises: DanausError `not-on-device`.
     """
-    made = drawn(walked.program, precision, rows, True)
+    made = drawn(walked.program, precision, rows, True, gpu=gpu)
     return made, course(made, precision, walked.wanted)
 
 
-def of_vectors(walked: Walked, what: Answering, precision: Precision, drain: bool) -> tuple[Kernel, ...]:
+def of_vectors(walked: Walked, what: Answering, precision: Precision, gpu: Gpu) -> tuple[Kernel, ...]:
     """The kernels of a query of a Program of vectors beyond its likelihood."""
+    drain = gpu.backend == "hip"
     shapes = [sparse_policy.walk_shape(rows, False, drain) for rows in sparse_policy.LANES]
     found: list[Kernel] = []
     match what:
         case "flows":
-            for rows in CLASSES:
-                made, way = reverse_for(walked, precision, rows)
+            for rows in classes(gpu):
+                made, way = reverse_for(walked, precision, rows, gpu)
                 found += [launch.kernel for launch in made.plan.launches]
                 found += way.kernels
         case "sample":
@@ -95,7 +107,9 @@ def of_vectors(walked: Walked, what: Answering, precision: Precision, drain: boo
             found += [steps_descent.descend(False, False, shape) for shape in shapes]
         case "evidence":
             found += [steps_kernels.fill("log", shape, True) for shape in shapes]
-        case "likelihood" | "hamming":
+        case "hamming":
+            found.append(steps_ones.step_of_ones(sparse_policy.shape(walked.variables + 1, drain)))
+        case "likelihood":
             pass
     return _once(found)
 
@@ -162,8 +176,10 @@ def walked(tabled: Tabled, sites: Sites, fed: Sequence[Fed], variables: int) -> 
     program = tabled.program
     wanted = frozenset(each.table for each in fed)
     if not program.layouts:
-        able: tuple[Answering, ...] = ("flows", "sample", "map", "evidence")
-        return Walked(program, able if steps(program, sites) is not None else able[:1], wanted)
+        able = ANSWERING[1:] if steps(program, sites) is not None else ANSWERING[1:2]
+        if any(values != 2 for values in program.columns[:variables]):
+            able = tuple(each for each in able if each != "hamming")
+        return Walked(program, able, wanted, variables=variables)
     form: Form = "linear" if tabled.plain() else "log"
     return Walked(program, ANSWERING[1:], wanted, form, (0 in wanted, 1 in wanted), variables)
 

@@ -15,7 +15,7 @@ from .launch import Launch
 from .policy import VECTOR, Precision, power
 from .precision import bytes_of
 from .resources import Resources
-from .roofline import Work, memory_of, path_of, rate, seconds_of, stages_of, work_of
+from .roofline import Work, memory_of, path_of, rate, seconds_of, stages_of, weight_bytes, work_of
 from .targets import Gpu
 from .value import Form
 
@@ -58,7 +58,7 @@ def estimated(launch: Launch, rows: int, gpu: Gpu, precision: Precision, taken: 
     special = work.special / rates.special / busy
     units, flying = min(programs, rates.units), here * _ahead(launch)
     memory = memory_of(launch, work, rows, rates) * max(1.0, rates.bytes / (units * flying / MEMORY))
-    cached = _cached(launch, rows, precision) / (units * min(rates.stream, flying / CACHE))
+    cached = _cached(launch, rows, precision) / (units * min(rates.taken(_read(launch, precision), 0), flying / CACHE))
     waiting = 0.0
     if not isinstance(launch.form, Form):
         # its stages wait for one another: while one program does, others on the same multiprocessor compute
@@ -90,6 +90,12 @@ def _cached(launch: Launch, rows: int, precision: Precision) -> float:
         return float(work_of(launch, rows, precision).moved)
     times = 1 if matrix.columns <= tiles.inner else 2
     return float(launch.grid(rows) * matrix.columns * (bytes_of(precision) * tiles.rows + 4 * times * tiles.batch))
+
+
+def _read(launch: Launch, precision: Precision) -> int:
+    """Bytes of weights that all programs read."""
+    matrix = launch.form.matrix if isinstance(launch.form, Form) else None
+    return 0 if matrix is None else weight_bytes(matrix, precision)
 
 
 def _ahead(launch: Launch) -> float:

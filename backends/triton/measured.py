@@ -17,14 +17,14 @@ import numpy as np
 import torch
 
 from . import policy
-from .device import interpreted
+from .device import gpu_of, interpreted, on, target_of
 from .graphs import captured
 from .launch import Launch
 from .module import function, options_of
 from .plan import Plan
 from .policy import Precision
 from .roofline import seconds_of
-from .targets import GPUS, H200, Gpu
+from .targets import MODEL, Gpu
 from .tune import MOST, Judge, Tuner, ahead_tuned
 
 Run = Callable[[], None]
@@ -43,6 +43,10 @@ def by_events(device: torch.device) -> Timer:
     """A timer by events on a GPU, over launches recorded as a graph: calls from Python would hide what they take."""
 
     def timed(runs: Sequence[Run]) -> list[float]:
+        with on(device):  # events are of the current one
+            return taken(runs)
+
+    def taken(runs: Sequence[Run]) -> list[float]:
         replays = [captured(device, partial(_repeated, run)) for run in runs]
         found: list[list[float]] = [[] for _ in runs]
         for turn in range(TURNS + 1):
@@ -73,12 +77,13 @@ class Bench:
     device: torch.device
     precision: Precision
     timer: Timer
+    gpu: Gpu = MODEL
     stride: int = field(init=False)
     given: tuple[Any, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         plan, device = self.plan, self.device
-        rows = min(policy.typical(plan.most), HELD // (4 * max(1, plan.rows)))
+        rows = min(policy.typical(plan.most, self.gpu), HELD // (4 * max(1, plan.rows)))
         self.stride = max(1, rows // MOST) * MOST  # of which every batch tile is a divisor
         values = torch.zeros((max(1, plan.rows), self.stride), dtype=torch.float32, device=device)
         tables = torch.zeros(max(1, plan.tables), dtype=torch.float32, device=device)
@@ -101,7 +106,7 @@ class Bench:
         kernel = launch.kernel
         arguments = (*self.given, launch.first, self.stride)
         options = dict(kernel.constants) | options_of(kernel)
-        with np.errstate(all="ignore"):  # the interpreter is numpy
+        with on(self.device), np.errstate(all="ignore"):  # the interpreter is numpy
             function(kernel)[(launch.grid(self.stride),)](*arguments, **options)
 
 
@@ -120,33 +125,24 @@ def runs_at_all(run: Run) -> bool:
 def tuner_on(device: torch.device, precision: Precision, timer: Timer | None = None) -> Tuner:
     """What tunes for a device that is here; for Triton's interpreter, which has no times, an H200's roofline does."""
     if timer is None and interpreted():
-        return Tuner(H200.device, "roofline", lambda made: _roofline(made, precision))
-    time = timer or by_events(device)
+        return Tuner(MODEL, "roofline", lambda made: _roofline(made, precision))
+    time, gpu = timer or by_events(device), gpu_of(device)
 
     def judge(made: Plan) -> Judge:
-        return Bench(made, device, precision, time).seconds
+        return Bench(made, device, precision, time, gpu).seconds
 
-    return Tuner(target_of(device), "measured", judge)
+    return Tuner(gpu, "measured", judge)
 
 
 def _roofline(made: Plan, precision: Precision) -> Judge:
     rows = policy.typical(made.most)
-    return lambda trials: [seconds_of(trial, rows, GPUS["cuda:sm_90"], precision) for trial in trials]
-
-
-def target_of(device: torch.device) -> str:
-    """The target that a device is of, as `--target` names it."""
-    if device.type != "cuda":
-        return device.type
-    if torch.version.hip:
-        return f"hip:{torch.cuda.get_device_properties(device).gcnArchName.partition(':')[0]}"
-    return "cuda:sm_{}{}".format(*torch.cuda.get_device_capability(device))
+    return lambda trials: [seconds_of(trial, rows, MODEL, precision) for trial in trials]
 
 
 def tuner_for(gpu: Gpu, precision: Precision) -> Tuner:
     """What tunes for a GPU: the device of this machine where it is of that kind, else machine code."""
     if torch.cuda.is_available() and not interpreted():
-        here = torch.device("cuda")
+        here = torch.device("cuda", torch.cuda.current_device())
         if target_of(here) == gpu.name:
             return tuner_on(here, precision)
     return ahead_tuned(gpu, precision)

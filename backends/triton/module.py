@@ -11,6 +11,8 @@ import os
 import shutil
 import tempfile
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -18,15 +20,64 @@ from typing import Any
 
 import torch
 
+from .device import interpreted
 from .kernel import Kernel
+from .spills import Options, least_spilled, others
 
 _lock = threading.Lock()
 
 
+@dataclass(slots=True, eq=False)
+class Settled:
+    """A jitted function that is compiled before its first launch on a device, and again there if it spills.
+
+    It is called as a jitted function is. What was found for the first arguments holds for all, though Triton compiles
+    anew for such as are divisible by 16 and such as are not.
+    """
+
+    kernel: Kernel
+    jitted: Any
+    options: dict[torch.device, Options] = field(default_factory=dict[torch.device, Options])
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., Any]:
+        def launch(*given: Any, **options: Any) -> Any:
+            place = given[0].device
+            if place not in self.options:
+                self.options[place] = self._least(grid, given, options)
+            return self.jitted[grid](*given, **options | self.options[place])
+
+        return launch
+
+    def _least(self, grid: tuple[int, ...], given: tuple[Any, ...], options: dict[str, Any]) -> Options:
+        from triton.compiler.errors import CompilationError
+        from triton.runtime.errors import OutOfResources, PTXASError
+
+        def made(more: Options) -> Any:
+            found = self.jitted.warmup(*given, grid=grid, **options | more)
+            _ = found.run  # loads it, after which what it takes of the device is known
+            return found
+
+        def tried(more: Options) -> Any:
+            try:
+                return made(more)
+            except (CompilationError, OutOfResources, PTXASError):
+                return None
+
+        first = made({})
+        target = first.metadata.target
+        threads = first.metadata.num_warps * target.warp_size
+        trials = others(target.backend, target.warp_size, threads)
+        return least_spilled(first, lambda found: int(found.n_spills), trials, tried)[1]
+
+
+_settled: dict[str, Settled] = {}
+
+
 def function(kernel: Kernel) -> Any:
-    """The jitted function of a kernel."""
+    """The jitted function of a kernel; on a device what spills is compiled again there (spills.py)."""
     with _lock:
-        return getattr(_module(kernel.source), kernel.name)
+        jitted = getattr(_module(kernel.source), kernel.name)
+        return jitted if interpreted() else _settled.setdefault(kernel.digest, Settled(kernel, jitted))
 
 
 def options_of(kernel: Kernel) -> dict[str, Any]:

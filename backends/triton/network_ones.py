@@ -119,6 +119,7 @@ def level_of_ones(numbers: Numbers, shape: Shape) -> Kernel:
         "n = tl.arange(0, WIDTH)",
         "lane = tl.program_id(1) * LANES + tl.arange(0, LANES)",
         "place = values + lane",
+        "stride = tl.cast(stride, tl.int64)",
         "at = lane[None, :]",
         *TILE,
         f"value = tl.broadcast_to(tl.where(at == 0, {one}, {none}).to(tl.float64), [WIDTH, LANES])",

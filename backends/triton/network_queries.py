@@ -79,7 +79,7 @@ class Walks:
         values = self._filled(self._shape(1), one)
         parts = [
             self._descended(values, np.repeat(one, len(rows), axis=1), seed, rows.start, True, True)
-            for rows in self._stretches(count)
+            for rows in self._stretches(count, len(one))
         ]
         return joined(parts, one)
 
@@ -94,7 +94,7 @@ class Walks:
     def _each(self, codes: Indices | NDArray[np.int32], seed: int, sampled: bool) -> Walked:
         laid = np.ascontiguousarray(codes, dtype=np.int32)
         parts: list[Walked] = []
-        for rows in self._stretches(laid.shape[1]):
+        for rows in self._stretches(laid.shape[1], len(laid)):
             own = np.ascontiguousarray(laid[:, rows.start : rows.stop])
             values = self._filled(self._shape(len(rows)), own)
             parts.append(self._descended(values, own, seed, rows.start, sampled, False))
@@ -103,9 +103,8 @@ class Walks:
     def _shape(self, rows: int) -> Shape:
         return sparse_policy.shape(rows, self.device.drain)
 
-    def _stretches(self, rows: int) -> list[range]:
-        each = (self.size + 8) * max(1, self.forward.net.nodes)
-        step = max(32, HELD // each // 32 * 32)
+    def _stretches(self, rows: int, columns: int) -> list[range]:
+        step = sparse_policy.at_once(self.forward.net.nodes, columns, self.size + 8, HELD)
         return [range(start, min(start + step, rows)) for start in range(0, rows, step)]
 
     def _filled(self, shape: Shape, codes: NDArray[np.int32]) -> Any:
@@ -113,7 +112,8 @@ class Walks:
         forward, rows = self.forward, codes.shape[1]
         code, data = forward.code(shape.width, False), self.device.put(codes)
         turns = -(-rows // shape.lanes)
-        if sparse_policy.programs(code.size, rows, self.size, code.up.levels, code.up.bounds[-1]) < turns:
+        levels, tiles = code.up.levels, code.up.bounds[-1]
+        if sparse_policy.programs(code.size, rows, self.size, levels, tiles, self.device.gpu) < turns:
             return forward.by_levels(code, shape, data, (), rows)
         return forward.whole(code, shape, turns, data, (), rows)[1]  # a program for each tile keeps its values
 
@@ -132,7 +132,8 @@ class Walks:
         rows = codes.shape[1]
         shape = sparse_policy.walk_shape(rows, False, device.drain)
         ways = self._way(shape.width)
-        programs = sparse_policy.programs(3 * net.nodes, rows, 4, ways.down.levels, ways.down.bounds[-1])
+        levels, tiles = ways.down.levels, ways.down.bounds[-1]
+        programs = sparse_policy.programs(3 * net.nodes, rows, 4, levels, tiles, device.gpu)
         if programs and sampled:
             shape = sparse_policy.walk_shape(rows, True, device.drain)
             ways = self._way(shape.width)

@@ -16,6 +16,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from ...ir.diagnostic import error
 from ...ir.program.program import Program
 from . import policy
 from .chain import ChainForm, fits, weights_of
@@ -26,6 +27,8 @@ from .policy import Precision
 from .precision import held
 from .sums import linked
 from .sweep import LoopForm, swept
+from .targets import MODEL, Gpu
+from .text import FAR
 from .tiled import NONE, Choices, launched, tiled
 from .value import Form, Matrix
 from .ways import one_launch
@@ -70,30 +73,35 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawn:
-    """A plan with what it was made from: its groups, its works launch by launch, and the first row of each buffer."""
+    """A plan with what it was made from: its groups, its works launch by launch, the first row of each buffer, and for
+    which GPU, with which tiles in place of the policy's."""
 
     plan: Plan
     found: Grouped
     waves: list[list[Work]]
     where: dict[int, int]
     space: Space
+    gpu: Gpu
+    choices: Choices
 
 
-def plan(program: Program, precision: Precision, rows: int, choices: Choices = NONE) -> Plan:
-    """The plan of a Program for batches of about so many rows, with tiles chosen in place of the policy's.
+def plan(program: Program, precision: Precision, rows: int, choices: Choices = NONE, gpu: Gpu = MODEL) -> Plan:
+    """The plan of a Program for batches of about so many rows on a GPU, with tiles chosen in place of the policy's.
 
     Raises: DanausError `not-on-device`.
     """
-    return drawn(program, precision, rows, False, choices).plan
+    return drawn(program, precision, rows, False, choices, gpu).plan
 
 
-def drawn(program: Program, precision: Precision, rows: int, kept: bool, choices: Choices = NONE) -> Drawn:
+def drawn(
+    program: Program, precision: Precision, rows: int, kept: bool, choices: Choices = NONE, gpu: Gpu = MODEL
+) -> Drawn:
     """The same; where buffers are `kept`, each group writes one of its own, for the reverse."""
     found = grouped(program)
     space = Space(program, found, precision)
     homes = dict(enumerate(found.homes))
     forms = {} if kept else linked(found, policy.batch_tile(rows), precision)
-    make = partial(_kept, homes=homes) if kept else partial(_works, rows=rows, forms=forms)
+    make = partial(_kept, homes=homes) if kept else partial(_works, rows=rows, forms=forms, gpu=gpu)
     parts = units(found)
     alike = Counter(_shape(unit, found) for unit in parts)
     works = [work for unit in parts for work in make(unit, found, space, precision, alike[_shape(unit, found)])]
@@ -104,7 +112,7 @@ def drawn(program: Program, precision: Precision, rows: int, kept: bool, choices
     places: list[int] = []
     for wave in waves:
         form = wave[0].form
-        launches.append(launched(form, tiled(form, rows, precision, choices), len(places), len(wave)))
+        launches.append(launched(form, tiled(form, rows, precision, gpu, choices), len(places), len(wave)))
         for work in wave:
             if not isinstance(form, LoopForm):
                 places.append(where[work.out])
@@ -113,7 +121,7 @@ def drawn(program: Program, precision: Precision, rows: int, kept: bool, choices
             places += [where[place] if buffer else place for buffer, place in work.operands]
     laid_out = Plan(
         tuple(launches),
-        policy.batch_class(rows),
+        policy.batch_class(rows, gpu),
         max([policy.batch_tile(rows), *(launch.batch for launch in launches)]),
         total,
         space.weights,
@@ -125,7 +133,7 @@ def drawn(program: Program, precision: Precision, rows: int, kept: bool, choices
         {source: (where[buffer], found.widths[buffer]) for source, buffer in found.densities.items()},
         where[found.root],
     )
-    return Drawn(laid_out, found, waves, where, space)
+    return Drawn(laid_out, found, waves, where, space, gpu, choices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +161,7 @@ def _works(
     alike: int,
     rows: int,
     forms: Mapping[int, Form],
+    gpu: Gpu,
 ) -> list[Work]:
     """A path in one launch or group by group, whichever is predicted to take less; on chip where it fits there.
 
@@ -167,9 +176,9 @@ def _works(
         linking = form if on_chip else _linked(unit, form, forms) or form
         half = max(stage.writes.width if stage.writes else stage.width for stage in linking.stages)
         whole = form if on_chip else replace(linking, scratch=half)
-        able = on_chip or policy.by_scratch(*weights_of(form, precision))
+        able = on_chip or policy.by_scratch(*weights_of(form, precision), gpu)
         each = Counter(forms.get(n, found.groups[n].form) for n in unit.groups)
-        if able and one_launch(whole, each, alike, rows, precision):
+        if able and one_launch(whole, each, alike, rows, precision, gpu):
             return [path if on_chip else replace(path, form=whole, scratch=space.buffer(2 * half))]
     alone = [Work(forms.get(n, found.groups[n].form), found.groups[n].out, placed[n], (n,)) for n in unit.groups]
     for work in alone:
@@ -193,29 +202,30 @@ def _linked(unit: Unit, form: ChainForm, forms: Mapping[int, Form]) -> ChainForm
 def _kept(
     unit: Unit, found: Grouped, space: Space, precision: Precision, alike: int, homes: dict[int, tuple[int, int]]
 ) -> list[Work]:
-    """The groups of a path each with a buffer of its own; a loop of one stage in one launch, its states end to end."""
+    """The groups of a path each with a buffer of its own; a loop in one launch where it fits, its states end to end."""
     placed = {number: space.operands(found.groups[number]) for number in unit.groups}
     alone = [Work(found.groups[n].form, found.groups[n].out, placed[n], (n,)) for n in unit.groups]
-    path = _path(unit, found, placed) if unit.period == 1 else None
-    if (
-        path is None
-        or not isinstance(path.form, ChainForm)
-        or not swept(path.form.body[0], path.form.moving[0], precision)
-    ):
+    path = _path(unit, found, placed) if unit.period else None
+    if path is None or not isinstance(path.form, ChainForm):
         return alone
-    stage, moving = path.form.body[0], path.form.moving[0]
-    turns = unit.groups[unit.head : unit.head + unit.count]
-    trail = space.buffer(unit.count * stage.width)
+    form = LoopForm(path.form.body, unit.count, path.form.moving)
+    if not swept(form, precision):
+        return alone
+    turns = unit.groups[unit.head : unit.head + unit.period * unit.count]
+    trail = space.buffer(unit.count * form.width)
     homes[trail] = (trail, 0)
-    for turn, number in enumerate(turns):
-        homes[found.groups[number].out] = (trail, turn * stage.width)
+    for position, number in enumerate(turns):
+        start = position // unit.period * form.width + form.starts[position % unit.period]
+        homes[found.groups[number].out] = (trail, start)
     before = found.groups[unit.groups[unit.head - 1]].out
     operands = [(True, before), (True, trail)]
-    operands += [(False, 0) if buffer else (buffer, place) for buffer, place in placed[turns[0]]]
-    steps = zip(placed[turns[0]], placed[turns[1]], strict=True)
-    operands += [(False, 0 if a[0] else b[1] - a[1]) for a, b in steps]
-    loop = Work(LoopForm(stage, unit.count, moving), trail, (*operands, (False, 0), (False, 0)), turns)
-    return [*alone[: unit.head], loop, *alone[unit.head + unit.count :]]
+    steps: list[tuple[bool, int]] = []
+    for first, second in zip(turns[: unit.period], turns[unit.period : 2 * unit.period], strict=True):
+        operands += [(False, 0) if buffer else (buffer, place) for buffer, place in placed[first]]
+        pairs = zip(placed[first], placed[second], strict=True)
+        steps += [(False, 0 if one[0] else other[1] - one[1]) for one, other in pairs]
+    loop = Work(form, trail, (*operands, *steps, (False, 0), (False, 0)), turns)
+    return [*alone[: unit.head], loop, *alone[unit.head + len(turns) :]]
 
 
 def _path(unit: Unit, found: Grouped, placed: Mapping[int, tuple[tuple[bool, int], ...]]) -> Work | None:
@@ -342,6 +352,9 @@ class Space:
                 size = prod(shape) + prod(shape[:-1])
             else:
                 vector, count = matrix.rows <= policy.VECTOR, held(matrix)
+                if count >= FAR:
+                    message = f"a map of {count} numbers is beyond the offsets of kernels"
+                    raise error("not-on-device", message, hint="factors, as those of monarch, take fewer")
                 self.laid[key] = Laid(table, self.tables + ALIGNED if vector else self.weights, matrix, scale)
                 if vector:  # after its scale
                     size = ALIGNED + count

@@ -1,6 +1,7 @@
 """What is chosen by size: tiles, warps, stages, precision, and what is computed where it is read. Each with its reason.
 
-Only this file chooses; where a Program is tuned (`tune.py`), the fastest tiles around these stand in their place.
+Only this file and `sparse_policy.py` choose, by the rates of the GPU that kernels are made for (`targets.py`). Where a
+Program is tuned (`tune.py`), the fastest tiles around these stand in their place.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...ir.diagnostic import error
+from .targets import MODEL, Gpu
 from .value import Form
 
 Precision = Literal["ieee", "tf32", "tf32x3", "bf16", "bf16x3"]
@@ -64,24 +66,27 @@ class Tiles:
     stages: int
 
 
-FEW, FULL = 512, 64 * 132
-"""Rows up to which a batch is small, and beyond which tiles of 64 give a program to each of the 132 processors of an
-H200."""
+FEW = 512
+"""Rows up to which a batch is small."""
 
 
-CLASSES = (FEW, FULL, 1 << 30)
-"""The largest batches of each class."""
+def classes(gpu: Gpu = MODEL) -> tuple[int, int, int]:
+    """The largest batches of each class on a GPU: small ones, those that do not fill it, with a tile of 64 for each
+    multiprocessor, and those that do. An MI300X has 304 of them, an A100 108."""
+    return FEW, 64 * gpu.rates.units, 1 << 30
 
 
-def batch_class(rows: int) -> int:
-    """Batches for which one plan is made: small ones, those that do not fill a device, and those that do."""
-    return next((most for most in CLASSES if rows <= most), CLASSES[-1])
+def batch_class(rows: int, gpu: Gpu = MODEL) -> int:
+    """Batches for which one plan is made: the largest of the class."""
+    own = classes(gpu)
+    return next((most for most in own if rows <= most), own[-1])
 
 
-def typical(rows: int) -> int:
+def typical(rows: int, gpu: Gpu = MODEL) -> int:
     """A batch that stands for its class where times are compared: what is chosen must be the same for all of a class.
     Halfway up in doublings; beyond what fills a device, four times that."""
-    return {FEW: FEW // 4, FULL: FULL // 4}.get(batch_class(rows), 4 * FULL)
+    few, full, _ = classes(gpu)
+    return {few: few // 4, full: full // 4}.get(batch_class(rows, gpu), 4 * full)
 
 
 def batch_tile(rows: int) -> int:
@@ -135,13 +140,25 @@ def resident(precision: Precision) -> int:
     return 64 * 64 if precision == "ieee" else 128 * 128
 
 
+def resident_factors(precision: Precision) -> int:
+    """The same where all matrices of a loop are blocks: the factors of 2 by 128 states are 128 · 128 numbers twice, and
+    blocks of 16 by 16 that those of two by two make up, 147 KB of shared memory. `tf32x3` takes weights apart in
+    registers, where these spilled 1.9 KB a thread, and `ieee` has them there."""
+    return resident(precision) if precision in ("ieee", "tf32x3") else resident(precision) * 9 // 4
+
+
 def swept(precision: Precision) -> int:
     """How many weights stay on chip where sums for them do, too, which are float32."""
     return min(resident(precision), 128 * 128)
 
 
-STATES = 256
-"""A state on chip has at most so many places, filled up: the factors of 512 spilled, 48 bytes a thread on sm_90."""
+STATES = 512
+"""A state on chip has at most so many places, filled up: 12 by 20 states in 16 by 32 places took 194 to 225 registers
+and 160 KB of shared memory."""
+
+
+SWEPT = 128
+"""The same of one that runs back, whose flow, and whose states before and after, stand on chip at a time."""
 
 
 def chain_warps(stages: Sequence[Form], batch: int, precision: Precision) -> int:
@@ -151,15 +168,24 @@ def chain_warps(stages: Sequence[Form], batch: int, precision: Precision) -> int
     return 8 if most * batch > 1024 or precision == "ieee" else 4
 
 
+def ahead(alone: int, gpu: Gpu) -> int:
+    """Of how many turns of a loop what it reads is on its way, this one with them: 3 reach from a code to the row of
+    the emission that it names. Where blocks of so many rows are multiplied one after another (0 if none are), 3 spilled
+    24 bytes a thread for 64 rows on sm_80, and 2 spilled 16 for 128 there; sm_100 spilled 80 with 1."""
+    if not alone:
+        return 3
+    return 1 if alone > 64 and gpu.architecture == 80 else 2
+
+
 def swept_warps(size: int, batch: int) -> int:
     """8 for 128 states, whose sums alone are 64 registers for each of 256 threads; 4 up to 64."""
     return 8 if size > 64 or size * batch > 1024 else 4
 
 
-def products(programs: int, groups: int) -> int:
+def products(programs: int, groups: int, gpu: Gpu) -> int:
     """Into how many products the sums for weights are split that so many groups share, of so many programs each: until
-    there are two programs for each of 132 processors."""
-    return max(1, min(groups, 264 // programs))
+    there are two programs for each multiprocessor."""
+    return max(1, min(groups, 2 * gpu.rates.units // programs))
 
 
 def path_warps(batch: int, precision: Precision) -> int:
@@ -168,27 +194,24 @@ def path_warps(batch: int, precision: Precision) -> int:
     return 8 if batch > 16 or precision == "ieee" else 4
 
 
-def chain_batch(rows: int, stages: Sequence[Form], precision: Precision) -> int:
+def chain_batch(rows: int, stages: Sequence[Form], precision: Precision, gpu: Gpu) -> int:
     """16, the least: a step waits for the one before it, so that programs on many processors beat wide ones on few,
     until there are several programs for each processor. Then 32 for up to 64 states: more spill."""
     most = max(power(stage.width) for stage in stages)
-    return 16 if rows <= FULL or most > 64 or precision == "ieee" else 32
-
-
-STREAMED = 24 << 20
-"""Bytes of weights that a path reads again in each turn at most: half of an H200's second-level cache."""
+    return 16 if rows <= classes(gpu)[1] or most > 64 or precision == "ieee" else 32
 
 
 LOOPED = 1 << 18
 """Up to so many bytes of weights in a turn a loop is one launch whatever the times predicted: what a turn streams is
-2.3 µs at 64 bytes per clock and processor, about what a launch costs in a graph, and the first call of a size, and
-what is not recorded, makes each launch from Python, at some 20 µs."""
+1.9 to 2.9 µs at 64 bytes per clock and processor, about what a launch costs in a graph, and the first call of a size,
+and what is not recorded, makes each launch from Python, at some 20 µs."""
 
 
-def by_scratch(turn: int, most: int) -> bool:
+def by_scratch(turn: int, most: int, gpu: Gpu) -> bool:
     """Whether one program may run a path whose weights do not fit on chip: where those that a turn of its loop reads,
-    and a stage at most, in bytes, stay in the cache. Whether it does is chosen by predicted time (`ways.py`)."""
-    return max(turn, most) <= STREAMED
+    and a stage at most, in bytes, take half of the cache, so that they stay there beside states. Whether it does is
+    chosen by predicted time (`ways.py`), which counts what states do not stay and what is read from a cache behind."""
+    return max(turn, most) <= gpu.rates.cache / 2
 
 
 def elementwise_tiles(width: int, batch: int) -> Tiles:

@@ -50,7 +50,7 @@ def report(
 def _parts(bundle: Bundle, precision: Precision, gpu: Gpu, rows: int, queries: Sequence[str], tune: bool) -> list[str]:
     tiles = tiles_for(bundle.program, precision, gpu, tune)
     by = kernels_by(bundle, precision, gpu, queries, tiles)
-    choices = tiles.get(batch_class(rows), NONE)
+    choices = tiles.get(batch_class(rows, gpu), NONE)
     walks = walked_of(bundle)
     parts: list[str] = []
     for what, kernels in by.items():
@@ -79,11 +79,11 @@ def _launched(
 ) -> Launched | None:
     """What likelihoods or derivatives of vectors launch for a batch; None of walks."""
     if what == "likelihood":
-        made = plan(program, precision, rows, choices)
+        made = plan(program, precision, rows, choices, gpu)
         return [(each.kernel, seconds_of(each, rows, gpu, precision)) for each in made.launches]
     if what != "flows" or walks is None:
         return None
-    kept, way = reverse_for(walks, precision, rows)
+    kept, way = reverse_for(walks, precision, rows, gpu)
     up = [(each.kernel, seconds_of(each, rows, gpu, precision)) for each in kept.plan.launches]
     return up + back_seconds_of(way, rows, gpu, precision)
 

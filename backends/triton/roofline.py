@@ -9,13 +9,14 @@ another in each program, and those that do not keep their weights on chip stream
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .chain import ChainForm
 from .launch import Launch
 from .paths import slot_before
 from .policy import VECTOR, Precision
 from .precision import bytes_of
+from .stage import continues
 from .sweep import LoopForm
 from .targets import Gpu, Rates
 from .value import Constant, Form, Look, Matrix, Read, leaves
@@ -63,20 +64,34 @@ def work_of(launch: Launch, rows: int, precision: Precision) -> Work:
     if isinstance(form, Form):
         return _group(form, rows, int(constants.get("ROWS", 1)), precision).times(launch.groups, launch.groups)
     path = path_of(form)
-    written = path.stages[-1].width if isinstance(form, ChainForm) else (form.count + 1) * form.stage.width
+    written = path.stages[-1].width if isinstance(form, ChainForm) else form.stages[-1].width + form.count * form.width
     total = Work(moved=written * rows * NUMBER)
     for number, (stage, turns) in enumerate(stages_of(path)):
         tall = int(constants.get(f"ROWS_{number}", stage.width))
         moves = len(path.head) <= number < len(path.head) + len(path.body)
         again = turns if moves and path.moving[number - len(path.head)] & {0} else 1  # weights of each turn
         own = _group(stage, rows, tall, precision, alone=number == 0 and bool(path.head), inside=True)
+        if not path.scratch:
+            own = _on_chip(path, number, own, rows)
         total = total + own.times(turns, again)
     return total.times(launch.groups, launch.groups)
 
 
+def _on_chip(path: ChainForm, number: int, work: Work, rows: int) -> Work:
+    """The work of a stage on chip: what hands on sums takes no logarithms, and what reads them no exponentials; blocks
+    of few rows are multiplied on matrix units as well."""
+    matrix = path.stages[number].matrix
+    assert matrix is not None
+    exponentials, logs = number == 0 or not continues(path.stages[number]), path.handed(number)[0]
+    special = rows * matrix.blocks * (matrix.columns * exponentials + matrix.rows * logs)
+    if matrix.blocks > 1:
+        work = replace(work, tensor=work.tensor + work.plain, plain=0)
+    return replace(work, special=special)
+
+
 def path_of(form: ChainForm | LoopForm) -> ChainForm:
     """A loop as the path that it is: it keeps what each turn gives as well."""
-    return form if isinstance(form, ChainForm) else ChainForm((), (form.stage,), form.count, (), (form.moving,))
+    return form if isinstance(form, ChainForm) else form.path
 
 
 def stages_of(form: ChainForm) -> Iterator[tuple[Form, int]]:
@@ -113,10 +128,10 @@ def _group(form: Form, rows: int, tall: int, precision: Precision, alone: bool =
     logs, exponentials = form.writes is None, form.reads is None  # sums take none
     special = rows * matrix.blocks * (matrix.columns * times * exponentials + matrix.rows * logs)
     tensor = matrix.rows > VECTOR
-    return Work(flops * tensor, flops * (not tensor), special, moved, fixed + _bytes(matrix, precision))
+    return Work(flops * tensor, flops * (not tensor), special, moved, fixed + weight_bytes(matrix, precision))
 
 
-def _bytes(matrix: Matrix, precision: Precision) -> int:
+def weight_bytes(matrix: Matrix, precision: Precision) -> int:
     """Bytes of a matrix's weights; those of few rows are float32 (precision.py)."""
     size = NUMBER if matrix.rows <= VECTOR else bytes_of(precision)
     return matrix.rows * matrix.columns * (1 if matrix.shared else matrix.blocks) * size
@@ -140,7 +155,7 @@ def seconds_of(launch: Launch, rows: int, gpu: Gpu, precision: Precision) -> flo
         computed / busy,
         work.special / rates.special / busy,
         memory_of(launch, work, rows, rates),
-        _in_turn(launch, most, rates, precision),
+        _in_turn(launch, rows, rates, precision),
     )
 
 
@@ -154,28 +169,36 @@ def memory_of(launch: Launch, work: Work, rows: int, rates: Rates) -> float:
     live = work.moved
     if isinstance(form, ChainForm) and form.scratch:
         state = launch.groups * rows * sum(2 * stage.width * turns for stage, turns in stages_of(form)) * NUMBER
-        live = min(launch.grid(rows), rates.units) * 2 * form.scratch * launch.batch * NUMBER
+        live = _scratches(launch, form, rows, rates)
+    taken = rates.taken(0, live) * rates.units
     beyond = max(0.0, 1.0 - rates.cache / live) if live else 0.0
     if state:
-        return max((work.bytes + state * beyond) / rates.bytes, state / (rates.stream * rates.units))
-    if isinstance(form, Form):
-        return max((work.fixed + work.moved * beyond) / rates.bytes, work.moved / (rates.stream * rates.units))
-    return work.bytes / rates.bytes
+        return max((work.bytes + state * beyond) / rates.bytes, state / taken)
+    return max((work.fixed + work.moved * beyond) / rates.bytes, work.moved / taken)
 
 
-def _in_turn(launch: Launch, waves: int, rates: Rates, precision: Precision) -> float:
+def _scratches(launch: Launch, form: ChainForm, rows: int, rates: Rates) -> int:
+    """Bytes of the states that programs have in memory which are on the device at once."""
+    return min(launch.grid(rows), rates.units) * 2 * (form.scratch or 0) * launch.batch * NUMBER
+
+
+def _in_turn(launch: Launch, rows: int, rates: Rates, precision: Precision) -> float:
     """The least time of a launch's programs: stages wait for one another, and those not on chip stream their weights.
 
     Programs of one multiprocessor share what it streams; while one waits, another runs.
     """
+    waves = -(-launch.grid(rows) // rates.units)
     if isinstance(launch.form, Form):
         matrix = launch.form.matrix
         tile = 0 if matrix is None else launch.tiles.rows * matrix.columns * bytes_of(precision)
-        return max(rates.stage, waves * tile / rates.stream)
+        held = 0 if matrix is None else weight_bytes(matrix, precision)
+        return max(rates.stage, waves * tile / rates.taken(held, 0))
     path, one, all_ = path_of(launch.form), 0.0, 0.0
+    turn = sum(weight_bytes(stage.matrix, precision) for stage in path.body or path.stages if stage.matrix is not None)
+    stream = rates.taken(turn, _scratches(launch, path, rows, rates))
     for stage, turns in stages_of(path):
-        held = 0 if stage.matrix is None else _bytes(stage.matrix, precision)
-        streamed = held / rates.stream if path.scratch else 0.0
+        held = 0 if stage.matrix is None else weight_bytes(stage.matrix, precision)
+        streamed = held / stream if path.scratch else 0.0
         one += turns * max(rates.stage, streamed)
         all_ += turns * streamed * waves
     return max(one, all_)

@@ -32,13 +32,14 @@ def _seconds(launch: Turn | Swept, rows: int, gpu: Gpu, precision: Precision) ->
     yield work.bytes / rates.bytes
     yield rates.stage
     if isinstance(launch, Swept):  # a turn has a product for its flow and one for its weights
-        yield 2 * launch.form.count * rates.stage
+        yield 2 * launch.form.count * len(launch.form.stages) * rates.stage
 
 
 def _work(launch: Turn | Swept, rows: int, precision: Precision) -> Work:
     if isinstance(launch, Swept):
-        one, count = _matrix(launch.form.stage, rows, False, precision), launch.form.count * len(launch.sums)
-        return (one + one).times(count, len(launch.sums))
+        each = [_matrix(stage, rows, False, precision) for stage in launch.form.stages]
+        one = sum(each, Work())
+        return (one + one).times(launch.form.count * len(launch.sums), len(launch.sums))
     if launch.form is not None:
         return _matrix(launch.form, rows, True, precision).times(launch.groups, launch.groups)
     width, values = launch.counted

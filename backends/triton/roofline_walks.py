@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from ...ir.program.program import Layout
+from . import sparse_policy
 from .kernel import Kernel
 from .network import Numbers, Shape
-from .records import Tiles, Wired, downward, upward, wired
-from .sparse_policy import PROGRAMS
+from .records import Tiles, Wired, downward, slotted, upward, wired
 from .sparse_roofline import Level, apart, levels_of, together
 from .steps import Steps
 from .targets import Gpu
@@ -42,6 +42,17 @@ def of_network(layout: Layout, kernels: Sequence[Kernel], rows: int, ones: int, 
     return found
 
 
+def of_likelihood(layout: Layout, numbers: Numbers, rows: int, gpu: Gpu) -> Launched:
+    """How many launches the likelihoods of a network take for a batch, and the seconds of all of them."""
+    net, shape = wired(layout), sparse_policy.shape(rows, gpu.backend == "hip")
+    up = upward(net, shape.width)
+    levels, (_, slots, _) = levels_of(up, numbers, shape), slotted(net, up)
+    programs = sparse_policy.programs(slots, rows, numbers.size, len(levels), up.count, gpu)
+    if programs:
+        return 1, together(levels, rows, shape, programs, gpu)
+    return len(levels), apart(levels, net.nodes, rows, numbers.size, shape, gpu)
+
+
 def _network(
     name: str,
     up: tuple[Level, ...],
@@ -53,7 +64,7 @@ def _network(
     gpu: Gpu,
 ) -> Launched:
     turns = -(-rows // shape.lanes)
-    one = partial(together, rows=rows, shape=shape, programs=min(turns, PROGRAMS), gpu=gpu)
+    one = partial(together, rows=rows, shape=shape, programs=min(turns, gpu.rates.units), gpu=gpu)
     many = partial(apart, nodes=net.nodes, rows=rows, size=numbers.size, shape=shape, gpu=gpu)
     match name:
         case "network" | "descend":

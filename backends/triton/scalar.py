@@ -19,12 +19,15 @@ from ...ir.linear import Indices
 from ...ir.parameter import Floats
 from ...ir.program.program import Program
 from . import network, sparse_policy
+from .alone import Lock, alone, lock
+from .device import on
 from .engine import Answer
 from .graphs import Launch, Tapes, played
 from .kernel import Kernel
 from .module import function, options_of
 from .network import Form, Numbers, Shape
 from .records import Tiles, Wired, slotted, upward, wired
+from .targets import MODEL, Gpu
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +53,20 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device on which kernels run: a GPU, or the CPU for Triton's interpreter."""
+    """A device on which kernels run: a GPU of a kind, or the CPU for Triton's interpreter."""
 
     name: torch.device
+    gpu: Gpu = MODEL
 
     @property
     def drain(self) -> bool:
         """Whether barriers have to wait for stores: on AMD's processors."""
-        return self.name.type == "cuda" and torch.version.hip is not None
+        return self.gpu.backend == "hip"
 
     def launch(self, kernel: Kernel, grid: tuple[int, ...], arguments: Sequence[Any]) -> None:
         """Runs a kernel over a grid of programs, with its arguments in order."""
-        function(kernel)[grid](*arguments, **dict(kernel.constants), **options_of(kernel))
+        with on(self.name):
+            function(kernel)[grid](*arguments, **dict(kernel.constants), **options_of(kernel))
 
     def put(self, array: NDArray[Any]) -> Any:
         """An array there, with an entry at least, so that it has an address."""
@@ -118,11 +123,13 @@ class Scalar:
     codes: dict[tuple[int, bool], _Code] = field(default_factory=dict[tuple[int, bool], _Code])
     tapes: Tapes = field(default_factory=Tapes)
     fixed: bool = False
+    lock: Lock = field(default_factory=lock, repr=False)
 
     def __post_init__(self) -> None:
         self.numbers = Numbers(self.form, self.size)
         self.net = wired(self.program.layouts[0])
 
+    @alone
     def refill(self, tables: Sequence[Floats]) -> None:
         """Other values for the tables: no code is made again."""
         leaves, weights = map(self.device.put, tables_for(self.numbers, tables))
@@ -148,6 +155,7 @@ class Scalar:
                 self.codes[key] = _Code(self.device.held(up), self.net.nodes, self.net.root)
         return self.codes[key]
 
+    @alone
     def run(
         self,
         codes: Indices | NDArray[np.int32],
@@ -158,7 +166,8 @@ class Scalar:
         """The answer for codes [columns, batch]; every row is certain."""
         assert not densities
         rows = codes.shape[1]
-        step = sparse_policy.at_once(self.net.nodes, len(codes), self.size)
+        given = sum(np.shape(each)[-1] for each in (evidence or {}).values())
+        step = sparse_policy.at_once(self.net.nodes, max(len(codes), given), self.size)
         parts = [np.empty(0)]
         for start in range(0, rows, step):
             some = slice(start, min(start + step, rows))
@@ -176,7 +185,7 @@ class Scalar:
         shape = sparse_policy.shape(rows, self.device.drain)
         code = self.code(shape.width, True)
         levels = code.up.levels
-        programs = sparse_policy.programs(code.size, rows, self.size, levels, code.up.bounds[-1])
+        programs = sparse_policy.programs(code.size, rows, self.size, levels, code.up.bounds[-1], self.device.gpu)
         data = self.device.put(np.ascontiguousarray(codes, dtype=np.int32))
         given = self.given(evidence, rows)
         if programs:

@@ -21,8 +21,12 @@ from .targets import Gpu, Rates
 
 _WORD = 4  # bytes of an edge's member, and of its weight's name
 
-HELD = 8
-"""Programs of a level that one multiprocessor holds at once: 2048 threads over those of 8 warps."""
+WARPS = 8
+
+
+def held(gpu: Gpu, warps: int = WARPS) -> int:
+    """Programs of a level that one multiprocessor holds at once: 2048 threads over those of its warps."""
+    return max(1, 2048 // (warps * gpu.warp))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ def apart(levels: tuple[Level, ...], nodes: int, rows: int, size: int, shape: Sh
     total = 0.0
     for level in levels:
         programs = level.tiles * turns
-        waves = -(-programs // (rates.units * HELD))
+        waves = -(-programs // (rates.units * held(gpu, shape.warps)))
         spread = min(programs, rates.units)
         computed = turns * _alone(level, rates) / spread
         total += rates.launch + max(waves * rates.stage, computed, turns * level.bytes * beyond / rates.bytes)
@@ -78,12 +82,12 @@ def _alone(level: Level, rates: Rates) -> float:
     return max(level.bytes / rates.stream, level.special / (rates.special / rates.units))
 
 
-def quicker_together(turns: int, programs: int, levels: int, tiles: int, rates: Rates) -> bool:
+def quicker_together(turns: int, programs: int, levels: int, tiles: int, gpu: Gpu) -> bool:
     """Whether one launch over all levels is predicted to be faster, by sizes alone: so many tiles on so many levels.
 
     Launches of a few levels are made from Python, which takes longer than their kernels; of more they are recorded.
     """
-    least = 0.0 if records("cuda", levels) else CALL
+    rates, least = gpu.rates, 0.0 if records("cuda", levels) else CALL
     one = rates.launch + -(-turns // programs) * tiles * rates.stage
-    waves = -(-tiles * turns // (max(1, levels) * rates.units * HELD))
+    waves = -(-tiles * turns // (max(1, levels) * rates.units * held(gpu)))
     return one <= levels * max(least, rates.launch + waves * rates.stage)

@@ -19,20 +19,22 @@ from .answering import Answering, Walked, answering, of_network, of_vectors, wal
 from .kernel import Kernel
 from .network import Form, Numbers
 from .plan import Plan, plan
-from .policy import CLASSES, Precision
-from .targets import Gpu, gpu_named
+from .policy import Precision, classes
+from .targets import MODEL, Gpu, gpu_named
 from .tiled import NONE, Choices
 from .tune import tuned
 
 UNTUNED: Mapping[int, Choices] = {}
 
 
-def plans_of(program: Program, precision: Precision, tiles: Mapping[int, Choices] = UNTUNED) -> tuple[Plan, ...]:
-    """The plans of a Program for batches of every class, with the `tiles` chosen for some.
+def plans_of(
+    program: Program, precision: Precision, tiles: Mapping[int, Choices] = UNTUNED, gpu: Gpu = MODEL
+) -> tuple[Plan, ...]:
+    """The plans of a Program for batches of every class on a GPU, with the `tiles` chosen for some.
 
     Raises: DanausError `not-on-device`.
     """
-    return tuple(plan(program, precision, rows, tiles.get(rows, NONE)) for rows in CLASSES)
+    return tuple(plan(program, precision, rows, tiles.get(rows, NONE), gpu) for rows in classes(gpu))
 
 
 def kernels_of(plans: Sequence[Plan]) -> tuple[Kernel, ...]:
@@ -64,9 +66,9 @@ def kernels_by(
         if program.layouts:
             found[what] = of_network(walks or Walked(program, ()), what, numbers_of(bundle), drain)
         elif what == "likelihood":
-            found[what] = kernels_of(plans_of(program, precision, tiles))
+            found[what] = kernels_of(plans_of(program, precision, tiles, gpu))
         elif walks is not None:
-            found[what] = of_vectors(walks, what, precision, drain)
+            found[what] = of_vectors(walks, what, precision, gpu)
     return found
 
 
@@ -108,7 +110,7 @@ def tiles_for(program: Program, precision: Precision, gpu: Gpu, tune: bool) -> M
     from .measured import tuner_for
 
     tuner = tuner_for(gpu, precision)
-    return {rows: found for rows in CLASSES if (found := tuned(program, precision, rows, tuner))}
+    return {rows: found for rows in classes(gpu) if (found := tuned(program, precision, rows, tuner))}
 
 
 def devices_of(
@@ -124,14 +126,14 @@ def devices_of(
     by = {gpu.name: kernels_by(bundle, precision, gpu, queries, tiles[gpu.name]) for gpu in gpus}
     kernels = {name: tuple({k.digest: k for each in own.values() for k in each}.values()) for name, own in by.items()}
     made = compiled_pairs([(kernel, gpu) for gpu in gpus for kernel in kernels[gpu.name]])
-    launches = {} if program.layouts else {each.most: len(each.launches) for each in plans_of(program, precision)}
+    plans = {gpu.name: () if program.layouts else plans_of(program, precision, tiles[gpu.name], gpu) for gpu in gpus}
     kind = f"float{8 * bundle.size}" if program.layouts else precision
     return tuple(
         DeviceCode(
             gpu.name,
             kind,
             triton_version(),
-            launches,
+            {each.most: len(each.launches) for each in plans[gpu.name]},
             tuple(_stored(made[kernel.digest, gpu.name]) for kernel in kernels[gpu.name]),
             tuple(by[gpu.name]),
             {rows: {digest: astuple(each) for digest, each in own.items()} for rows, own in tiles[gpu.name].items()},

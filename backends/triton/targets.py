@@ -6,7 +6,7 @@ the kind is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ...ir.diagnostic import error
@@ -23,14 +23,16 @@ class Limits:
     registers: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
     """What one device does in a second, as far as it can be reached: bytes, and operations by kind.
 
     `half` are operations on bfloat16 on the matrix units, `tf32` those on rounded float32, `single` those on float32
-    without matrix units, `special` exponentials and logarithms; `units` are its multiprocessors, `stream` the bytes
-    that one of them takes of the second-level cache, `cache` the bytes that this holds, `launch` the seconds between
-    two kernels of a graph, `stage` those that one stage of a path takes in its program, however small.
+    without matrix units, `special` exponentials and logarithms; `units` are its multiprocessors, each with `first`
+    bytes of first-level cache. `cache` are the bytes that stay out of memory. Its second-level caches are `dies` with
+    `near` bytes each, of which a multiprocessor takes `stream` bytes; of what is beyond them, but in a cache behind, it
+    takes `far`. `launch` are the seconds between two kernels of a graph, `stage` those that one stage of a path takes
+    in its program, however small.
     """
 
     device: str
@@ -40,15 +42,32 @@ class Rates:
     single: float
     special: float
     units: int
-    stream: float
+    first: int
     cache: float
+    near: float
+    dies: int
+    stream: float
+    far: float
     launch: float = 2e-6
     stage: float = 1e-6
+
+    @property
+    def second(self) -> float:
+        """Bytes of all second-level caches."""
+        return self.near * self.dies
+
+    def taken(self, shared: float, own: float) -> float:
+        """Bytes that a multiprocessor takes in a second of what is not in memory: `shared` are read on all of the
+        device, so that each second-level cache has to hold them, and of what programs have for their `own` a part."""
+        return self.stream if shared + own / self.dies <= self.near else self.far
 
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """A kind of GPU: `backend` and `architecture` are Triton's, `warp` the threads of a warp."""
+    """A kind of GPU: `backend` and `architecture` are Triton's, `warp` the threads of a warp.
+
+    What is chosen by predicted time is chosen by the `rates` of the GPU that kernels are made for.
+    """
 
     name: str
     backend: Backend
@@ -68,19 +87,84 @@ class Gpu:
         return "cubin" if self.backend == "cuda" else "hsaco"
 
 
-# Rates of an H200: 4.3 TB/s of copies and 790 TFLOP/s of bf16 were measured, 0.9 and 0.8 of what its data sheet says
-# (4.8 TB/s, 989 TFLOP/s). The other rates are the data sheets' (without sparsity) times the same shares: A100 SXM 80 GB
-# 2.039 TB/s, 312, 156 and 19.5 TFLOP/s; H200 494.5 and 67; B200 8 TB/s, 2250, 1125 and 80; MI300X 5.3 TB/s, 1307.4,
-# 653.7 and 163.4. Exponentials: 16 per clock and multiprocessor, at 1.41, 1.83, 1.85 and 2.1 GHz. Between nodes of a
-# graph stand about 2 µs, a stage of a path takes about 1 µs (a product, a maximum, exponentials and barriers that wait
-# for one another), and a multiprocessor takes 64 bytes of the second-level cache in a clock: estimates.
+# Of an H200 SXM (sm_90; an H100 has the same but 3.35 TB/s) 4.3 TB/s of copies and 790 TFLOP/s of bf16 were measured
+# once: 0.9 and 0.8 of what its data sheet says, 4.8 TB/s and 989 TFLOP/s. All
+# other rates are the data sheets' of the A100 SXM 80 GB, H200 SXM, B200 SXM and MI300X OAM, without sparsity, times the
+# same shares: none of these was measured. Caches, multiprocessors and clocks are those of the vendors' white papers.
+# Exponentials are 16 in a clock and multiprocessor on all four (four special-function units of 4 lanes on NVIDIA's, a
+# quarter of 64 lanes on AMD's). A multiprocessor takes 64 bytes of the second-level cache in a clock.
+#
+# NVIDIA's have one second-level cache for the whole device and none behind it. Each of the MI300X's eight dies has one
+# of 4 MiB, and all of them 256 MB behind (Infinity Cache), of 17.2 TB/s by its white paper.
+#
+# `launch` and `stage` are estimates and the same for all: about 2 µs between nodes of a graph, and about 1 µs for a
+# product, a maximum, exponentials and barriers that wait for one another.
 _READ, _MADE = 0.9, 0.8
 
-A100 = Rates("A100", _READ * 2.039e12, _MADE * 312e12, _MADE * 156e12, _MADE * 19.5e12, 2.4e12, 108, 64 * 1.41e9, 40e6)
-H200 = Rates("H200", 4.3e12, 790e12, _MADE * 494.5e12, _MADE * 67e12, 3.9e12, 132, 64 * 1.83e9, 50e6)
-B200 = Rates("B200", _READ * 8e12, _MADE * 2250e12, _MADE * 1125e12, _MADE * 80e12, 4.4e12, 148, 64 * 1.85e9, 126e6)
+
+def _special(units: int, clock: float) -> float:
+    return 16 * units * clock
+
+
+A100 = Rates(
+    device="A100",
+    bytes=_READ * 2.039e12,
+    half=_MADE * 312e12,
+    tf32=_MADE * 156e12,
+    single=_MADE * 19.5e12,
+    special=_special(108, 1.41e9),
+    units=108,
+    first=192 << 10,  # with shared memory
+    cache=40e6,
+    near=40e6,
+    dies=1,
+    stream=64 * 1.41e9,
+    far=64 * 1.41e9,
+)
+H200 = Rates(
+    device="H200",
+    bytes=4.3e12,  # measured
+    half=790e12,  # measured
+    tf32=_MADE * 494.5e12,
+    single=_MADE * 67e12,
+    special=_special(132, 1.83e9),
+    units=132,
+    first=256 << 10,
+    cache=50e6,
+    near=50e6,
+    dies=1,
+    stream=64 * 1.83e9,
+    far=64 * 1.83e9,
+)
+B200 = Rates(
+    device="B200",
+    bytes=_READ * 8e12,
+    half=_MADE * 2250e12,
+    tf32=_MADE * 1125e12,
+    single=_MADE * 80e12,
+    special=_special(148, 1.85e9),
+    units=148,
+    first=256 << 10,
+    cache=126e6,
+    near=126e6,
+    dies=1,
+    stream=64 * 1.85e9,
+    far=64 * 1.85e9,
+)
 MI300X = Rates(
-    "MI300X", _READ * 5.3e12, _MADE * 1307.4e12, _MADE * 653.7e12, _MADE * 163.4e12, 10.2e12, 304, 64 * 2.1e9, 256e6
+    device="MI300X",
+    bytes=_READ * 5.3e12,
+    half=_MADE * 1307.4e12,
+    tf32=_MADE * 653.7e12,
+    single=_MADE * 163.4e12,
+    special=_special(304, 2.1e9),
+    units=304,
+    first=32 << 10,  # shared memory is apart
+    cache=256e6,
+    near=4 << 20,
+    dies=8,
+    stream=64 * 2.1e9,
+    far=_READ * 17.2e12 / 304,
 )
 
 GPUS = {
@@ -93,6 +177,9 @@ GPUS = {
     )
 }
 """GPUs by the name that `--target` takes. A thread of gfx942 has 256 registers and as many for the matrix units."""
+
+MODEL = GPUS["cuda:sm_90"]
+"""The GPU that is meant where none is named, as in Triton's interpreter."""
 
 
 def is_gpu(name: str) -> bool:
@@ -111,3 +198,31 @@ def gpu_named(name: str) -> Gpu:
     if name not in GPUS:
         raise error("unknown-target", f'there is no target "{name}"', hint=f"GPUs are {', '.join(GPUS)}")
     return GPUS[name]
+
+
+def kind_like(name: str, units: int, cache: int, shared: int) -> Gpu:
+    """A GPU that is no target, with so many multiprocessors, bytes of cache and of shared memory: of the targets the
+    one of its maker whose architecture is the nearest below, with rates in proportion.
+
+    >>> kind_like("cuda:sm_86", 84, 6 << 20, 99 << 10).rates.units
+    84
+    """
+    backend, _, architecture = name.partition(":")
+    number = int("".join(filter(str.isdigit, architecture)) or 0)
+    alike = [gpu for gpu in GPUS.values() if gpu.backend == backend]
+    below = [gpu for gpu in alike if backend == "cuda" and int(gpu.architecture) <= number]
+    model = (below or alike[:1])[-1]  # they stand by architecture
+    share, rates = units / model.rates.units, model.rates
+    own = replace(
+        rates,
+        device=name,
+        half=rates.half * share,
+        tf32=rates.tf32 * share,
+        single=rates.single * share,
+        special=rates.special * share,
+        units=units,
+        cache=max(float(cache), 1.0),
+        near=max(cache / rates.dies, 1.0),
+    )
+    kind = architecture if backend == "hip" else number
+    return replace(model, name=name, architecture=kind, limits=replace(model.limits, shared=shared), rates=own)

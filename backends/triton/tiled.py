@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from . import policy
-from .chain import ChainForm, resident
+from .chain import ChainForm, alone, resident
 from .dense import kernel_of, programs, tiles_of
 from .kernel import Kernel
 from .launch import AnyForm, Launch
@@ -19,7 +19,7 @@ from .policy import Precision, Tiles
 from .roofline import seconds_of
 from .scratch import by_scratch
 from .sweep import LoopForm, forward
-from .targets import gpu_named
+from .targets import Gpu
 from .value import Form
 
 Choices = Mapping[str, Tiles]
@@ -27,10 +27,6 @@ Choices = Mapping[str, Tiles]
 
 NONE: Choices = {}
 """No tiles but the policy's."""
-
-MODEL = gpu_named("cuda:sm_90")
-"""The GPU by whose predicted times the policy chooses, for all: what it chooses among differs by more than GPUs do, and
-so every target has the same launches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +45,29 @@ def launched(form: AnyForm, made: Tiled, first: int, groups: int) -> Launch:
     return Launch(made.kernel, made.programs * groups, made.tiles.batch, first, groups, shape, made.tiles)
 
 
-def tiled(form: AnyForm, rows: int, precision: Precision, choices: Choices) -> Tiled:
+def tiled(form: AnyForm, rows: int, precision: Precision, gpu: Gpu, choices: Choices) -> Tiled:
     """The kernel of a form for batches of so many rows: as it was chosen, or as the policy has it."""
-    usual = by_policy(form, rows, precision)
+    usual = by_policy(form, rows, precision, gpu)
     chosen = choices.get(usual.kernel.digest)
     return usual if chosen is None else with_tiles(form, chosen, precision)
 
 
-def by_policy(form: AnyForm, rows: int, precision: Precision) -> Tiled:
-    """The kernel of a form with the policy's tiles."""
+def by_policy(form: AnyForm, rows: int, precision: Precision, gpu: Gpu) -> Tiled:
+    """The kernel of a form with the policy's tiles for a GPU."""
     batch = policy.batch_tile(rows)
     match form:
         case LoopForm():
-            return _path(forward(form, min(batch, policy.chain_batch(rows, [form.stage], precision)), precision))
+            return _path(forward(form, min(batch, policy.chain_batch(rows, form.stages, precision, gpu)), precision))
         case ChainForm() if form.scratch:
             return _quickest(
-                form, [_path(by_scratch(form, tile, precision)) for tile in _halves(batch)], rows, precision
+                form, [_path(by_scratch(form, tile, precision)) for tile in _halves(batch)], rows, precision, gpu
             )
         case ChainForm():
-            return _path(resident(form, min(batch, policy.chain_batch(rows, form.stages, precision)), precision))
+            tile = min(batch, policy.chain_batch(rows, form.stages, precision, gpu))
+            return _path(resident(form, tile, precision, policy.ahead(alone(form), gpu)))
         case Form(matrix=matrix) if matrix is not None and matrix.rows > policy.VECTOR:
             several = [with_tiles(form, tiles_of(form, tile, precision), precision) for tile in _doubles(batch)]
-            return _quickest(form, several, rows, precision)
+            return _quickest(form, several, rows, precision, gpu)
         case Form():
             return with_tiles(form, tiles_of(form, batch, precision), precision)
 
@@ -91,10 +88,10 @@ def _doubles(batch: int) -> Iterator[int]:
         batch *= 2
 
 
-def _quickest(form: AnyForm, several: Sequence[Tiled], rows: int, precision: Precision) -> Tiled:
+def _quickest(form: AnyForm, several: Sequence[Tiled], rows: int, precision: Precision, gpu: Gpu) -> Tiled:
     """The one that is predicted to take least for the class of a batch; of equal ones the first."""
-    typical = policy.typical(rows)
-    return min(several, key=lambda made: seconds_of(launched(form, made, 0, 1), typical, MODEL, precision))
+    typical = policy.typical(rows, gpu)
+    return min(several, key=lambda made: seconds_of(launched(form, made, 0, 1), typical, gpu, precision))
 
 
 def with_tiles(form: AnyForm, tiles: Tiles, precision: Precision) -> Tiled:
@@ -105,7 +102,7 @@ def with_tiles(form: AnyForm, tiles: Tiles, precision: Precision) -> Tiled:
         case ChainForm() if form.scratch:
             kernel = by_scratch(form, tiles.batch, precision)
         case ChainForm():
-            kernel = resident(form, tiles.batch, precision)
+            kernel = resident(form, tiles.batch, precision, tiles.stages)
         case Form():
             if form.writes is not None:  # what reads them knows of so many rows together
                 tiles = replace(tiles, rows=form.writes.tile)

@@ -49,9 +49,9 @@ Judge = Callable[[Sequence[Launch]], Sequence[float]]
 
 @dataclass(frozen=True, slots=True)
 class Tuner:
-    """What is tuned for: the name of a target, how (`measured` or `estimated`), and what judges launches of a plan."""
+    """What is tuned for: a GPU, how (`measured` or `estimated`), and what judges launches of a plan."""
 
-    target: str
+    gpu: Gpu
     how: str
     judge: Callable[[Plan], Judge]
 
@@ -63,7 +63,7 @@ def tuned(program: Program, precision: Precision, rows: int, tuner: Tuner) -> Ch
 
     Raises: DanausError as `plan` and as the judge.
     """
-    made = plan(program, precision, rows)
+    made = plan(program, precision, rows, gpu=tuner.gpu)
     found: dict[str, Tiles] = {}
     judge: Judge | None = None
     for launch in {launch.kernel.digest: launch for launch in made.launches}.values():
@@ -135,7 +135,7 @@ def ahead_tuned(gpu: Gpu, precision: Precision) -> Tuner:
     """What tunes for a GPU that need not be here: by the machine code of each launch, for a batch of its class."""
 
     def judge(made: Plan) -> Judge:
-        rows = policy.typical(made.most)
+        rows = policy.typical(made.most, gpu)
 
         def judged(trials: Sequence[Launch]) -> list[float]:
             code, _ = attempted([(trial.kernel, gpu) for trial in trials])
@@ -147,19 +147,19 @@ def ahead_tuned(gpu: Gpu, precision: Precision) -> Tuner:
 
         return judged
 
-    return Tuner(gpu.name, "estimated", judge)
+    return Tuner(gpu, "estimated", judge)
 
 
 def _place(launch: Launch, most: int, tuner: Tuner, how: str) -> Path:
     """Where the choice for a launch is kept: by its text as the policy has it, and all that a choice hangs on."""
-    about = [launch.kernel.digest, launch.programs, most, tuner.target, how, triton_version()]
+    about = [launch.kernel.digest, launch.programs, most, tuner.gpu.name, how, triton_version()]
     key = json.dumps([_FORMAT, *about])
     return place_of("tiles", f"{hashlib.sha256(key.encode()).hexdigest()}.json")
 
 
 def _written(tiles: Tiles, seconds: float, tuner: Tuner) -> bytes:
     told = {"seconds": seconds} if isfinite(seconds) else {}
-    return json.dumps({**asdict(tiles), "target": tuner.target, "how": tuner.how, **told}).encode()
+    return json.dumps({**asdict(tiles), "target": tuner.gpu.name, "how": tuner.how, **told}).encode()
 
 
 def _read(held: bytes | None) -> Tiles | None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from .resources import of_cuda, of_hip
+from .spills import Options, least_spilled, others
 
 KEPT = (
     "shared",
@@ -33,9 +34,6 @@ KEPT = (
     "tmem_size",
 )
 """What is taken over of Triton's metadata, which also hold paths of this machine."""
-
-REGISTERS = 1 << 16
-"""A processor of NVIDIA's GPUs has so many, for all threads of a program."""
 
 
 def main() -> None:
@@ -72,29 +70,25 @@ def _compiled(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def _once(task: dict[str, Any], compiled: Callable[[dict[str, Any]], Any]) -> tuple[Any, dict[str, Any]]:
-    """What Triton makes of a task; of what spills, the first of other ways that spills least.
+    """What Triton makes of a task; of what spills, the first of other ways that spills least (spills.py). The loader
+    launches what was made."""
 
-    Where ptxas spills a few bytes so that registers are few and more programs fit on a processor, it is told to take as
-    many as there are. On AMD's GPUs other numbers of warps share a tile otherwise; the loader launches what was made.
-    """
-    made = compiled(task["options"])
-    found = _answer(task, made)
-    for more in _others(task, found["resources"]["threads"]):
-        if not found["resources"]["spilled"]:
-            break
-        other = compiled(task["options"] | more)
-        again = _answer(task, other)
-        if again["resources"]["spilled"] < found["resources"]["spilled"]:
-            made, found = other, again
-    return made, found
+    def made(more: Options) -> tuple[Any, dict[str, Any]]:
+        found = compiled(task["options"] | more)
+        return found, _answer(task, found)
 
+    def spilled(found: tuple[Any, dict[str, Any]]) -> int:
+        return int(found[1]["resources"]["spilled"])
 
-def _others(task: dict[str, Any], threads: int) -> list[dict[str, int]]:
-    """Options to try where something spills."""
-    if task["backend"] == "cuda":
-        return [{"maxnreg": min(255, REGISTERS // threads // 8 * 8)}]
-    warps = threads // task["warp"]
-    return [{"num_warps": each} for each in (2 * warps, warps // 2) if 1 <= each <= 16]
+    def tried(more: Options) -> tuple[Any, dict[str, Any]] | None:
+        try:
+            return made(more)
+        except Exception:  # of any kind, of Triton: the kernel stays as it was
+            return None
+
+    first = made({})
+    threads = first[1]["resources"]["threads"]
+    return least_spilled(first, spilled, others(task["backend"], task["warp"], threads), tried)[0]
 
 
 def _answer(task: dict[str, Any], made: Any) -> dict[str, Any]:

@@ -114,6 +114,7 @@ def compile_file(file: Path, **options: Any) -> int:
 @click.option("--cost", is_flag=True, help="Print what the circuits cost, as formulas in batch and widths.")
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="With --cost: rows of a batch; 128.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), help="With --cost; text unless set.")
+@click.option("--target", multiple=True, metavar="GPU", help="With --cost: its launches and least time, repeatable.")
 @_spec_options
 def show(file: Path, **options: Any) -> int:
     """Summarise and draw the circuits of a FILE."""
@@ -151,7 +152,8 @@ def convert(source: Path, target: Path, **options: Any) -> int:
 @click.option("--patience", type=int, default=5, show_default=True, help="Epochs without a gain before it ends.")
 @click.option("--pseudocount", type=float, default=0.0, show_default=True, help="Of EM: added to every count.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the order of rows.")
-@click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float64", show_default=True)
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), help="float64 unless set; on a GPU float32.")
+@click.option("--device", default="cpu", show_default=True, help="Where it learns.")
 @click.option("--checkpoint", type=_FILE, metavar="FILE", help="PARAMS.checkpoint.safetensors unless set.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint.")
 @click.option("--quiet", is_flag=True, help="Say nothing but mistakes.")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..backends.triton.targets import gpu_named, is_gpu
+from ..compiler.bundling import foretold_of
 from ..compiler.pipeline import program_of
 from ..ir.circuit import Circuit
 from ..ir.diagnostic import error
@@ -19,14 +22,41 @@ if TYPE_CHECKING:
 _COLUMNS = ("flops", "special", "bytes", "operations")
 
 
-def show(circuits: Mapping[str, Circuit], rows: int, form: str) -> None:
-    """Prints the costs of circuits for a batch, as text or as json."""
+def show(circuits: Mapping[str, Circuit], rows: int, form: str, targets: tuple[str, ...] = ()) -> None:
+    """Prints the costs of circuits for a batch, as text or as json; and the predicted time of their likelihoods on GPUs
+    by name."""
     made = _cost()
+    _require_gpus(targets)
     found = {name: made.costs(program_of(circuit)) for name, circuit in circuits.items()}
     if form == "json":
-        click.echo(json.dumps({name: _plain(each, rows) for name, each in found.items()}, indent=2))
+        plain = {name: _plain(each, rows) | _plain_times(circuits[name], targets, rows) for name, each in found.items()}
+        click.echo(json.dumps(plain, indent=2))
     else:
-        click.echo("\n".join(_text(name, each, rows) for name, each in found.items()), nl=False)
+        texts = (_text(name, each, rows) + _times(circuits[name], targets, rows) for name, each in found.items())
+        click.echo("\n".join(texts), nl=False)
+
+
+def _require_gpus(targets: tuple[str, ...]) -> None:
+    """Raises DanausError `wrong-option` where one is not a GPU, `unknown-target`."""
+    for target in targets:
+        if not is_gpu(target):
+            hint = "name one such as cuda:sm_90"
+            raise error("wrong-option", f"--cost predicts no times of {target}, but of GPUs", hint=hint)
+        gpu_named(target)
+
+
+def _plain_times(circuit: Circuit, targets: tuple[str, ...], rows: int) -> dict[str, Any]:
+    return {"predicted": [asdict(each) for each in foretold_of(circuit, targets, rows)]} if targets else {}
+
+
+def _times(circuit: Circuit, targets: tuple[str, ...], rows: int) -> str:
+    if not targets:
+        return ""
+    return "".join(
+        f"  {each.target}, {each.numbers}: {each.launches} launch{'es' if each.launches > 1 else ''}, "
+        f"predicted at least {each.seconds * 1e6:,.1f} µs on {each.device}\n"
+        for each in foretold_of(circuit, targets, rows)
+    )
 
 
 def _cost() -> ModuleType:

@@ -28,10 +28,10 @@ def run(file: Path, **options: Any) -> int:
     if options["cost"]:
         if options["output"] is not None:
             raise error("wrong-option", "--cost draws no picture", hint="leave out -o")
-        costs(chosen, options["batch"] or 128, options["form"] or "text")
+        costs(chosen, options["batch"] or 128, options["form"] or "text", tuple(dict.fromkeys(options["target"])))
         return 0
-    for each in ("batch", "form"):
-        if options[each] is not None:
+    for each in ("batch", "form", "target"):
+        if options[each] not in (None, ()):
             option = "--format" if each == "form" else "--batch"
             raise error("wrong-option", f"{option} has no part without --cost", hint="add --cost, or leave it out")
     if options["output"] is not None:

@@ -88,7 +88,7 @@ def test_a_bundle_holds_source_and_machine_code_for_each_target(bundle: Bundle, 
             assert files[each["source"]].decode() == kernel.source
             assert files[each["binary"]].startswith(b"\x7fELF") and dict(each["constants"]) == dict(kernel.constants)
             assert each["resources"]["registers"] > 0 == each["resources"]["spilled"]
-        plans = stored.plans_of(bundle.program, "bf16x3")
+        plans = stored.plans_of(bundle.program, "bf16x3", gpu=gpu_named(device["target"]))
         assert device["launches"] == {str(each.most): len(each.launches) for each in plans}
         assert device["precision"] == "bf16x3" and re.fullmatch(r"3\.\d+\.\d+.*", device["triton"])
 
@@ -102,7 +102,7 @@ def test_no_path_of_the_machine_is_in_a_bundle(bundle: Bundle) -> None:
 def test_kernels_of_queries_are_compiled_too(circuit: Circuit, monkeypatch: pytest.MonkeyPatch) -> None:
     """Derivatives and the most probable values, for one class of batches: with what they take, and without a path."""
     monkeypatch.setattr(sparse_policy, "LANES", (32,))
-    monkeypatch.setattr(answering, "CLASSES", (512,))
+    monkeypatch.setattr(answering, "classes", lambda gpu: (512,))
     bundle = bundle_of(circuit, targets=["cuda:sm_90"], queries=["flows", "map"])
     (code,) = bundle.devices
     names = [kernel.name for kernel in code.kernels]
@@ -121,7 +121,7 @@ def test_the_report_has_a_table_for_each_query(danaus: Callable[..., Any]) -> No
     circuit = dn.parse(SPEC).circuits["p"]
     walks = stored.walked_of(bundle_of(circuit, targets=[]))
     assert walks is not None
-    made, way = answering.reverse_for(walks, "bf16x3", 100)
+    made, way = answering.reverse_for(walks, "bf16x3", 100, gpu_named("cuda:sm_90"))
     count = len(made.plan.launches) + way.launches
     assert f"cuda:sm_90, bf16x3, 100 rows: flows, {count} launches, predicted at least" in out
     gpu = gpu_named("cuda:sm_90")

@@ -34,7 +34,10 @@ def agrees(circuit: Circuit, rows: int, seed: int) -> None:
     assert finite.any() and model.recomputed == 0
 
 
-SIZES = [(3, 5), (5, 3), (16, 2), (2, 17), (4, 4), (16, 16), (8, 32), (4, 4, 4), (2, 8, 4)]
+SIZES = [
+    *((2, 2), (2, 3), (3, 5), (5, 3), (16, 2), (2, 17), (4, 4), (16, 16), (8, 32), (4, 64), (128, 2), (12, 20)),
+    *((4, 4, 4), (2, 8, 4), (3, 4, 5), (2, 2, 3), (4, 4, 4, 4), (6, 6, 7)),
+]
 
 
 @pytest.mark.parametrize("sizes", SIZES)
@@ -110,7 +113,7 @@ def test_what_the_second_factor_loses_is_flagged(weight: float, hard: bool) -> N
 def in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """As for more states than stay on chip: two launches, or one with its own scratch where `policy.by_scratch`."""
     monkeypatch.setattr(policy, "resident", lambda precision: 0)
-    monkeypatch.setattr(policy, "by_scratch", lambda turn, most: False)
+    monkeypatch.setattr(policy, "by_scratch", lambda turn, most, gpu: False)
 
 
 def links(circuit: Circuit, rows: int) -> list[tuple[bool, bool]]:
@@ -127,7 +130,7 @@ def test_sums_between_factors(
     sizes: tuple[int, ...], steps: int, scratch: bool, in_memory: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Factors in launches of their own, or through scratch, hand on sums and powers of two."""
-    monkeypatch.setattr(policy, "by_scratch", lambda turn, most: scratch)
+    monkeypatch.setattr(policy, "by_scratch", lambda turn, most, gpu: scratch)
     circuit = dn.hmm(dn.Cat("x", 3, shape=steps), states=int(np.prod(sizes)), transition=dn.monarch(*sizes))
     found = plan(program_of(circuit), "ieee", 5).launches
     if scratch:

@@ -72,19 +72,18 @@ def test_values_beyond_the_cache_pass_memory() -> None:
 
 
 def test_narrow_levels_are_one_launch_and_wide_ones_many() -> None:
-    rates = H200.rates
-    assert quicker_together(1, 1, 50, 50 * 3 - 2, rates)  # 3 µs of tiles in a level, 3 of its launch and its tiles
-    assert not quicker_together(1, 1, 50, 50 * 4, rates)
-    assert quicker_together(1, 1, 2, 2 * 15, rates) and not quicker_together(1, 1, 2, 2 * 25, rates)  # not recorded
-    assert quicker_together(132, 132, 50, 50 * 2, rates) and not quicker_together(1320, 132, 50, 50 * 2, rates)
+    assert quicker_together(1, 1, 50, 50 * 3 - 2, H200)  # 3 µs of tiles in a level, 3 of its launch and its tiles
+    assert not quicker_together(1, 1, 50, 50 * 4, H200)
+    assert quicker_together(1, 1, 2, 2 * 15, H200) and not quicker_together(1, 1, 2, 2 * 25, H200)  # not recorded
+    assert quicker_together(132, 132, 50, 50 * 2, H200) and not quicker_together(1320, 132, 50, 50 * 2, H200)
 
 
 def test_the_policy_asks_for_the_faster() -> None:
     rows, size = 32, 4
     for levels, tiles in ((50, 500), (50, 5000), (3, 4), (3, 400)):
-        found = sparse_policy.programs(100, rows, size, levels, tiles)
-        assert (found > 0) == quicker_together(1, 1, levels, tiles, H200.rates)
-    assert sparse_policy.programs(1 << 24, rows, size, 50, 60) == 0  # more than the cache holds
+        found = sparse_policy.programs(100, rows, size, levels, tiles, H200)
+        assert (found > 0) == quicker_together(1, 1, levels, tiles, H200)
+    assert sparse_policy.programs(1 << 24, rows, size, 50, 60, H200) == 0  # more than the cache holds
 
 
 @pytest.mark.parametrize("text", ["network", "chain"])

@@ -105,7 +105,7 @@ def test_every_candidate_gives_the_evaluators_answers(name: str, monkeypatch: py
     circuit, scratch = FORMS[name]
     if scratch is not False:
         monkeypatch.setattr(policy, "resident", lambda precision: 0)
-        monkeypatch.setattr(policy, "by_scratch", lambda turn, most: bool(scratch))
+        monkeypatch.setattr(policy, "by_scratch", lambda turn, most, gpu: bool(scratch))
     program, rows = program_of(circuit), 3
     made = plan(program, "ieee", 16)
     x = np.random.default_rng(0).integers(0, 2, (rows, len(program.columns))).astype(float)
@@ -154,7 +154,7 @@ def test_a_choice_is_found_once_and_kept(cache: Path) -> None:
 
             return judged
 
-        return Tuner(target, how, judge)
+        return Tuner(gpu_named(target), how, judge)
 
     (launch,) = plan(program, "ieee", 512).launches
     found = tuned(program, "ieee", 512, tuner("cuda:sm_90", "estimated", 3))
@@ -270,13 +270,13 @@ SPEC = "var x[5] : cat(3)\ncircuit p = hmm(x, states = 20)\n"
 
 def wider(gpu: object, precision: str) -> Tuner:
     """A tuner to whom twice as many warps are twice as fast."""
-    return Tuner("a device", "measured", lambda made: lambda trials: [1.0 / trial.tiles.warps for trial in trials])
+    return Tuner(H200, "measured", lambda made: lambda trials: [1.0 / trial.tiles.warps for trial in trials])
 
 
 def test_bundles_hold_what_was_found_and_launch_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The manifest has the tiles; a loader plans with them, and finds the code of what it launches."""
     monkeypatch.setattr(measured, "tuner_for", wider)
-    monkeypatch.setattr(stored, "CLASSES", (512,))
+    monkeypatch.setattr(stored, "classes", lambda gpu: (512,))
     circuit = dn.parse(SPEC).circuits["p"]
     bundle = bundle_of(circuit, targets=["cuda:sm_90"], tune=True)
     plainly = bundle_of(circuit, targets=["cuda:sm_90"])

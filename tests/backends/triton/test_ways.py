@@ -13,7 +13,7 @@ import danaus as dn
 from danaus.backends.triton import policy, tiled, ways
 from danaus.backends.triton.launch import Launch
 from danaus.backends.triton.plan import Plan, plan
-from danaus.backends.triton.policy import CLASSES, batch_class, typical
+from danaus.backends.triton.policy import batch_class, classes, typical
 from danaus.backends.triton.roofline import memory_of, predicted, seconds_of, work_of
 from danaus.backends.triton.targets import gpu_named
 from danaus.backends.triton.tiled import launched, with_tiles
@@ -21,6 +21,7 @@ from danaus.compiler.pipeline import program_of
 from danaus.ir.circuit import Circuit
 
 H200 = gpu_named("cuda:sm_90")
+CLASSES = classes(H200)
 
 
 @pytest.fixture(autouse=True)
@@ -62,21 +63,22 @@ def test_both_ways_are_taken() -> None:
     assert min(found) == 1 < max(found)
 
 
-def test_a_gap_between_launches_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gap_between_launches_decides() -> None:
     counts: list[int] = []
     for gap in (0.0, 1.0):
         rates = replace(H200.rates, launch=gap)
-        monkeypatch.setattr(ways, "MODEL", replace(H200, rates=rates))
-        ways.seconds.cache_clear()
-        counts.append(len(plan(program_of(monarch(64, 64)), "bf16x3", 512).launches))
+        other = replace(H200, rates=rates)
+        counts.append(len(plan(program_of(monarch(64, 64)), "bf16x3", 512, gpu=other).launches))
     assert counts[0] > 1 == counts[1]
 
 
 def test_small_loops_are_one_launch_whatever_is_predicted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ways, "seconds", lambda form, alike, rows, precision: 1.0)
+    monkeypatch.setattr(ways, "seconds", lambda form, alike, rows, precision, gpu: 1.0)
     assert len(plan(program_of(dn.hmm(dn.Cat("x", 3, shape=9), states=256)), "ieee", 32).launches) == 1
     monkeypatch.setattr(policy, "LOOPED", 0)
-    monkeypatch.setattr(ways, "seconds", lambda form, alike, rows, precision: 1e-9 if hasattr(form, "matrix") else 1.0)
+    monkeypatch.setattr(
+        ways, "seconds", lambda form, alike, rows, precision, gpu: 1e-9 if hasattr(form, "matrix") else 1.0
+    )
     assert len(plan(program_of(dn.hmm(dn.Cat("x", 3, shape=9), states=256)), "ieee", 32).launches) > 1
 
 
@@ -158,7 +160,7 @@ def test_a_matrix_has_the_batch_tile_that_is_predicted_to_be_fastest() -> None:
 
 def test_wider_tiles_give_the_same_likelihoods_and_derivatives(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a plan's launches have tiles of several widths, up and back."""
-    monkeypatch.setattr(tiled, "_quickest", lambda form, several, rows, precision: several[-1])
+    monkeypatch.setattr(tiled, "_quickest", lambda form, several, rows, precision, gpu: several[-1])
     monkeypatch.setattr("danaus.backends.triton.plan.one_launch", lambda *given: False)
     circuit = dn.hmm(dn.Cat("x", 3, shape=3), states=9)
     made = plan(program_of(circuit), "ieee", 16)
