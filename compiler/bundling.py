@@ -12,7 +12,7 @@ from ..backends.triton.policy import precision_named
 from ..backends.triton.targets import gpu_named, is_gpu
 from ..frontend.spec import Query
 from ..ir.circuit import Circuit
-from ..ir.diagnostic import DanausError, error
+from ..ir.diagnostic import DanausError, error, warn
 from ..ir.numbers import Numbers
 from ..ir.parameter import Floats
 from ..ir.query.exactness import one_path
@@ -54,8 +54,9 @@ def kernels_of(
         from ..backends.triton.stored import text_of as text_of_kernels
 
         gpu = gpu_named(target)
-        mode = precision_named(precision)
-        return text_of_kernels(kernels_for(_of_gpus(circuit, dtype, [target]), mode, gpu, queries, tune))
+        found, mode = _of_gpus(circuit, dtype, [target]), precision_named(precision)
+        beyond = _beyond_kernels(found)
+        return f"# {beyond}\n" if beyond else text_of_kernels(kernels_for(found, mode, gpu, queries, tune))
     with packages():
         from ..backends.cpu.engine import text_of
         from ..backends.cpu.machine import named
@@ -82,7 +83,9 @@ def report_of(
     """
     from ..backends.triton.report import report
 
-    return report(_of_gpus(circuit, dtype, targets), precision_named(precision), targets, rows, queries, tune)
+    found, mode = _of_gpus(circuit, dtype, targets), precision_named(precision)
+    beyond = _beyond_kernels(found)
+    return f"{beyond}\n" if beyond else report(found, mode, targets, rows, queries, tune)
 
 
 def foretold_of(circuit: Circuit, targets: Sequence[str], rows: int) -> tuple[Foretold, ...]:
@@ -117,6 +120,14 @@ def _require_kernels(bundle: Bundle, targets: Sequence[str]) -> None:
     if bundle.dtype == "float64" and not bundle.program.layouts:
         message = f'the kernels of "{bundle.name}" for {targets[0]} compute in float32'
         raise error("unknown-type", message, hint="leave out --dtype, or its target")
+
+
+def _beyond_kernels(bundle: Bundle) -> str:
+    """Why a circuit's present numbers are answered beside the GPU, if they are: the kernels would never run."""
+    from ..runtime.bundled import negative
+
+    what = "numbers beyond float64" if bundle.exact else "negative numbers" if negative(bundle) else ""
+    return f'"{bundle.name}" has {what}: no kernels, it is answered in float64 on the CPU' if what else ""
 
 
 def bundle_of(
@@ -200,6 +211,10 @@ def _with_devices(
     if not gpus:
         return bundle
     _require_kernels(bundle, gpus)
+    beyond = _beyond_kernels(bundle)
+    if beyond:
+        warn(beyond)
+        return bundle
     from ..backends.triton.stored import devices_of
 
     return replace(bundle, devices=devices_of(bundle, precision, gpus, queries, tune))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from ..compiler.pipeline import program_of
 from ..frontend.print_syntax import print_syntax
 from ..frontend.spec import Spec
 from ..ir.circuit import Circuit
-from ..ir.diagnostic import DanausError, Diagnostic, error, nearest
+from ..ir.diagnostic import DanausError, DanausWarning, Diagnostic, error, nearest
 from ..ir.printer import print_circuit
 from ..ir.program.text import text
 from ..runtime.package import require_place
@@ -154,9 +155,10 @@ def _bundle(
     status = _judged(spec)
     if status:
         return status
-    with working(f"compiling {only or spec.name}"):
+    with warnings.catch_warnings(record=True) as caught, working(f"compiling {only or spec.name}"):
+        warnings.simplefilter("always", DanausWarning)
         bundle, left_out = bundle_of_spec(spec, only, dtype, targets, queries, tune, precision)
-    for sentence in left_out:
+    for sentence in (*left_out, *(str(each.message) for each in caught if each.category is DanausWarning)):
         say(Diagnostic("not-in-bundle", sentence, severity="warning"))
     from ..runtime.bundle import save_bundle
 

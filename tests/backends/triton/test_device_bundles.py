@@ -26,7 +26,6 @@ from danaus.backends.triton.plan import plan
 from danaus.backends.triton.roofline_reverse import back_seconds_of
 from danaus.backends.triton.targets import gpu_named
 from danaus.cli import main
-from danaus.compiler import bundling
 from danaus.compiler.bundling import bundle_of, kernels_of
 from danaus.compiler.pipeline import program_of
 from danaus.ir.circuit import Circuit
@@ -176,8 +175,7 @@ class Interpreted:
 
 def test_an_engine_of_a_bundle_launches_its_kernels(circuit: Circuit, monkeypatch: pytest.MonkeyPatch) -> None:
     # the interpreter's own products are float32: its bfloat16 is not to be relied on
-    monkeypatch.setattr(bundling, "DEFAULT", "ieee")
-    bundle = bundle_of(circuit, targets=["cuda:sm_90"])
+    bundle = bundle_of(circuit, targets=["cuda:sm_90"], precision="ieee")
     driver = Interpreted(bundle, gpu_named("cuda:sm_90"))
 
     class Entry:
