@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 from pathlib import Path
 
 from gpu_models import Model, program_of
@@ -30,6 +31,7 @@ RESULTS = Path(__file__).parent / "results" / "gpu-ahead.md"
 MODELS = (
     *(Model(states, 8, 5) for states in (20, 64, 128, 256, 512, 2048)),
     *(Model(first * second, 8, 5, (first, second)) for first, second in ((16, 16), (64, 64), (128, 128), (256, 256))),
+    *(Model(prod(parts), 8, 5, parts) for parts in ((4, 64), (8, 32), (2, 128), (12, 20), (4, 8, 8), (4, 4, 4, 4))),
     Model(512 * 1024, 8, 5, (512, 1024)),
 )
 

@@ -90,7 +90,9 @@ def fits(form: ChainForm, precision: Precision) -> bool:
     if any(stage.matrix is None or stage.value.width != _width(stage) for stage in form.stages):
         return False
     grids = standings(form)
-    if grids is None or max(max(each.grid.size, each.before.size) for each in grids) > policy.STATES:
+    if grids is None or max(max(each.grid.size, each.before.size) for each in grids) > policy.places(alone(form)):
+        return False
+    if sum(each.grid.size for each in grids[len(form.head) : len(form.head) + len(form.body)]) > policy.TURN:
         return False
     sizes: list[int] = []
     for number, stage in enumerate(form.stages):

@@ -150,14 +150,24 @@ def resident_factors(precision: Precision) -> int:
     return resident(precision) if precision == "ieee" else resident(precision) * 9 // 4
 
 
-def swept(precision: Precision) -> int:
-    """How many weights stay on chip where sums for them do, too, which are float32."""
-    return min(resident(precision), 128 * 128)
+def swept(precision: Precision, stages: int = 1) -> int:
+    """How many weights stay on chip where sums for them do, too, which are float32; half where a turn has several
+    stages, whose blocks are turned round in registers: those of 2 by 64 states spilled 32 to 72 bytes a thread."""
+    return min(resident(precision), 128 * 128) // (1 if stages == 1 else 2)
 
 
 STATES = 512
 """A state on chip has at most so many places, filled up: 12 by 20 states in 16 by 32 places took 194 to 225 registers
 and 160 KB of shared memory."""
+
+TURN = 1024
+"""The states of a turn together: three of 512 (6 by 6 by 7) spilled 24 to 40 bytes a thread on sm_80."""
+
+
+def places(alone: int) -> int:
+    """The same beside blocks of so many rows that are multiplied one after another: 256, with which they take up to 255
+    registers."""
+    return 256 if alone else STATES
 
 
 SWEPT = 128

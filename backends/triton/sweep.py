@@ -75,7 +75,7 @@ def swept(form: LoopForm, precision: Precision) -> bool:
             return False
         sizes += size_on_chip(matrix)
     grids = standings(form.path)
-    if grids is None or sizes > policy.swept(precision):
+    if grids is None or sizes > policy.swept(precision, len(form.stages)):
         return False
     return max(max(each.grid.size, each.before.size) for each in grids) <= policy.SWEPT
 

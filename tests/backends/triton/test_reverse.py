@@ -84,7 +84,7 @@ def test_launches_of_long_chains(states: int, launches: int) -> None:
 @pytest.mark.parametrize("parts", [1, 2, 4])
 def test_weights_that_steps_share_are_a_few_products(parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a chain that does not stay on chip and of factors: sums over all steps and rows, in one product or in some."""
-    monkeypatch.setattr(policy, "swept", lambda precision: 0)
+    monkeypatch.setattr(policy, "swept", lambda precision, stages=1: 0)
     monkeypatch.setattr(policy, "products", lambda programs, groups, gpu: min(parts, groups))
     for circuit, pulls, outers in (
         (dn.hmm(dn.Cat("x", 3, shape=7), states=5), 7, 3),
