@@ -134,8 +134,8 @@ def vector_tiles(columns: int, batch: int) -> Tiles:
 
 def resident(precision: Precision) -> int:
     """How many weights of a loop stay on chip: 128 · 128 took 80 KB of shared memory and 134 to 155 registers on sm_90,
-    256 · 256 in bf16, in four parts, 152 KB; 128 · 128 without tensor cores spilled 4.7 KB a thread, and in three passes
-    of tf32, whose factors are taken apart in registers, 704 bytes on sm_100."""
+    256 · 256 in bf16, in four parts, 152 KB; 128 · 128 without tensor cores spilled 4.7 KB a thread, and in three
+    passes of tf32, whose factors are taken apart in registers, 704 bytes on sm_100."""
     if precision == "bf16":
         return 256 * 256
     return 64 * 64 if precision in ("ieee", "tf32x3") else 128 * 128

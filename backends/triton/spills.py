@@ -2,8 +2,8 @@
 
 What enters is a kernel as it was compiled and what compiles it with other options; what leaves is the one that spills
 least. Where ptxas spills a few bytes so that registers are few and more programs fit on a multiprocessor, it is told to
-take as many as there are; where there are no more, twice the warps share a tile. On AMD's GPUs other numbers of warps do
-otherwise.
+take as many as there are; where there are no more, twice the warps share a tile. On AMD's GPUs other numbers of warps
+share it otherwise.
 """
 
 from __future__ import annotations
