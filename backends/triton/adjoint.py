@@ -16,7 +16,7 @@ from ...ir.expression import Floats
 from ...ir.linear import Indices
 from ...ir.program.program import Program
 from . import policy
-from .engine import MOST, Bools, Codes, Exactly, Make, Placed, with_sums
+from .engine import MOST, Bools, Choose, Codes, Exactly, Make, Placed, with_sums
 from .module import function
 from .plan import drawn
 from .policy import Precision
@@ -49,6 +49,7 @@ class FusedReverse:
     tables: Sequence[Floats] = ()
     make: Make = function
     gpu: Gpu = MODEL
+    choose: Choose | None = None
 
     def load(self, tables: Sequence[Floats], exactly: Exactly) -> bool:
         """Takes tables as an engine does; False where they are not held, or where the derivative of a number that is
@@ -90,7 +91,8 @@ class FusedReverse:
     def _ready(self, count: int) -> Way:
         rows = policy.batch_class(count, self.gpu)
         if rows not in self.ready:
-            made = drawn(self.program, self.precision, rows, True, gpu=self.gpu)
+            choices = {} if self.choose is None else self.choose(self.program, self.precision, rows)
+            made = drawn(self.program, self.precision, rows, True, choices, self.gpu)
             placed = Placed(made.plan, self.device, self.precision, self.make)
             placed.fill(self.tables)
             self.ready[rows] = Way(made, placed, course(made, self.precision, self.wanted))
