@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 import danaus as dn
 from danaus.ir.circuit import Circuit
-from danaus.ir.expression import Value
+from danaus.ir.parameter import Value
 
 LENGTH = 32
 

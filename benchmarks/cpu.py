@@ -124,7 +124,7 @@ def measure(name: str, circuit: Circuit, batch: int, peer: Call | None = None) -
     start = time.perf_counter()
     model = dn.compile(circuit)
     compiled = time.perf_counter() - start
-    engine, columns = model.present.engine(), model._columns
+    engine, columns = model.present.engine(), model.columns
     assert engine is not None
     assert columns is not None
     codes = columns.plain(x, None)

@@ -28,8 +28,8 @@ import danaus as dn
 from danaus.compiler.rewrite import rewritten
 from danaus.ir.block import Block, Input, concat, weighted
 from danaus.ir.circuit import Circuit
-from danaus.ir.expression import Parameter, Value
 from danaus.ir.linear import Diagonal, selection
+from danaus.ir.parameter import Parameter, Value
 from danaus.ir.store import Store
 
 VARIABLES = 100

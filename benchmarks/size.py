@@ -21,9 +21,9 @@ from danaus.ir.block import indexed, input_block, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Bool, Variable
 from danaus.ir.evaluate import Evidence, evaluate
-from danaus.ir.expression import constant
 from danaus.ir.family import Bernoulli
 from danaus.ir.linear import Dense, sparse
+from danaus.ir.parameter import constant
 from danaus.ir.semirings import EXACT, LINEAR, LOG
 from danaus.ir.store import Store
 

@@ -23,7 +23,7 @@ from .properties import check
 
 if TYPE_CHECKING:
     from ..backends.cpu.network import Numeric
-    from ..runtime.compiled import Links, Place
+    from ..runtime.links import Links, Place
 
 
 Type = Literal["float32", "float64"]

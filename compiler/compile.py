@@ -15,7 +15,7 @@ import numpy as np
 
 from ..ir.circuit import Circuit
 from ..ir.collecting import uncollected
-from ..ir.expression import Floats
+from ..ir.parameter import Floats
 from ..ir.store import Store
 from .folding import Folding
 from .lowering.counting import Counts, Valued, counts
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from ..backends.cpu.engine import Engine
     from ..backends.cpu.network import Numeric
     from ..backends.triton.policy import Precision
-    from ..ir.expression import Parameter
+    from ..ir.parameter import Parameter
     from ..runtime.bundle import Bundle
-    from ..runtime.compiled import Reverse
+    from ..runtime.engines import Reverse
     from ..runtime.executable import Executable
 from .able import Proofs, Type, has_signs, links_of, numeric_of, packages, runs_compiled
 from .bundling import bundle_of
@@ -130,8 +130,8 @@ def compile(
     def exactly_held(store: Store, numbers: Sequence[int]) -> list[Floats]:
         return held([lowered.tables[number] for number in numbers], store)
 
-    def bundle(circuit: Circuit, targets: Sequence[str], queries: Sequence[str]) -> Bundle:
-        return bundle_of(circuit, dtype, targets, queries)
+    def bundle(circuit: Circuit, targets: Sequence[str], queries: Sequence[str], precision: str | None) -> Bundle:
+        return bundle_of(circuit, dtype, targets, queries, precision=precision)
 
     def of_parameters(store: Callable[[], Store], given: Sequence[Floats]) -> dict[Parameter, Floats]:
         return parameter_derivatives(lowered.tables, feeding, store, given)

@@ -16,7 +16,7 @@ from ..ir.circuit import Circuit
 from ..ir.diagnostic import DanausError
 from ..ir.domain import FiniteDomain, Variable
 from ..ir.evaluate import Evidence, evaluate
-from ..ir.expression import Floats
+from ..ir.parameter import Floats
 from ..ir.semirings import EXACT, INTERVAL
 from .identity import Identity, equal_functions, verify_product
 from .operators.operands import require_circuits

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..ir.expression import Floats
+from ..ir.parameter import Floats
 from .programs.derived import OutOfRange, derive
 from .programs.fold import Folded
 
 if TYPE_CHECKING:
     from ..backends.cpu.signed import Magnitudes, Signed
-    from ..runtime.compiled import Engine
+    from ..runtime.engines import Engine
 
 NARROWEST = {4: 2.0**-90, 8: 2.0**-900}
 """How small a number of a matrix that was made may be beside its largest, by bytes: smaller ones would underflow."""

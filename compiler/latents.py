@@ -13,7 +13,7 @@ import numpy as np
 from ..ir.circuit import Circuit
 from ..ir.data import Column
 from ..ir.domain import Count, Variable
-from ..ir.expression import Floats
+from ..ir.parameter import Floats
 from ..ir.query.likelihood import Booleans
 from ..ir.query.maximum import MostProbable
 from .compile import compile

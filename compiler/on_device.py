@@ -34,11 +34,12 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None, tune: 
         from ..backends.triton.engine import Fused
         from ..backends.triton.inputs import Inputs
         from ..backends.triton.measured import shape_tuner, tuner_on
+        from ..backends.triton.resident import Resident
         from ..backends.triton.scalar import Device
         from ..backends.triton.steps import steps
         from ..backends.triton.steps_walker import StepsWalker
         from ..backends.triton.tune import tuned, tuned_back
-        from ..runtime.compiled import Compiled
+        from ..runtime.compiled import Compiled, Staying
         from ..runtime.executable import Executable
     place = device_of(device)
     runs = Device(place, gpu_of(place), tuner=shape_tuner(place) if tune else None)
@@ -79,6 +80,19 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None, tune: 
         each = partial(tuned_back, tuner=tuner, wanted=wanted) if tuner else None
         return FusedReverse(lowered.program, place, mode, wanted, feeding.by_node, gpu=runs.gpu, choose=each)
 
+    straight = {parameter: number for number, parameter in feeding.direct.items()}
+    shapes = {number: parameter.shape for number, parameter in feeding.direct.items() if parameter.learnable}
+    alone = len(straight) == len(feeding.direct) and not lowered.densities
+    learnt = [each for each in circuit.parameters if each.learnable]
+    rows = all(each.constraint == "simplex" and each in straight for each in learnt)
+    whole = len(feeding.direct) + len(feeding.fixed) == len(lowered.tables)
+
+    def resident() -> Resident:
+        wanted = frozenset(shapes)
+        each = partial(tuned_back, tuner=tuner, wanted=wanted) if tuner else None
+        own = FusedReverse(lowered.program, place, mode, wanted, feeding.by_node, gpu=runs.gpu, choose=each)
+        return Resident(own, shapes)
+
     folding = Folding(folded, fast, plain, 4, feeding.by_node)
     compiled = Compiled(
         lambda circuit: folding,
@@ -87,9 +101,11 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None, tune: 
         lowered.densities,
         lambda store: held(lowered.tables, store),
         lambda of, store: fed(lowered.tables, feeding, of, store),
-        len(feeding.direct) + len(feeding.fixed) == len(lowered.tables),
+        whole,
         lambda store, numbers: held([lowered.tables[number] for number in numbers], store),
-        lambda circuit, targets, queries: bundle_of(circuit, "float32", targets, queries, tune),
+        lambda circuit, targets, queries, mode: bundle_of(
+            circuit, "float32", targets, queries, tune, mode or precision
+        ),
         lowered.program,
         lambda store: [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)],
         lambda circuit: reverse(),
@@ -97,6 +113,7 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None, tune: 
         lambda store, given, missing: counts(lowered.tables, store, given, missing),
         lowered.sites,
         links_of,
+        staying=Staying(straight, resident) if whole and alone and rows else None,
         walker=walker,
     )
     return Executable(circuit, compiled, Proofs())
@@ -135,7 +152,7 @@ def _network_on_device(circuit: Circuit, lowered: Lowered, program: Program, dev
         None,
         False,
         lambda store, numbers: held([lowered.tables[number] for number in numbers], store),
-        lambda circuit, *of: bundle_of(circuit, "float32", *of),
+        lambda circuit, targets, queries, mode: bundle_of(circuit, "float32", targets, queries, precision=mode),
         lowered.program,
         lambda store: [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)],
         lambda circuit: reverse(*numeric_of(circuit, 4)),

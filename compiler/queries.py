@@ -18,7 +18,7 @@ from ..ir.data import Column, Data
 from ..ir.data.value import names_of, reader
 from ..ir.diagnostic import error, warn
 from ..ir.domain import Cat, FiniteDomain, Variable
-from ..ir.expression import Floats, Value
+from ..ir.parameter import Floats, Value
 from ..ir.query.likelihood import Booleans
 from .information import KINDS, information
 from .operators import restrict, smooth

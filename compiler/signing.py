@@ -27,7 +27,7 @@ from .programs.split import split
 if TYPE_CHECKING:
     from ..backends.cpu.signed import Signed, Vectors
     from ..backends.cpu.vector import Vector
-    from ..runtime.compiled import Reverse
+    from ..runtime.engines import Reverse
 
 By = Callable[[int], "Vectors"]
 

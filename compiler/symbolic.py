@@ -16,8 +16,8 @@ from ..ir.density import domain_values, exact_values, hermite
 from ..ir.diagnostic import error
 from ..ir.domain import FiniteDomain, Variable
 from ..ir.evaluate import Moment
-from ..ir.expression import Value
 from ..ir.family import DiscretizedLogistic, Family, Gaussian, GaussianDerivative, InputLog, InputPower, Poisson
+from ..ir.parameter import Value
 from ..ir.semirings import Array, Field
 
 

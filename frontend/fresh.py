@@ -12,7 +12,7 @@ from math import prod
 
 from ..ir.block import MAX_NUMBERS
 from ..ir.diagnostic import Diagnostic, Gatherer, error
-from ..ir.expression import Constraint, Parameter, Value
+from ..ir.parameter import Constraint, Parameter, Value
 from ..ir.span import Note, Span
 from ..ir.store import LOADED_TOLERANCE, TEXT_TOLERANCE, Store, initial_value, violation
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import prod
 
 from ..ir.diagnostic import error
-from ..ir.expression import Constraint, Expression, Shape
+from ..ir.expression import Expression
 from ..ir.linear import (
     BlockDiagonal,
     Dense,
@@ -22,6 +22,7 @@ from ..ir.linear import (
     selection,
     sparse,
 )
+from ..ir.parameter import Constraint, Shape
 
 
 @dataclass(frozen=True, slots=True)

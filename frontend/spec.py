@@ -9,7 +9,7 @@ from pathlib import Path
 from ..ir.circuit import Circuit
 from ..ir.diagnostic import Diagnostic, error
 from ..ir.domain import Variable
-from ..ir.expression import Parameter
+from ..ir.parameter import Parameter
 from ..ir.span import Span
 from ..ir.store import Store
 

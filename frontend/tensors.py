@@ -12,7 +12,7 @@ from safetensors.numpy import save
 
 from ..ir.data.container import unreadable, write_bytes
 from ..ir.diagnostic import error
-from ..ir.expression import Floats, Value
+from ..ir.parameter import Floats, Value
 
 
 def read_tensors(path: Path) -> dict[str, Value]:

@@ -15,9 +15,10 @@ import numpy as np
 
 from .diagnostic import error
 from .domain import Variable
-from .expression import Constant, Expression, Parameter, constant
+from .expression import Expression
 from .family import Family, InputProduct, Part, name_of, parts, require_domain
 from .linear import BlockDiagonal, Compose, Dense, Diagonal, Indices, Kronecker, LinearMap, Selection, Sparse, selection
+from .parameter import Constant, Parameter, constant
 from .span import Span
 
 MAX_WIDTH = 1 << 24

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from .block import Block, Input, Product, Sum, in_order
+from .dependence import parameters_of
 from .diagnostic import error
 from .domain import Variable
-from .expression import Expression, Parameter, parameters_of
+from .expression import Expression
 from .linear import expressions
+from .parameter import Parameter
 from .scope import Scopes, live, scopes
 from .span import Note, Span
 from .store import Store

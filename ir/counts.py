@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from .expression import Floats
+from .parameter import Floats
 
 _HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 # `_stirling` of 0 … 15, of which 0 is not asked for.

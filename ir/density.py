@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from .counts import log_binomial, log_poisson
 from .diagnostic import error
 from .domain import FiniteDomain, Variable, first_value
-from .expression import Floats, Objects
 from .family import (
     Bernoulli,
     Binomial,
@@ -34,6 +33,7 @@ from .family import (
     Table,
     name_of,
 )
+from .parameter import Floats, Objects
 
 _HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 

@@ -19,10 +19,11 @@ from .circuit import Circuit
 from .density import domain_values
 from .diagnostic import error
 from .domain import FiniteDomain, Variable, first_value
-from .expression import Expression, Floats, Value
+from .expression import Expression
 from .family import Family, One
 from .linear import expressions
 from .numbers import Numbers
+from .parameter import Floats, Value
 from .products import mode
 from .semirings import Array, Max, Semiring
 

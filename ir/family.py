@@ -12,7 +12,7 @@ from typing import TypeVar, get_args
 
 from .diagnostic import error
 from .domain import Bool, Cat, Count, Domain, Int, Real, Variable
-from .expression import Constraint, Shape
+from .parameter import Constraint, Shape
 
 _Parameter = TypeVar("_Parameter")
 

@@ -13,20 +13,18 @@ from fractions import Fraction
 import numpy as np
 
 from .density import domain_values, raw_moment
+from .dependence import operands
 from .diagnostic import error
 from .domain import FiniteDomain, Variable, first_value
 from .expression import (
     Broadcast,
-    Constant,
     Divide,
     Exp,
     Expression,
-    Floats,
     InputTable,
     InputValue,
     Join,
     Log,
-    Parameter,
     Plus,
     Raised,
     Reshape,
@@ -34,10 +32,9 @@ from .expression import (
     Take,
     Times,
     Total,
-    Value,
-    operands,
 )
 from .family import Categorical, Family, Indicator, InputLog, InputPower, InputProduct, Table, name_of
+from .parameter import Constant, Floats, Parameter, Value
 from .products import log_moments, require_integral
 from .semirings import EXACT, INTERVAL, LINEAR, SIGNED_LOG, Array, Field, Semiring
 from .semirings.symbols import Symbols

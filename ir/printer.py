@@ -14,10 +14,10 @@ import numpy as np
 
 from .block import Block, Hadamard, Indexed, Input, Pairs, Product, Sum
 from .circuit import Circuit
+from .dependence import in_order
 from .domain import Variable, quote
 from .expression import (
     Broadcast,
-    Constant,
     Divide,
     Exp,
     Expression,
@@ -25,7 +25,6 @@ from .expression import (
     InputValue,
     Join,
     Log,
-    Parameter,
     Plus,
     Raised,
     Reshape,
@@ -33,8 +32,6 @@ from .expression import (
     Take,
     Times,
     Total,
-    Value,
-    in_order,
 )
 from .family import Binomial, Family, Indicator, name_of
 from .linear import (
@@ -49,6 +46,7 @@ from .linear import (
     Sparse,
     monarch_parts,
 )
+from .parameter import Constant, Parameter, Value
 from .scopenames import ScopeNames, names_of, scope_text, variables_text
 
 _MOST_NUMBERS = 16
@@ -59,7 +57,7 @@ def print_circuit(circuit: Circuit) -> str:
 
     >>> from danaus.ir.block import input_block, weighted
     >>> from danaus.ir.domain import Bool
-    >>> from danaus.ir.expression import constant
+    >>> from danaus.ir.parameter import constant
     >>> from danaus.ir.family import Bernoulli
     >>> from danaus.ir.store import Store
     >>> a = input_block(Bernoulli(), Variable("rain", Bool()), [constant([0.2, 0.9])])

@@ -17,8 +17,9 @@ from .block import Input
 from .density import raw_moment
 from .diagnostic import error
 from .domain import Count, FiniteDomain, Real, Variable
-from .expression import Expression, Floats
+from .expression import Expression
 from .family import Family, Gaussian, Indicator, InputLog, InputPower, InputProduct, One, Poisson, name_of
+from .parameter import Floats
 
 _HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 _COUNT, _REAL = Count(), Real()

@@ -11,20 +11,18 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from .density import domain_values, float_values
+from .dependence import in_order, is_learnable, operands
 from .diagnostic import error
 from .domain import FiniteDomain, Variable
 from .expression import (
     Broadcast,
-    Constant,
     Divide,
     Exp,
     Expression,
-    Floats,
     InputTable,
     InputValue,
     Join,
     Log,
-    Parameter,
     Plus,
     Raised,
     Reshape,
@@ -32,9 +30,6 @@ from .expression import (
     Take,
     Times,
     Total,
-    in_order,
-    is_learnable,
-    operands,
 )
 from .family import (
     Bernoulli,
@@ -53,6 +48,7 @@ from .family import (
     name_of,
 )
 from .numbers import Numbers
+from .parameter import Constant, Floats, Parameter
 from .semirings import LINEAR
 from .store import Store
 

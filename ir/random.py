@@ -117,8 +117,20 @@ def open_uniform(high: Words | Longs, low: Words | Longs) -> NDArray[np.float64]
     return odd * 2.0**-53
 
 
+def checked_seed(seed: object) -> int:
+    """A seed that is one.
+
+    Raises: DanausError `wrong-value` for what is no whole number from 0 to 2^64 - 1.
+    """
+    hint = "give a whole number from 0 to 2^64 - 1"
+    if not isinstance(seed, int | np.integer):
+        raise error("wrong-value", f"the seed {seed} is no whole number", hint=hint)
+    if not 0 <= int(seed) < 1 << 64:
+        raise error("wrong-value", f"the seed {seed} is out of range", hint=hint)
+    return int(seed)
+
+
 def _seed_words(seed: int) -> Words:
     """The low and the high word of a seed."""
-    if not 0 <= seed < 1 << 64:
-        raise error("wrong-value", f"the seed {seed} is out of range", hint="give a whole number from 0 to 2^64 - 1")
-    return np.array([seed & 0xFFFFFFFF, seed >> 32], np.uint32)
+    key = checked_seed(seed)
+    return np.array([key & 0xFFFFFFFF, key >> 32], np.uint32)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .diagnostic import Diagnostic, error
-from .expression import Constraint, Floats, Parameter, Value
+from .parameter import Constraint, Floats, Parameter, Value
 from .random import stream
 from .span import Note
 

@@ -13,27 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .apply import apply, by_key
+from .dependence import in_order, is_learnable
 from .diagnostic import DanausError
-from .expression import (
-    Broadcast,
-    Constant,
-    Divide,
-    Exp,
-    Expression,
-    Join,
-    Log,
-    Parameter,
-    Plus,
-    Raised,
-    Reshape,
-    Share,
-    Take,
-    Times,
-    Total,
-    Value,
-    in_order,
-    is_learnable,
-)
+from .expression import Broadcast, Divide, Exp, Expression, Join, Log, Plus, Raised, Reshape, Share, Take, Times, Total
 from .linear import (
     BlockDiagonal,
     Compose,
@@ -47,6 +29,7 @@ from .linear import (
     expressions,
 )
 from .numbers import Numbers
+from .parameter import Constant, Parameter, Value
 from .semirings import BOOLEAN, SIGNED_LOG, Array, Modular, Semiring
 from .store import Store
 

@@ -13,22 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..ir.expression import Floats
-from .compiled import Bools
+from ..ir.parameter import Floats
+from .columns import Bools
+from .derivatives import Derivatives
 from .straight import Straightly
 
 if TYPE_CHECKING:
     from .executable import Executable
     from .unconstrained import Unconstrained
-
-
-@dataclass(frozen=True, slots=True)
-class Derivatives:
-    """Of Σ weight · log p: by parameter, under the module's names, and by data, [batch, variables]; log p, [batch]."""
-
-    named: dict[str, Floats]
-    data: Floats
-    log: Floats
 
 
 Found = Derivatives | Straightly

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir.expression import Floats
 from ..ir.linear import Indices
+from ..ir.parameter import Floats
 from ..ir.program.program import Program
 from ..ir.program.reverse import recorded, reverse
 from ..ir.semirings import LOG, SIGNED_LOG, Array
-from .compiled import Reverse
+from .engines import Reverse
 
 HELD = 1 << 28
 """Bytes that the kept buffers of a stretch of the batch may take, values and derivatives."""

@@ -22,7 +22,7 @@ from safetensors.numpy import save
 from ..ir.block import Input
 from ..ir.diagnostic import DanausError, error
 from ..ir.domain import Variable
-from ..ir.expression import Floats
+from ..ir.parameter import Floats
 from ..ir.program import serial
 from ..ir.program.descent import Sites
 from ..ir.program.program import Program

@@ -16,9 +16,9 @@ import torch
 from ..ir.data import validate_array
 from ..ir.diagnostic import DanausError, error
 from ..ir.domain import FiniteDomain, Variable
-from ..ir.expression import Floats, Value
 from ..ir.linear import Indices
 from ..ir.numbers import Numbers
+from ..ir.parameter import Floats, Value
 from ..ir.program.execute import execute
 from ..ir.program.single import single
 from ..ir.program.tabled import Tabled
@@ -27,14 +27,17 @@ from ..ir.semirings import LOG, SIGNED_LOG, Array, Log, SignedLog
 from ..ir.store import Store
 from .backward import Flows, compiled_flows, flows
 from .bundle import Bundle, save_bundle
-from .compiled import Bools, Engine, Reverse, Walker, codes_of, free_logs, with_first_values
+from .columns import Bools, codes_of, free_logs, with_first_values
 from .densities import Densities
+from .engines import Engine, Reverse
 from .fed import counts
 from .queries.answers import Answers, ByProgram
 from .queries.asking import Asking
 from .queries.evidence import as_array
 from .queries.on_device import ByDevice, OnDevice
 from .queries.questions import Questions
+from .signs import with_signs
+from .walking import Walker
 
 _ELEMENTS = 1 << 23
 """How many numbers the buffers of a Program that runs in logarithms may hold at once."""
@@ -104,6 +107,19 @@ class Bundled(Asking):
         if not mask.all():
             self._require("marginal")
         return torch.from_numpy(self._log_likelihood(values, mask))
+
+    def signed_log_value(self, x: Any, observed: Any = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """log |p(x)| and the sign of p(x), [batch] each: as `Executable.signed_log_value`."""
+        given = None if observed is None else as_array(observed)
+        values, mask = validate_array(as_array(x), self.variables, given)
+        if not mask.all():
+            self._require("marginal")
+
+        def negative_rows(rows: Indices) -> tuple[Floats, Floats]:
+            logs, signs = self._signed(*self._coded(values[rows], mask[rows]))
+            return logs + free_logs(self.bundle.columns, self.bundle.free, mask[rows]), signs
+
+        return with_signs(lambda: self._log_likelihood(values, mask), negative_rows)
 
     def marginal(self, x: Any, observed: Any = None, evidence: Mapping[str, Any] | None = None) -> torch.Tensor:
         """log of the mass of what is observed, [batch]: as `log_likelihood`, but NaN without a mask is missing.
@@ -247,9 +263,7 @@ class Bundled(Asking):
             variable = self.variables[position]
             if not isinstance(variable.domain, FiniteDomain) and not observed[:, position].all():
                 raise error("diverges", f'the sum over "{variable}" ({variable.domain}), which is free, is not finite')
-        values, observed = with_first_values(bundle.columns, values, observed)
-        densities = self._soft.logs(self._numbers, values, observed)
-        codes = codes_of(bundle.program.columns, bundle.columns, values, observed)
+        codes, densities = self._coded(values, observed)
         if self._engine is None:
             log = self._exact(codes, densities)
         else:
@@ -264,6 +278,13 @@ class Bundled(Asking):
             if isinstance(self._over, SignedLog):
                 log = logarithm(log, np.where(np.isnan(log), -1.0, 1.0), f'the value of "{self.name}"')
         return log + free_logs(bundle.columns, bundle.free, observed)
+
+    def _coded(self, values: Floats, observed: Bools) -> tuple[Indices, dict[int, Floats]]:
+        """Rows as the codes of the Program's columns, and the logarithms of their densities."""
+        columns = self.bundle.columns
+        values, observed = with_first_values(columns, values, observed)
+        codes = codes_of(self.bundle.program.columns, columns, values, observed)
+        return codes, self._soft.logs(self._numbers, values, observed)
 
     def _exact(self, codes: Indices, densities: dict[int, Floats]) -> Floats:
         """The Program in float64 logarithms; NaN, with a warning, where it is negative."""

@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 
 from ..ir.circuit import Circuit
-from ..ir.expression import Parameter, Value
+from ..ir.parameter import Parameter, Value
 from .asked import Composed
 from .bundle import Bundle
 from .bundled import Bundled

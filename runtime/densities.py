@@ -14,12 +14,13 @@ import numpy as np
 from ..ir.block import Input
 from ..ir.density import log_values
 from ..ir.domain import Variable
-from ..ir.expression import Floats
-from ..ir.family import Gaussian, Poisson
+from ..ir.family import Gaussian, Poisson, is_signed
 from ..ir.linear import Indices
 from ..ir.numbers import Numbers
+from ..ir.parameter import Floats
+from ..ir.semirings import SIGNED_LOG
 from ..ir.store import Store
-from .compiled import Bools, density_logs
+from .columns import Bools
 
 _AT_ONCE = 1 << 16
 """Numbers that are computed together: they stay in cache."""
@@ -96,3 +97,17 @@ class Densities:
             variable = self._blocks[sources[0]].variable
             out.append(_Alike(family, variable, width, np.array(sources), columns, joined))
         return out
+
+
+def density_logs(block: Input, column: int, values: Floats, observed: Bools, numbers: Numbers) -> Floats:
+    """The logarithms of an input's functions on an infinite domain, or of their integrals, [nodes, batch]; with signs,
+    [nodes, batch, 2], of a family that has them."""
+    known = observed[:, column]
+    out = np.empty((block.width, len(values), 2))
+    if known.any():
+        x = values[known, column]
+        out[:, known] = numbers.inputs(block.family, block.variable, block.parameters, x, SIGNED_LOG)
+    if not known.all():
+        total = numbers.moments(block.family, block.variable, block.parameters, 0, SIGNED_LOG)
+        out[:, ~known] = total[:, None]
+    return out if is_signed(block.family) else out[..., 0]

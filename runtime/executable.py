@@ -1,8 +1,8 @@
 """A compiled circuit as a `torch.nn.Module`: what `danaus.compile` gives.
 
-What enters are rows, as numpy or torch arrays; what leaves are answers per row. Likelihoods and marginals run compiled;
-where the fast numbers cannot vouch for a row, it is taken again by the evaluator in float64 logarithms, so an answer is
-never wrong without a word. The other queries are the evaluator's.
+What enters are rows, as numpy or torch arrays; what leaves are answers per row. Likelihoods and derivatives run
+compiled (`likelihoods.py`, `derivatives.py`), other queries walk the Program (`queries/`); what neither can hold is the
+evaluator's.
 """
 
 from __future__ import annotations
@@ -19,29 +19,20 @@ import torch
 
 from ..ir.circuit import Circuit
 from ..ir.data import validate_array
-from ..ir.diagnostic import DanausError, error
-from ..ir.expression import Expression, Floats, Parameter
 from ..ir.linear import Indices
 from ..ir.numbers import Numbers
+from ..ir.parameter import Floats, Parameter
 from ..ir.program.tabled import Tabled
-from ..ir.pullback import log_density_shares, log_density_slope, pullback
 from ..ir.query.exactness import one_path
-from ..ir.query.likelihood import log_likelihood, logarithm, signed_log_value
 from ..ir.store import Store
-from .autograd import Ahead, Derivatives, LogLikelihood
-from .backward import Flows, compiled_flows, flows
+from .autograd import Ahead, LogLikelihood
+from .backward import Flows
 from .bundle import Bundle, not_compiled, save_bundle
-from .compiled import (
-    Bools,
-    Codes,
-    Columns,
-    Compiled,
-    Compiler,
-    codes_of,
-    free_logs,
-    with_first_values,
-)
-from .densities import Densities
+from .columns import Bools, Codes, Columns
+from .compiled import Compiled, Compiler
+from .derivatives import Derivatives, Differentiation
+from .likelihoods import Likelihoods
+from .package import require_place
 from .present import Present, Seen, Tensors
 from .queries.answers import Answers, ByEvaluator, ByProgram
 from .queries.asking import Asking
@@ -68,13 +59,6 @@ class Executable(Asking):
         self._names: dict[str, Parameter] = {}
         self._asked: tuple[Seen, set[str], Answers | None] | None = None
         self._tabled: Tabled | None = None
-        self._free = [i for i, each in enumerate(circuit.variables) if each in set(circuit.free)]
-        self._soft: Densities | None = None
-        self._columns: Columns | None = None
-        if compiled is not None and not compiled.densities and len(compiled.variables) == len(circuit.variables):
-            self._columns = Columns.of(compiled)
-        self.ahead = Ahead(not self._free)
-        self.recomputed = 0
         for parameter in circuit.parameters:
             name = parameter.name.replace(".", "/")
             name = name if name not in self._names else f"{name}#{parameter.uid}"
@@ -83,7 +67,20 @@ class Executable(Asking):
             self.register_parameter(name, torch.nn.Parameter(value, requires_grad=False))
         # torch's own mapping: a copy of thousands of entries would take longer than to look at them
         self.present = Present(circuit, compiled, self._names, lambda: cast(Tensors, self._parameters))
+        self._likelihoods = Likelihoods(circuit, compiled, self.present)
+        self._differentiation = Differentiation(circuit, compiled, self.present, self._likelihoods, self._names)
+        self.ahead = Ahead(not circuit.free)
         self.present.engine()
+
+    @property
+    def recomputed(self) -> int:
+        """How many rows were taken again in float64 logarithms."""
+        return self._likelihoods.recomputed
+
+    @property
+    def columns(self) -> Columns | None:
+        """The columns of data, where rows of them become codes the quick way."""
+        return self._likelihoods.columns
 
     @property
     def circuit(self) -> Circuit:
@@ -134,12 +131,25 @@ class Executable(Asking):
         something is summed out, a circuit that is not smooth and decomposable.
         """
         rows, known = as_array(x), None if observed is None else as_array(observed)
-        codes = self._codes(rows, known)
+        codes = self._likelihoods.codes(rows, known)
         if codes is None:
             return self._differentiable(x, *self.checked(rows, known))
         if known is not None and not known.all():
             self._require("marginal")
         return self._of_codes(x, codes)
+
+    def signed_log_value(self, x: Any, observed: Any = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """log |p(x)| and the sign of p(x), 1, 0 or −1, [batch] each: what a negative value has in place of a logarithm.
+
+        >>> from danaus import compile, parse
+        >>> p = parse("var x : bool; circuit p { return table(x, [[0.25, -0.5]]) }").circuit
+        >>> compile(p).signed_log_value([[0], [1]])[1]
+        tensor([ 1., -1.], dtype=torch.float64)
+
+        Raises: DanausError as `log_likelihood`.
+        """
+        values, mask = self.checked(x, observed)
+        return self._likelihoods.signed(values, mask)
 
     def marginal(self, x: Any, observed: Any = None, evidence: Mapping[str, Any] | None = None) -> torch.Tensor:
         """log of the mass of what is observed, [batch]: as `log_likelihood`, but NaN without a mask is missing.
@@ -155,7 +165,7 @@ class Executable(Asking):
         rows, known = as_array(x), None if observed is None else as_array(observed)
         if known is None and isinstance(rows, np.ndarray) and rows.dtype.kind == "f":
             known = ~np.isnan(rows)
-        codes = self._codes(rows, known)
+        codes = self._likelihoods.codes(rows, known)
         if codes is None:
             return self._differentiable(x, *self._rows(x, observed))
         return self._of_codes(x, codes)
@@ -166,12 +176,12 @@ class Executable(Asking):
         Raises: DanausError as `log_likelihood`.
         """
         rows, known = as_array(x), None if observed is None else as_array(observed)
-        codes = self._codes(rows, known)
+        codes = self._likelihoods.codes(rows, known)
         if codes is None:
             values, mask = validate_array(rows, self.variables, known)
         else:
-            assert self._columns is not None
-            values, mask = self._columns.rows(codes)
+            assert self.columns is not None
+            values, mask = self.columns.rows(codes)
         if not mask.all():
             self._require("marginal")
         return values, mask
@@ -192,14 +202,14 @@ class Executable(Asking):
     def _of_codes(self, x: Any, codes: Codes) -> torch.Tensor:
         """log p of rows that are plain; where autograd asks for derivatives, with those."""
         if self._wanted(x):
-            assert self._columns is not None
-            return self._differentiable(x, *self._columns.rows(codes))
-        return torch.from_numpy(self._log_likelihood_of_codes(codes))
+            assert self.columns is not None
+            return self._differentiable(x, *self.columns.rows(codes))
+        return torch.from_numpy(self._likelihoods.log_of_codes(codes))
 
     def _differentiable(self, x: Any, values: Floats, observed: Bools) -> torch.Tensor:
         """log p; where autograd asks for derivatives, with those of parameters and of data on real variables."""
         if not self._wanted(x):
-            return torch.from_numpy(self._log_likelihood(values, observed))
+            return torch.from_numpy(self._likelihoods.log(values, observed))
         data = x if isinstance(x, torch.Tensor) and x.requires_grad else None
         apply: Any = LogLikelihood.apply
         found: torch.Tensor = apply(self, values, observed, data, *self.tensors().values())
@@ -215,40 +225,7 @@ class Executable(Asking):
 
         Derivatives of an input's table may come by node, [width, n]: then with those of the row of sums if `whole`.
         """
-        compiled = self._compiled
-        if compiled is None:
-            raise error("not-differentiable", f'"{self._circuit.name}" has densities of both signs among scalar nodes')
-        values, observed = with_first_values(compiled.variables, values, observed)
-        densities = self._densities(compiled, values, observed)
-        codes = self._coded(compiled, values, observed)
-
-        def interpreted(rows: Indices) -> Flows:
-            circuit = self.circuit
-            with np.errstate(over="ignore"):
-                tables = list(compiled.linear(circuit.store))
-            if not all(np.isfinite(table).all() for table in tables):
-                raise self._beyond()
-            signed = compiled.signs or any(table.min(initial=0.0) < 0 for table in tables)
-            inner = {source: logs[:, rows] for source, logs in densities.items()}
-            found = flows(compiled.lowered, tables, codes[:, rows], inner, weights[rows], signed)
-            # an entry that underflows may pass for 0, unless a row hangs on it alone
-            if np.isneginf(found.log).any() and any(np.isnan(table).any() for table in compiled.tables(circuit.store)):
-                raise self._beyond()
-            return found
-
-        reverse = self.present.reverse()
-        if reverse is None:
-            return interpreted(np.arange(len(values)))
-        return compiled_flows(reverse, interpreted, codes, densities, weights, torch.get_num_threads(), whole)
-
-    def _densities(self, compiled: Compiled, values: Floats, observed: Bools) -> dict[int, Floats]:
-        """The logarithms of inputs on infinite domains, [nodes, batch], by source; with signs where they have some."""
-        if self._soft is None:
-            self._soft = Densities(compiled.densities, compiled.variables)
-        return self._soft.logs(Numbers(self.circuit.store), values, observed) if compiled.densities else {}
-
-    def _beyond(self) -> DanausError:
-        return error("not-differentiable", f'"{self._circuit.name}" has numbers beyond the range of float64')
+        return self._differentiation.by_tables(values, observed, weights, whole)
 
     @property
     def compiled(self) -> Compiled | None:
@@ -272,66 +249,54 @@ class Executable(Asking):
 
     def log_rows(self, values: Floats, observed: Bools) -> Floats:
         """log p of rows that are already checked."""
-        return self._log_likelihood(values, observed)
+        return self._likelihoods.log(values, observed)
 
     def derivatives(self, values: Floats, observed: Bools, weights: Floats, data: bool = False) -> Derivatives:
         """Derivatives of Σ weight · log p over rows that are already checked; of the data where asked for."""
-        found = self.flows_of_tables(values, observed, weights)
-        assert self._compiled is not None
-        shares = self._compiled.derivatives(lambda: self.circuit.store, found.tables)
-        inner: list[tuple[Expression, Floats]] = []
-        slopes = np.zeros(values.shape)
-        numbers = Numbers(self.circuit.store if self._compiled.densities else Store())
-        for source, block in enumerate(self._compiled.densities):
-            column = self._compiled.variables.index(block.variable)
-            if column >= values.shape[1]:
-                continue
-            known = observed[:, column]
-            x, part = values[known, column], found.densities[source][:, known]
-            own = log_density_shares(block.family, block.variable, block.parameters, x, part, numbers)
-            inner += zip(block.parameters, own, strict=True)
-            if data:
-                slopes[known, column] += (part * log_density_slope(block.family, block.parameters, x, numbers)).sum(0)
-        for parameter, share in pullback(inner, numbers).items():
-            shares[parameter] = shares[parameter] + share if parameter in shares else share
-        named = {
-            name: shares[parameter] if parameter in shares else np.zeros(parameter.shape)
-            for name, parameter in self._names.items()
-        }
-        return Derivatives(named, slopes, found.log)
+        return self._differentiation.by_parameters(values, observed, weights, data)
 
     def partition(self) -> float:
         """The natural logarithm of the total mass."""
         self._require("partition")
         count = len(self.variables)
-        return float(self._log_likelihood(np.zeros((1, count)), np.zeros((1, count), dtype=bool))[0])
+        return float(self._likelihoods.log(np.zeros((1, count)), np.zeros((1, count), dtype=bool))[0])
 
     def by_parameter(self) -> dict[Parameter, torch.nn.Parameter]:
         """The module's tensors by the circuit's parameters."""
         tensors = self.tensors()
         return {parameter: tensors[name] for name, parameter in self._names.items()}
 
-    def save(self, path: str | Path, targets: Sequence[str] = ("cpu",), queries: Sequence[str] = ()) -> None:
+    def save(
+        self,
+        path: str | Path,
+        targets: Sequence[str] = ("cpu",),
+        queries: Sequence[str] = (),
+        precision: str | None = None,
+    ) -> None:
         """Writes a bundle, to run without the compiler and the circuit: a folder, or a zip where `path` ends in .zip.
 
         It has the present parameters, and code for each target: `cpu`, this machine's processor, `cpu:x86-64-v3`,
         `cpu:x86-64-v4` or `cpu:aarch64`. `danaus.load_bundle` reads it. It is written whole or not at all. What a GPU's
         code answers beside likelihoods is asked for by `queries`: "flows", "sample", "map", "evidence", "hamming", or
-        "all".
+        "all"; how it multiplies by `precision`, as `danaus.compile` takes it, and as this was compiled unless given.
 
         Raises: DanausError `not-in-bundle` where only the evaluator can answer, `unknown-target`, `unknown-query`,
-        `unwritable-file`.
+        `unknown-precision`, `unwritable-file`.
         """
-        save_bundle(self.bundle(targets, queries), Path(path))
+        place = Path(path)
+        require_place(place)  # before kernels are made, which takes long
+        save_bundle(self.bundle(targets, queries, precision), place)
 
-    def bundle(self, targets: Sequence[str] = ("cpu",), queries: Sequence[str] = ()) -> Bundle:
+    def bundle(
+        self, targets: Sequence[str] = ("cpu",), queries: Sequence[str] = (), precision: str | None = None
+    ) -> Bundle:
         """What `save` writes.
 
         Raises: DanausError as `save`.
         """
         if self._compiled is None:
             raise not_compiled(self._circuit.name)
-        return self._compiled.bundle(self.circuit, targets, queries)
+        return self._compiled.bundle(self.circuit, targets, queries, precision)
 
     def _settled(self) -> tuple[set[str], Answers | None]:
         """What was proved of the present numbers, and who answers queries over them, if anyone was asked."""
@@ -380,58 +345,9 @@ class Executable(Asking):
         walker = None if compiled.walker is None else compiled.walker(self._tabled)
         return program if walker is None else ByDevice(program, walker)
 
-    def _log_likelihood(self, values: Floats, observed: Bools) -> Floats:
-        engine, columns = self.present.engine(), self.variables
-        endless = [i for i in self._free if not columns[i].size]
-        if self._compiled is None or engine is None or not observed[:, endless].all():
-            return log_likelihood(self.circuit, values, observed)
-        values, observed = with_first_values(self._compiled.variables, values, observed)
-        densities = self._densities(self._compiled, values, observed)
-        answer = engine.run(self._coded(self._compiled, values, observed), densities, torch.get_num_threads())
-        log = answer.log + free_logs(columns, self._free, observed)
-        if answer.unsure.any():
-            rows = np.flatnonzero(answer.unsure)
-            own = slice(len(self.variables))
-            log[rows] = self._again(values[rows][:, own], observed[rows][:, own])
-        return self._told(log)
-
-    def _again(self, values: Floats, observed: Bools) -> Floats:
-        """log p by the evaluator; NaN where p is negative."""
-        self.recomputed += len(values)
-        logs, signs = signed_log_value(self.circuit, values, observed)
-        return np.where(signs < 0, np.nan, logs)
-
-    def _told(self, log: Floats) -> Floats:
-        """log p, with the evaluator's warning where it is NaN."""
-        if self.present.signed:
-            logarithm(log, np.where(np.isnan(log), -1.0, 1.0), f'the value of "{self._circuit.name}"')
-        return log
-
     def coded(self, values: Floats, observed: Bools) -> Indices:
         """Rows that are checked as the codes of its Program's columns, [columns, batch]."""
-        assert self._compiled is not None
-        return self._coded(self._compiled, *with_first_values(self._compiled.variables, values, observed))
-
-    def _coded(self, compiled: Compiled, values: Floats, observed: Bools) -> Indices:
-        """Rows that are checked as codes [columns, batch]."""
-        if self._columns is not None:
-            return self._columns.codes(values, observed)
-        return codes_of(compiled.program.columns, compiled.variables, values, observed)
-
-    def _codes(self, x: Any, observed: Any) -> Codes | None:
-        """Rows as codes [batch, columns] where no value needs a second look; None where all must be looked at."""
-        plain = isinstance(x, np.ndarray) and (observed is None or not self._circuit.free)
-        return self._columns.plain(x, observed) if plain and self._columns is not None else None
-
-    def _log_likelihood_of_codes(self, codes: Codes) -> Floats:
-        engine = self.present.engine()
-        assert self._columns is not None
-        if engine is None:
-            return log_likelihood(self.circuit, *self._columns.rows(codes))
-        answer = engine.run(codes.T, {}, torch.get_num_threads())
-        if answer.unsure.any():
-            answer.log[answer.unsure] = self._again(*self._columns.rows(codes[answer.unsure]))
-        return self._told(answer.log)
+        return self._likelihoods.coded(values, observed)
 
     def extra_repr(self) -> str:
         return f"{self._circuit.name}: {len(self.variables)} variables, {self._circuit.nodes} nodes"

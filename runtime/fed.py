@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.expression import Floats
+from ..ir.parameter import Floats
 
 
 @dataclass(frozen=True, slots=True)

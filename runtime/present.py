@@ -15,9 +15,10 @@ import numpy as np
 import torch
 
 from ..ir.circuit import Circuit
-from ..ir.expression import Floats, Parameter, Value
+from ..ir.parameter import Floats, Parameter, Value
 from ..ir.store import Store
-from .compiled import Compiled, Engine, Reverse
+from .compiled import Compiled
+from .engines import Engine, Reverse
 
 _VERSION = attrgetter("_version")
 _ADDRESS: Any = torch.Tensor.data_ptr

@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..ir.expression import Floats, Parameter
 from ..ir.linear import Indices
+from ..ir.parameter import Floats, Parameter
 from ..ir.store import Store
-from .compiled import Apart, Compiled, Flat, FlatReverse, Links, Place
+from .compiled import Apart, Compiled
+from .engines import Flat, FlatReverse
+from .links import Links, Place
 
 MOST = 1 << 26
 """Rows times weight up to which no derivative can leave float32: numbers down to 2^-100 are divided by."""

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from ..ir.diagnostic import DanausError, error
-from ..ir.expression import Floats
+from ..ir.parameter import Floats
 from ..ir.program import serial
 from ..ir.program.descent import Sites
 from ..ir.program.operation import Density, unrolled

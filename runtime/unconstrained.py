@@ -14,10 +14,12 @@ import numpy as np
 import torch
 
 from ..ir.diagnostic import error
-from ..ir.expression import Floats, Parameter
-from .autograd import Derivatives, FreeLogLikelihood
-from .compiled import Bools, Link, Links, Place
+from ..ir.parameter import Floats, Parameter
+from .autograd import FreeLogLikelihood
+from .columns import Bools
+from .derivatives import Derivatives
 from .kept import Kept
+from .links import Link, Links, Place
 from .straight import Straight, Straightly
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..ir.block import Input
 from ..ir.domain import Bool, Cat, Count, Domain, Int, Real, Variable
-from ..ir.expression import Floats, constant
 from ..ir.family import Family, Gaussian, Indicator, One, Poisson, name_of
+from ..ir.parameter import Floats, constant
 from ..ir.query.formula import Formula, LogOf, Share
 from ..ir.semirings import Array
 from .asked import Composed

@@ -9,9 +9,9 @@ import numpy as np
 from danaus.ir.block import Block, concat, hadamard, input_block, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Bool, Cat, Domain, Variable
-from danaus.ir.expression import constant
 from danaus.ir.family import Table
 from danaus.ir.linear import Dense
+from danaus.ir.parameter import constant
 from danaus.ir.store import Store
 
 _DOMAINS: tuple[Domain, ...] = (Bool(), Cat(3))

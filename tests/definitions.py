@@ -15,20 +15,10 @@ from functools import cached_property
 
 from danaus.ir.block import Block, Input, Product, Sum
 from danaus.ir.circuit import Circuit
+from danaus.ir.dependence import operands
 from danaus.ir.domain import Variable
-from danaus.ir.expression import (
-    Broadcast,
-    Constant,
-    Expression,
-    Join,
-    Parameter,
-    Plus,
-    Reshape,
-    Take,
-    Times,
-    Total,
-    operands,
-)
+from danaus.ir.expression import Broadcast, Expression, Join, Plus, Reshape, Take, Times, Total
+from danaus.ir.parameter import Constant, Parameter
 from exact import ZERO, Assignment, Number
 from oracle import Index, Oracle, entry_of_operand, factors_of, laid_end_to_end, written_out
 

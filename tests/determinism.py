@@ -17,7 +17,7 @@ import numpy as np
 from danaus.ir.block import Sum
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Variable
-from danaus.ir.expression import Value
+from danaus.ir.parameter import Value
 from danaus.ir.store import Store
 from definitions import Definitions, Node
 from exact import values

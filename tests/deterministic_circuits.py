@@ -13,9 +13,9 @@ from danaus.compiler.properties import check
 from danaus.ir.block import Block, concat, hadamard, indexed, input_block, pairs, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Bool, Cat, Domain, Int, Variable
-from danaus.ir.expression import constant
 from danaus.ir.family import Bernoulli, Binomial, Indicator, Table
 from danaus.ir.linear import Kronecker, selection
+from danaus.ir.parameter import constant
 from danaus.ir.store import Store
 from naive import value
 from small_circuits import Maker

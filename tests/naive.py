@@ -16,9 +16,10 @@ import numpy as np
 from danaus.ir.block import Block, Hadamard, Indexed, Input, Pairs, Product, Sum
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Int, Variable
-from danaus.ir.expression import Constant, Expression
+from danaus.ir.expression import Expression
 from danaus.ir.family import Bernoulli, Binomial, Categorical, Gaussian, Indicator, InputProduct, One, Poisson, Table
 from danaus.ir.linear import BlockDiagonal, Compose, Dense, Diagonal, Kronecker, LinearMap, Selection, Sparse
+from danaus.ir.parameter import Constant
 
 Number = Fraction | float
 Assignment = dict[Variable, float]

@@ -10,9 +10,10 @@ from danaus.compiler.lowering.network import is_scalar
 from danaus.ir.block import Block, concat, input_block, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Bool, Cat, Count, Domain, Real, Variable
-from danaus.ir.expression import Expression, Parameter, Value, constant
+from danaus.ir.expression import Expression
 from danaus.ir.family import Gaussian, Indicator, Poisson
 from danaus.ir.linear import sparse
+from danaus.ir.parameter import Parameter, Value, constant
 from danaus.ir.store import Store
 from small_circuits import Maker
 

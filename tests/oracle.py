@@ -20,17 +20,14 @@ from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Count, Real, Variable
 from danaus.ir.expression import (
     Broadcast,
-    Constant,
     Divide,
     Exp,
     Expression,
     InputValue,
     Join,
     Log,
-    Parameter,
     Plus,
     Reshape,
-    Shape,
     Share,
     Take,
     Times,
@@ -38,6 +35,7 @@ from danaus.ir.expression import (
 )
 from danaus.ir.family import Family, Indicator
 from danaus.ir.linear import BlockDiagonal, Compose, Dense, Diagonal, Kronecker, LinearMap, Selection, Sparse
+from danaus.ir.parameter import Constant, Parameter, Shape
 from exact import ONE, ZERO, Assignment, Number, density, exponential, logarithm, values
 
 Index = tuple[int, ...]

@@ -8,9 +8,10 @@ import numpy as np
 
 from danaus.ir.block import Block, Hadamard, Indexed, Input, Product, Sum, children
 from danaus.ir.circuit import Circuit
-from danaus.ir.expression import Constant, Expression, Parameter
+from danaus.ir.expression import Expression
 from danaus.ir.family import Family, One, Table
 from danaus.ir.linear import Compose, Kronecker, LinearMap, Selection, Sparse, expressions
+from danaus.ir.parameter import Constant, Parameter
 
 
 def assert_same(first: Circuit, second: Circuit, moved: Sequence[str] = ()) -> None:

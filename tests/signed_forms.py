@@ -8,9 +8,9 @@ import danaus as dn
 from danaus.ir.block import input_block, pairs, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Cat, Variable
-from danaus.ir.expression import Parameter
 from danaus.ir.family import Table
 from danaus.ir.linear import Dense, Kronecker
+from danaus.ir.parameter import Parameter
 from danaus.ir.store import Store
 
 x16 = dn.Cat("x", 4, shape=16)

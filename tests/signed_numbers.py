@@ -11,7 +11,7 @@ import torch
 import danaus as dn
 from danaus.backends.cpu.signed import Signed
 from danaus.ir.circuit import Circuit
-from danaus.ir.expression import Value
+from danaus.ir.parameter import Value
 from danaus.ir.store import Store
 from danaus.runtime.executable import Executable
 
@@ -60,7 +60,7 @@ def assert_right(model: Executable, x: np.ndarray, observed: np.ndarray, dtype: 
     circuit = model.circuit
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        got = model._log_likelihood(x, observed)
+        got = model.log_rows(x, observed)
     found = np.asarray(dn.evaluate(circuit, x, observed=observed, semiring="signed-log"))
     want, sign = found[..., 0], found[..., 1]
     above = magnitude_of(circuit, x, observed)

@@ -9,7 +9,7 @@ import numpy as np
 from danaus.ir.block import Block, concat, hadamard, indexed, input_block, pairs, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Bool, Cat, Domain, Int, Variable
-from danaus.ir.expression import Expression, Parameter, Value, constant
+from danaus.ir.expression import Expression
 from danaus.ir.family import Bernoulli, Binomial, Categorical, Indicator, One, Table
 from danaus.ir.linear import (
     BlockDiagonal,
@@ -23,6 +23,7 @@ from danaus.ir.linear import (
     selection,
     sparse,
 )
+from danaus.ir.parameter import Parameter, Value, constant
 from danaus.ir.store import Store
 
 _SIXTEENTHS = 16

@@ -30,7 +30,7 @@ from danaus.ir.block import (
 )
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Bool, Cat, Count, Domain, Int, Real, Variable
-from danaus.ir.expression import Expression, Parameter, Value, constant
+from danaus.ir.expression import Expression
 from danaus.ir.family import (
     Bernoulli,
     Binomial,
@@ -44,6 +44,7 @@ from danaus.ir.family import (
     Table,
 )
 from danaus.ir.linear import BlockDiagonal, Dense, Diagonal, Kronecker, LinearMap, compose, monarch, selection, sparse
+from danaus.ir.parameter import Parameter, Value, constant
 from danaus.ir.store import Store
 from definitions import Definitions
 from exact import values

@@ -9,9 +9,9 @@ from danaus.compiler.lowering.tables import held
 from danaus.ir.block import Block, indexed, input_block, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Cat, Variable
-from danaus.ir.expression import Parameter, Value, constant
 from danaus.ir.family import Table
 from danaus.ir.linear import sparse
+from danaus.ir.parameter import Parameter, Value, constant
 from danaus.ir.program.execute import execute
 from danaus.ir.program.program import Program
 from danaus.ir.semirings import LOG

@@ -28,9 +28,10 @@ from danaus.ir.block import (
 from danaus.ir.circuit import Circuit
 from danaus.ir.density import domain_values
 from danaus.ir.domain import Bool, Cat, FiniteDomain, Int, Variable
-from danaus.ir.expression import Expression, Parameter, Value, constant
+from danaus.ir.expression import Expression
 from danaus.ir.family import Bernoulli, Categorical, Indicator, Table
 from danaus.ir.linear import BlockDiagonal, Dense, Diagonal, Kronecker, LinearMap, compose, selection, sparse
+from danaus.ir.parameter import Parameter, Value, constant
 from danaus.ir.store import Store
 from definitions import Definitions, Scope
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from danaus.ir.block import Block, concat, hadamard, input_block, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Bool, Cat, Domain, Int, Variable
-from danaus.ir.expression import Expression, Parameter, Value, constant
+from danaus.ir.expression import Expression
 from danaus.ir.family import Bernoulli, Categorical, Table
 from danaus.ir.linear import Dense
+from danaus.ir.parameter import Parameter, Value, constant
 from danaus.ir.store import Store
 
 Floats = NDArray[np.float64]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from .batch import Bools, Bytes
 from .packed import Packed
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.program import Layout, Program
 from . import adjoint_network, arena, levels, network
 from .adjoint_stream import Streams, streams

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
-from ...runtime.compiled import Engine
+from ...ir.parameter import Floats
+from ...runtime.engines import Engine
 from .adjoint_results import Derived
 from .adjoint_vector import AdjointVector
 from .batch import Codes

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.adjoint import Adjoint, adjoint
 from ...ir.program.program import Program
 from ...runtime.kept import Kept

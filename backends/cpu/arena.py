@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from .maps import row_blocks
 from .plan import Entry, Plan, padded, size_of
 from .state import HEAD

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.compiled import Link, Place
+from ...runtime.links import Link, Place
 from . import arena
 from .batch import INTEGER, POINTER, Bytes
 from .between import cast

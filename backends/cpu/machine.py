@@ -89,7 +89,7 @@ def named(name: str) -> Target:
     found = NAMED.get(name.removeprefix("cpu:")) if name.startswith("cpu:") else None
     if found is None:
         known = ["cpu", *(f"cpu:{each}" for each in NAMED)]
-        hint = nearest(name, known) or f"there are {', '.join(known)}"
+        hint = nearest(name, known) or f"processors are {', '.join(known)}; GPUs begin with cuda: or hip:"
         raise error("unknown-target", f'there is no target "{name}"', hint=hint)
     return found
 

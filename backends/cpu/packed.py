@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from ...runtime.kept import Kept
 from . import arena
 from .adjoint_plan import AdjointPlan

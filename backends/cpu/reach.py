@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.program import PRODUCT
 from ...ir.program.ranks import Ranked
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.program import Layout, Program
 from . import arena, levels
 from .batch import INTEGER, POINTER, Answer, Bytes, Codes, Make, buffers, copied, spread

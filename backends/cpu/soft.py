@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.program import LEAF, PRODUCT, Layout, Program
 from . import arena, levels
 from .batch import Answer, Bools, Bytes, Codes, padded_to, tiled

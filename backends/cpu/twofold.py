@@ -12,8 +12,8 @@ from functools import cached_property
 
 import numpy as np
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.program import Program
 from ...ir.program.ranks import Ranked, ranked
 from .adjoint_scalar import AdjointScalar, Derived

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.program import Program
 from . import arena
 from .batch import INTEGER, POINTER, Answer, Bytes, Codes, Make, buffers, copied, padded_to, spread, tiled

@@ -16,14 +16,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.operation import Network
 from ...ir.program.program import Program
 from ...ir.program.shares import Share
-from ...runtime.compiled import Shared
+from ...runtime.walking import Shared
 from . import network_reverse, sparse_policy
 from .adjoint import Derived
+from .alone import Lock, alone, lock
 from .engine import Bools
 from .graphs import Launch, Tapes, played
 from .network import Form, Shape
@@ -58,10 +59,12 @@ class AdjointScalar:
     tables: tuple[Floats, Floats] = field(init=False)
     ways: dict[int, _Ways] = field(default_factory=dict[int, _Ways])
     tapes: Tapes = field(default_factory=Tapes)
+    lock: Lock = field(default_factory=lock, repr=False)
 
     def __post_init__(self) -> None:
         self.forward = Scalar(self.program, self.size, self.form, self.device)
 
+    @alone
     def load(self, tables: Sequence[Floats], exactly: object) -> bool:
         """Tables in float64; False where some are negative or beyond float64.
 
@@ -86,6 +89,7 @@ class AdjointScalar:
             self.ways[width] = _Ways(held(downward(net, width)), held(leaves), held(weights), entries)
         return self.ways[width]
 
+    @alone
     def run(
         self,
         codes: Indices | NDArray[np.int32],
@@ -170,6 +174,7 @@ class AdjointScalar:
         launch(chosen)
         return out, bad
 
+    @alone
     def shares(self, codes: Indices) -> Shared:
         """What comes through the leaves in each row, for codes [columns, batch]."""
         rows, net = codes.shape[1], self.forward.net.net

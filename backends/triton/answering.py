@@ -16,7 +16,16 @@ from ...ir.program.descent import Sites
 from ...ir.program.program import Program
 from ...ir.program.tabled import Tabled
 from ...runtime.fed import Fed
-from . import network, network_descent, network_ones, network_reverse, sparse_policy, steps_descent, steps_kernels
+from . import (
+    network,
+    network_descent,
+    network_ones,
+    network_reverse,
+    sparse_policy,
+    steps_descent,
+    steps_kernels,
+    steps_ones,
+)
 from .kernel import Kernel
 from .network import Form, Numbers, Shape
 from .plan import Drawn, drawn
@@ -90,7 +99,7 @@ def of_vectors(
 ) -> tuple[Kernel, ...]:
     """The kernels of a query of a Program of vectors beyond its likelihood, with the `tiles` chosen for some."""
     if what != "flows":
-        return _once([_kernel(each, tiles) for each in shapings_of_vectors(what, gpu)])
+        return _once([_kernel(each, tiles) for each in shapings_of_vectors(walked, what, gpu)])
     found: list[Kernel] = []
     for rows in classes(gpu):
         made, way = reverse_for(walked, precision, rows, gpu, tiles.get(rows, NONE))
@@ -110,7 +119,7 @@ def _kernel(shaping: Shaping, tiles: Mapping[int, Choices]) -> Kernel:
     return kernel_shaped(tiles.get(shaping.shape.lanes, NONE), shaping.make, shaping.shape)
 
 
-def shapings_of_vectors(what: Answering, gpu: Gpu) -> list[Shaping]:
+def shapings_of_vectors(walked: Walked, what: Answering, gpu: Gpu) -> list[Shaping]:
     """What makes the kernels of walks of a query over a Program of vectors, each with the policy's shape."""
     shapes = [sparse_policy.walk_shape(rows, False, gpu.backend == "hip") for rows in sparse_policy.LANES]
     found: list[Callable[[Shape], Kernel]] = []
@@ -122,7 +131,9 @@ def shapings_of_vectors(what: Answering, gpu: Gpu) -> list[Shaping]:
             found = [partial(steps_kernels.fill, "max"), partial(steps_descent.descend, False, False)]
         case "evidence":
             found = [partial(steps_kernels.fill, "log", weighted=True)]
-        case "likelihood" | "hamming" | "flows":
+        case "hamming":
+            return [Shaping(steps_ones.step_of_ones, sparse_policy.shape(walked.variables + 1, gpu.backend == "hip"))]
+        case "likelihood" | "flows":
             pass
     return [Shaping(make, shape) for make in found for shape in shapes]
 
@@ -200,8 +211,10 @@ def walked(tabled: Tabled, sites: Sites, fed: Sequence[Fed], variables: int) -> 
     program = tabled.program
     wanted = frozenset(each.table for each in fed)
     if not program.layouts:
-        able: tuple[Answering, ...] = ("flows", "sample", "map", "evidence")
-        return Walked(program, able if steps(program, sites) is not None else able[:1], wanted)
+        able = ANSWERING[1:] if steps(program, sites) is not None else ANSWERING[1:2]
+        if any(values != 2 for values in program.columns[:variables]):
+            able = tuple(each for each in able if each != "hamming")
+        return Walked(program, able, wanted, variables=variables)
     form: Form = "linear" if tabled.plain() else "log"
     return Walked(program, ANSWERING[1:], wanted, form, (0 in wanted, 1 in wanted), variables)
 

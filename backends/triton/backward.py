@@ -13,7 +13,8 @@ from . import policy
 from .kernel import Kernel
 from .policy import Precision, Tiles
 from .pulls import outer, pull, tiles_of
-from .sweep import LoopForm, backward
+from .sweep import LoopForm
+from .sweep_back import backward
 from .tally import tally
 from .targets import Gpu
 from .value import Form, Matrix
@@ -86,7 +87,7 @@ def usual(what: Backward, rows: int, batch: int, precision: Precision, gpu: Gpu)
         case Tallies(width, values):
             return policy.tally_tiles(width, values, batch)
         case LoopForm():
-            tile = min(batch, policy.chain_batch(rows, [what.stage], precision, gpu))
+            tile = min(batch, policy.chain_batch(rows, what.stages, precision, gpu))
             made = backward(what, tile, precision)
             return Tiles(0, 0, tile, made.warps, made.stages)
 

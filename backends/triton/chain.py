@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from . import policy
-from .grids import PART, Grid, Weights, batched, given, size_of, weights_lines
+from .blocks import PART, Weights, rows_alone, size_on_chip, weights_lines
+from .grids import Grid, given, relaid, size_of
 from .kernel import Kernel
 from .paths import slot_before
 from .policy import Precision
@@ -50,22 +51,36 @@ class ChainForm:
         """The field of the first step."""
         return self.first + sum(len(stage.slots) for stage in self.stages)
 
+    def handed(self, number: int) -> tuple[bool, bool]:
+        """Whether what comes after a stage, on chip, reads logarithms of its sums, and whether it reads the sums."""
+        after = [number + 1] if number + 1 < len(self.stages) else []
+        if self.body and number == len(self.head) + len(self.body) - 1:
+            after.append(len(self.head))
+        sums = [continues(self.stages[each]) for each in after]
+        return not all(sums) or not after, any(sums)
 
-def grids_of(form: ChainForm) -> list[Grid] | None:
-    """How the state stands before each stage; None where it would have to be laid out anew between two."""
-    found: list[Grid] = []
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a stage takes its state, and how it stands before."""
+
+    grid: Grid
+    before: Grid
+
+
+def standings(form: ChainForm) -> list[Standing] | None:
+    """How the state stands at each stage; None where a matrix takes or gives it in another way than grids are."""
+    found: list[Standing] = []
     before: Grid | None = None
     for number, stage in enumerate(form.stages):
+        if number == len(form.head) and form.body:  # a turn begins as it ends
+            before = given(matrix_of(form.body[-1]))
         grid = grid_before(stage, before, number == len(form.stages) - 1 and is_vector(stage))
-        if grid is None or (before is not None and not grid.meets(before)):
+        if grid is None:
             return None
-        found.append(grid)
+        found.append(Standing(grid, before or grid))
         before = given(matrix_of(stage))
         if before is None:
-            return None
-    if form.body:  # a turn begins as it ends
-        after = given(matrix_of(form.body[-1]))
-        if after is None or not found[len(form.head)].meets(after):
             return None
     return found
 
@@ -74,18 +89,19 @@ def fits(form: ChainForm, precision: Precision) -> bool:
     """Whether a path's states and weights stay on chip: matrices of few states, the same in all turns."""
     if any(stage.matrix is None or stage.value.width != _width(stage) for stage in form.stages):
         return False
-    grids = grids_of(form)
-    if grids is None or max(grid.size for grid in grids) > policy.STATES:
+    grids = standings(form)
+    if grids is None or max(max(each.grid.size, each.before.size) for each in grids) > policy.STATES:
         return False
     sizes: list[int] = []
     for number, stage in enumerate(form.stages):
         last = number == len(form.stages) - 1 and is_vector(stage)
-        sizes.append(0 if last else batched(matrix_of(stage)).size)
+        sizes.append(0 if last else size_on_chip(matrix_of(stage)))
         after = given(matrix_of(stage))
         if after is not None and after.size > policy.STATES:
             return False
     loop = sum(sizes[len(form.head) : len(form.head) + len(form.body)])
-    return max(loop, *sizes) <= policy.resident(precision)
+    factors = all(matrix_of(stage).blocks > 1 for stage in form.body)
+    return max(loop, *sizes) <= (policy.resident_factors(precision) if factors else policy.resident(precision))
 
 
 def _width(stage: Form) -> int:
@@ -106,9 +122,8 @@ def resident(form: ChainForm, batch: int, precision: Precision) -> Kernel:
         "program, batches = tl.program_id(0), stride // BATCH",
         "b = program % batches * BATCH + tl.arange(0, BATCH)",
         f"place = places + first + program // batches * {form.fields}",
-        "y = values + tl.load(place) * stride + b",
     )
-    grids = grids_of(form)
+    grids = standings(form)
     assert grids is not None
     sides_lines(lines, form, grids)
     lines.add(
@@ -120,19 +135,26 @@ def resident(form: ChainForm, batch: int, precision: Precision) -> Kernel:
     begin, end, count = len(form.head), len(form.head) + len(form.body), len(form.stages)
 
     def stage_of(number: int, names: dict[int, str], ready: Weights | None = None) -> Stage:
-        stage, after = form.stages[number], [number + 1] if number + 1 < count else []
-        if number == end - 1 and form.body:
-            after.append(begin)
-        reading = [continues(form.stages[each]) for each in after]
+        logs, sums = form.handed(number)
+        last, apart = number == count - 1, begin <= number < end and len(form.body) == 1
+        carried = form.body and number in (begin, end)
         return Stage(
-            stage, names, grids[number], number == 0, ready, number == count - 1, not all(reading) or not after,
-            any(reading),
+            form.stages[number], names, grids[number].grid, number == 0, ready, last, logs, sums, apart,
+            grids[number].before, "" if carried else f"_of_{number - 1}", f"_of_{number}",
         )  # fmt: skip
+
+    def carry(number: int) -> None:
+        """What stage `number` hands on to the first of a turn, by the names that it has in all turns."""
+        before, after = given(matrix_of(form.stages[number])), given(matrix_of(form.stages[end - 1]))
+        assert before is not None and after is not None
+        for name, empty, handed in zip(("state", "sums"), (ZERO, "0.0"), form.handed(number), strict=True):
+            if handed:
+                lines.add(f"{name} = {relaid(lines, f'{name}_of_{number}', before, after, empty)}")
 
     for number, stage in enumerate(form.head):
         names_of = named(lines, stage, places_of(stage, first, number == 0))
         apart = stage_lines(lines, stage_of(number, names_of), precision)
-        lines.add(f"lost = lost | (tl.min({apart}, 0) < 0).to(tl.int32)")
+        lines.add(f"lost = lost | ({apart} < 0).to(tl.int32)")
         first += len(stage.slots)
     turns: list[Turning] = []
     ready: list[Weights | None] = []
@@ -141,28 +163,35 @@ def resident(form: ChainForm, batch: int, precision: Precision) -> Kernel:
         first, steps = first + len(stage.slots), steps + len(stage.slots)
         still = 0 not in form.moving[number]
         ready.append(weights_lines(lines, matrix_of(stage), turns[-1].names[0], precision) if still else None)
-        lines.add(f"apart_of_{number} = tl.zeros([{grids[begin + number].size}, BATCH], tl.float32)")
+    one = len(form.body) == 1
     if form.body:
-        lines.add(f"for turn in tl.range({form.count}, num_stages=3):  # what a turn reads is on its way before")
+        carry(begin - 1)
+        if one:
+            lines.add(f"least = tl.zeros([{grids[begin].grid.size}, BATCH], tl.float32)")
+        ahead = policy.ahead(max(rows_alone(matrix_of(stage)) for stage in form.body))
+        lines.add(f"for turn in tl.range({form.count}, num_stages={ahead}):  # what a turn reads is on its way before")
         lines.depth += 1
         for number, stage in enumerate(form.body):
             own = turns[number].names | named(lines, stage, turns[number].places)
             apart = stage_lines(lines, stage_of(begin + number, own, ready[number]), precision)
-            lines.add(f"apart_of_{number} = tl.minimum(apart_of_{number}, {apart})")
+            lines.add(f"least = tl.minimum(least, {apart})" if one else f"lost = lost | ({apart} < 0).to(tl.int32)")
+        carry(end - 1)
         lines.depth -= 1
-        for number in range(len(form.body)):
-            lines.add(f"lost = lost | (tl.min(apart_of_{number}, 0) < 0).to(tl.int32)")
+        if one:
+            lines.add("lost = lost | (tl.min(least, 0) < 0).to(tl.int32)")
     for number, stage in enumerate(form.tail, end):
         apart = stage_lines(lines, stage_of(number, named(lines, stage, places_of(stage, first))), precision)
-        lines.add(f"lost = lost | (tl.min({apart}, 0) < 0).to(tl.int32)")
+        lines.add(f"lost = lost | ({apart} < 0).to(tl.int32)")
         first += len(stage.slots)
-    result_lines(lines, form.stages[-1], bool(form.tail) or not form.body)
+    lines.add("y = values + tl.load(place) * stride + b")
+    last = f"_of_{count - 1}" if form.tail or not form.body else ""
+    result_lines(lines, form.stages[-1], bool(form.tail) or not form.body, f"state{last}")
     return kernel("chain", lines, {"BATCH": batch}, policy.chain_warps(form.stages, batch, precision), 2, precision)
 
 
-def sides_lines(lines: Lines, form: ChainForm, grids: list[Grid]) -> None:
+def sides_lines(lines: Lines, form: ChainForm, grids: list[Standing]) -> None:
     """Lines for the places of all tiles, by their sizes."""
-    sizes = {grid.size for grid in grids}
+    sizes = {grid.size for each in grids for grid in (each.grid, each.before)}
     for stage in form.stages:
         matrix = matrix_of(stage)
         after = given(matrix)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -12,14 +13,11 @@ from .targets import GPUS, MODEL, Gpu, kind_like
 
 
 def device_of(name: str) -> torch.device:
-    """The device of a name such as "cuda" or "cuda:1"; the interpreter's is the CPU.
+    """The device of a name such as "cuda" or "cuda:1", with its number; the interpreter's is the CPU.
 
     Raises: DanausError `unknown-device`, `no-device`, `missing-package` without Triton.
     """
-    try:
-        found = torch.device(name)
-    except RuntimeError:
-        raise error("unknown-device", f'there is no device "{name}"', hint='such as "cpu" or "cuda"') from None
+    found = named(name)
     try:
         import triton  # noqa: F401  (its absence is told here, before anything is made)
     except ImportError as failure:
@@ -27,10 +25,24 @@ def device_of(name: str) -> torch.device:
         raise error("missing-package", f"{failure.name} is not installed", hint=hint) from failure
     if interpreted():
         return torch.device("cpu")
-    if not torch.cuda.is_available() or (found.index or 0) >= torch.cuda.device_count():
-        hint = 'device="cpu" runs everywhere; `danaus compile --target cuda:sm_90` needs no GPU'
-        raise error("no-device", f'torch finds no GPU for "{name}"', hint=hint)
-    return found
+    return numbered(found, 'device="cpu" runs everywhere; `danaus compile --target cuda:sm_90` needs no GPU')
+
+
+def numbered(device: torch.device, hint: str) -> torch.device:
+    """A GPU with its number: "cuda" is the one that is current now, whichever is current when it is used.
+
+    Raises: DanausError `no-device`.
+    """
+    if device.type == "cuda" and torch.cuda.is_available():
+        number = torch.cuda.current_device() if device.index is None else device.index
+        if number < torch.cuda.device_count():
+            return torch.device("cuda", number)
+    raise error("no-device", f'torch finds no GPU for "{device}"', hint=hint)
+
+
+def on(device: torch.device) -> AbstractContextManager[object]:
+    """In it the device is the current one: Triton and the driver launch on that, wherever the tensors are."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def target_of(device: torch.device) -> str:
@@ -53,6 +65,21 @@ def gpu_of(device: torch.device) -> Gpu:
     found = torch.cuda.get_device_properties(device)
     shared = getattr(found, "shared_memory_per_block_optin", 0) or found.shared_memory_per_block
     return kind_like(name, found.multi_processor_count, found.L2_cache_size, shared)
+
+
+def named(name: str) -> torch.device:
+    """The GPU that a name is for, whether it is there or not.
+
+    Raises: DanausError `unknown-device`.
+    """
+    try:
+        found = torch.device(name)
+    except RuntimeError:
+        found = None
+    if found is None or found.type != "cuda":  # torch calls AMD's GPUs so, too
+        hint = 'there are "cpu", and "cuda" or "cuda:1" for GPUs'
+        raise error("unknown-device", f'there is no device "{name}"', hint=hint)
+    return found
 
 
 def chosen(precision: Precision | None) -> Precision:

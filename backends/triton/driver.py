@@ -151,6 +151,8 @@ class Function:
         for argument, value in zip(self.arguments, values, strict=True):
             if argument.aligned and not isinstance(value, float) and value % 16:
                 raise ValueError(f"{argument.name} of {self.form['name']} is {value}, which 16 does not divide")
+            if argument.type == "i32" and not -(1 << 31) <= value < 1 << 31:
+                raise ValueError(f"{argument.name} of {self.form['name']} is {value}, which 32 bits do not hold")
         packed = [_packed(argument.type, value) for argument, value in zip(self.arguments, values, strict=True)]
         packed += [c.c_uint64(0), c.c_uint64(0)]  # scratch of the kernel and of a profiler: none, and always there
         parameters = (c.c_void_p * len(packed))(*(c.addressof(each) for each in packed))

@@ -7,7 +7,7 @@ left operand has fewer than 64 rows is none for the wide units of sm_90 and sm_1
 from __future__ import annotations
 
 from . import policy
-from .grids import batched
+from .blocks import batched
 from .launch import Launch
 from .policy import Precision
 from .stage import is_vector, matrix_of
@@ -44,7 +44,7 @@ def _tallest(launch: Launch) -> int:
     """Rows of the tallest left operand."""
     form, constants = launch.form, dict(launch.kernel.constants)
     if isinstance(form, LoopForm):
-        return max(16, policy.power(_rows(form.stage)))
+        return max(_tall(matrix_of(stage)) for stage in form.stages)
     if isinstance(form, Form):
         return _rows(form) if _rows(form) <= policy.VECTOR else int(constants["ROWS"])
     last = len(form.stages) - 1
@@ -59,7 +59,7 @@ def _tallest(launch: Launch) -> int:
 def _tall(matrix: Matrix) -> int:
     """Rows of a matrix on chip; several blocks at once are none for the wide units."""
     found = batched(matrix)
-    return found.rows if found.count == 1 else min(found.rows, WIDE // 2)
+    return found.rows if found.count == 1 or found.alone else min(found.rows, WIDE // 2)
 
 
 def _rows(form: Form) -> int:

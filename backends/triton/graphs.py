@@ -6,6 +6,7 @@ code that was made ahead of time, are recorded as those of Triton and of torch a
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 import torch
 
 from . import policy
+from .device import on
 
 Key = TypeVar("Key", bound=Hashable)
 Kept = TypeVar("Kept")
@@ -31,18 +33,24 @@ class Tape:
 Tapes = dict[Hashable, Tape]
 """Tapes by what they hang on beside their buffers, the last one used last."""
 
+_recording = threading.Lock()
+
 
 def captured(device: torch.device, launch: Launch) -> Launch:
-    """Launches as one CUDA graph; they run once before, so that nothing is compiled while it is recorded."""
+    """Launches as one CUDA graph; they run once before, so that nothing is compiled while it is recorded.
+
+    What other threads do meanwhile, such as allocating memory, is theirs: it does not end the recording.
+    """
     made: Any = torch.cuda.Stream  # which carries no types
-    stream = made(device)
-    stream.wait_stream(torch.cuda.current_stream(device))
-    with torch.cuda.stream(stream):
-        launch()
-    stream.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=stream):
-        launch()
+    with on(device), _recording:
+        stream = made(device)
+        stream.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(stream):
+            launch()
+        stream.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+            launch()
     return graph.replay
 
 

@@ -20,6 +20,7 @@ from ...runtime.device_code import DeviceCode, DeviceKernel
 from ...runtime.queries.on_device import OnDevice
 from .adjoint import FusedReverse
 from .adjoint_scalar import AdjointScalar
+from .device import named, numbered, on
 from .driver import Driver, Function, driver_of
 from .engine import Choose, Fused
 from .inputs import Inputs
@@ -60,7 +61,8 @@ class Loaded(Device):
 
     def launch(self, kernel: Kernel, grid: tuple[int, ...], arguments: Sequence[Any]) -> None:
         """Runs a kernel over a grid of programs, with its arguments in order."""
-        self.make(kernel)[grid](*arguments)
+        with on(self.name):
+            self.make(kernel)[grid](*arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +88,18 @@ def ready_on(bundle: Bundle, device: str, driver: Driver | None = None) -> Ready
         targets = ", ".join(GPUS)
         hint = f"compile it with --target: there are {targets}"
         raise error("not-in-bundle", f'the bundle of "{bundle.name}" has no code for a GPU', hint=hint)
-    place = torch.device("cpu") if driver is not None else _device(device)
-    code, using = _chosen(bundle, place.index or 0, driver)
+    place = torch.device("cpu") if driver is not None else numbered(named(device), 'device="cpu" runs everywhere')
+    with on(place):
+        code, using = _chosen(bundle, place.index or 0, driver)
     held = {kernel.digest: kernel for kernel in code.kernels}
     loaded: dict[str, Entry] = {}
 
     def make(kernel: Kernel) -> Entry:
         if kernel.digest not in loaded:
             found = _found(held, kernel, code)
-            loaded[kernel.digest] = Entry(using.load(found.binary, found.form, kernel.arguments), _stream(place))
+            with on(place):
+                made = using.load(found.binary, found.form, kernel.arguments)
+            loaded[kernel.digest] = Entry(made, _stream(place))
         return loaded[kernel.digest]
 
     gpu = GPUS[code.target]
@@ -164,16 +169,6 @@ def _choices(code: DeviceCode) -> Mapping[int, Choices]:
 
 def _tiles(found: Mapping[int, Choices]) -> Choose:
     return lambda program, precision, rows: found.get(rows, NONE)
-
-
-def _device(name: str) -> torch.device:
-    try:
-        found = torch.device(name)
-    except RuntimeError:
-        raise error("unknown-device", f'there is no device "{name}"', hint='such as "cpu" or "cuda"') from None
-    if not torch.cuda.is_available() or (found.index or 0) >= torch.cuda.device_count():
-        raise error("no-device", f'torch finds no GPU for "{name}"', hint='device="cpu" runs everywhere')
-    return found
 
 
 def _stream(place: torch.device) -> Callable[[], int]:

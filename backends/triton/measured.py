@@ -18,7 +18,7 @@ import torch
 
 from . import policy
 from .candidates import MOST, Shaped, Trial
-from .device import gpu_of, interpreted, target_of
+from .device import gpu_of, interpreted, on, target_of
 from .graphs import captured
 from .launch import Launch
 from .module import function, options_of
@@ -49,6 +49,10 @@ def by_events(device: torch.device) -> Timer:
     """A timer by events on a GPU, over launches recorded as a graph: calls from Python would hide what they take."""
 
     def timed(runs: Sequence[Run]) -> list[float]:
+        with on(device):  # events are of the current one
+            return taken(runs)
+
+    def taken(runs: Sequence[Run]) -> list[float]:
         replays = [captured(device, partial(_repeated, run)) for run in runs]
         found: list[list[float]] = [[] for _ in runs]
         for turn in range(TURNS + 1):
@@ -106,7 +110,7 @@ class Bench:
         kernel = launch.kernel
         arguments = (*self.given, launch.first, self.stride)
         options = dict(kernel.constants) | options_of(kernel)
-        with np.errstate(all="ignore"):  # the interpreter is numpy
+        with on(self.device), np.errstate(all="ignore"):  # the interpreter is numpy
             function(kernel)[(launch.grid(self.stride),)](*arguments, **options)
 
 
@@ -152,11 +156,11 @@ class BackBench:
         stride, device = self.bench.stride, self.bench.device
         size = max(1, self.reversed.course.size)
         if isinstance(launch, Swept):
-            size = len(launch.sums) * (stride // launch.batch) * launch.size
+            size = len(launch.sums) * (stride // launch.batch) * sum(launch.sizes)
         sums = torch.zeros(size, dtype=torch.float32, device=device)
         given = (values, tables, weights, codes, indices, self.places, flags, *self.buffers, sums)
         options = dict(launch.kernel.constants) | options_of(launch.kernel)
-        with np.errstate(all="ignore"):
+        with on(device), np.errstate(all="ignore"):  # as above
             function(launch.kernel)[(launch.grid(stride),)](*given, launch.first, stride, **options)
 
     def seconds(self, trials: Sequence[Trial]) -> list[float]:
@@ -228,7 +232,7 @@ def _roofline(subject: Subject, precision: Precision) -> Judge:
 def tuner_for(gpu: Gpu, precision: Precision) -> Tuner:
     """What tunes for a GPU: the device of this machine where it is of that kind, else machine code."""
     if torch.cuda.is_available() and not interpreted():
-        here = torch.device("cuda")
+        here = torch.device("cuda", torch.cuda.current_device())
         if target_of(here) == gpu.name:
             return tuner_on(here, precision)
     return ahead_tuned(gpu, precision)

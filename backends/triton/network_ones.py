@@ -14,8 +14,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.program import LEAF, PRODUCT, SUM, Program
 from . import sparse_policy
 from .kernel import Argument, Kernel
@@ -122,6 +122,7 @@ def level_of_ones(numbers: Numbers, shape: Shape) -> Kernel:
         "n = tl.arange(0, WIDTH)",
         "lane = tl.program_id(1) * LANES + tl.arange(0, LANES)",
         "place = values + lane",
+        "stride = tl.cast(stride, tl.int64)",
         "at = lane[None, :]",
         *TILE,
         f"value = tl.broadcast_to(tl.where(at == 0, {one}, {none}).to(tl.float64), [WIDTH, LANES])",

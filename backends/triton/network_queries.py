@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.descent import Sites
 from ...ir.program.program import Program
 from . import network_descent, sparse_policy
@@ -81,7 +81,7 @@ class Walks:
         values = self._filled(self._shape(1), one)
         parts = [
             self._descended(values, np.repeat(one, len(rows), axis=1), seed, rows.start, True, True)
-            for rows in self._stretches(count)
+            for rows in self._stretches(count, len(one))
         ]
         return joined(parts, one)
 
@@ -96,7 +96,7 @@ class Walks:
     def _each(self, codes: Indices | NDArray[np.int32], seed: int, sampled: bool) -> Walked:
         laid = np.ascontiguousarray(codes, dtype=np.int32)
         parts: list[Walked] = []
-        for rows in self._stretches(laid.shape[1]):
+        for rows in self._stretches(laid.shape[1], len(laid)):
             own = np.ascontiguousarray(laid[:, rows.start : rows.stop])
             values = self._filled(self._shape(len(rows)), own)
             parts.append(self._descended(values, own, seed, rows.start, sampled, False))
@@ -105,9 +105,8 @@ class Walks:
     def _shape(self, rows: int) -> Shape:
         return sparse_policy.shape(rows, self.device.drain)
 
-    def _stretches(self, rows: int) -> list[range]:
-        each = (self.size + 8) * max(1, self.forward.net.nodes)
-        step = max(32, HELD // each // 32 * 32)
+    def _stretches(self, rows: int, columns: int) -> list[range]:
+        step = sparse_policy.at_once(self.forward.net.nodes, columns, self.size + 8, HELD)
         return [range(start, min(start + step, rows)) for start in range(0, rows, step)]
 
     def _filled(self, shape: Shape, codes: NDArray[np.int32]) -> Any:

@@ -16,6 +16,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from ...ir.diagnostic import error
 from ...ir.program.program import Program
 from . import policy
 from .chain import ChainForm, fits, weights_of
@@ -27,6 +28,7 @@ from .precision import held
 from .sums import linked
 from .sweep import LoopForm, swept
 from .targets import MODEL, Gpu
+from .text import FAR
 from .tiled import NONE, Choices, launched, tiled
 from .value import Form, Matrix
 from .ways import one_launch
@@ -200,29 +202,30 @@ def _linked(unit: Unit, form: ChainForm, forms: Mapping[int, Form]) -> ChainForm
 def _kept(
     unit: Unit, found: Grouped, space: Space, precision: Precision, alike: int, homes: dict[int, tuple[int, int]]
 ) -> list[Work]:
-    """The groups of a path each with a buffer of its own; a loop of one stage in one launch, its states end to end."""
+    """The groups of a path each with a buffer of its own; a loop in one launch where it fits, its states end to end."""
     placed = {number: space.operands(found.groups[number]) for number in unit.groups}
     alone = [Work(found.groups[n].form, found.groups[n].out, placed[n], (n,)) for n in unit.groups]
-    path = _path(unit, found, placed) if unit.period == 1 else None
-    if (
-        path is None
-        or not isinstance(path.form, ChainForm)
-        or not swept(path.form.body[0], path.form.moving[0], precision)
-    ):
+    path = _path(unit, found, placed) if unit.period else None
+    if path is None or not isinstance(path.form, ChainForm):
         return alone
-    stage, moving = path.form.body[0], path.form.moving[0]
-    turns = unit.groups[unit.head : unit.head + unit.count]
-    trail = space.buffer(unit.count * stage.width)
+    form = LoopForm(path.form.body, unit.count, path.form.moving)
+    if not swept(form, precision):
+        return alone
+    turns = unit.groups[unit.head : unit.head + unit.period * unit.count]
+    trail = space.buffer(unit.count * form.width)
     homes[trail] = (trail, 0)
-    for turn, number in enumerate(turns):
-        homes[found.groups[number].out] = (trail, turn * stage.width)
+    for position, number in enumerate(turns):
+        start = position // unit.period * form.width + form.starts[position % unit.period]
+        homes[found.groups[number].out] = (trail, start)
     before = found.groups[unit.groups[unit.head - 1]].out
     operands = [(True, before), (True, trail)]
-    operands += [(False, 0) if buffer else (buffer, place) for buffer, place in placed[turns[0]]]
-    steps = zip(placed[turns[0]], placed[turns[1]], strict=True)
-    operands += [(False, 0 if a[0] else b[1] - a[1]) for a, b in steps]
-    loop = Work(LoopForm(stage, unit.count, moving), trail, (*operands, (False, 0), (False, 0)), turns)
-    return [*alone[: unit.head], loop, *alone[unit.head + unit.count :]]
+    steps: list[tuple[bool, int]] = []
+    for first, second in zip(turns[: unit.period], turns[unit.period : 2 * unit.period], strict=True):
+        operands += [(False, 0) if buffer else (buffer, place) for buffer, place in placed[first]]
+        pairs = zip(placed[first], placed[second], strict=True)
+        steps += [(False, 0 if one[0] else other[1] - one[1]) for one, other in pairs]
+    loop = Work(form, trail, (*operands, *steps, (False, 0), (False, 0)), turns)
+    return [*alone[: unit.head], loop, *alone[unit.head + len(turns) :]]
 
 
 def _path(unit: Unit, found: Grouped, placed: Mapping[int, tuple[tuple[bool, int], ...]]) -> Work | None:
@@ -349,6 +352,9 @@ class Space:
                 size = prod(shape) + prod(shape[:-1])
             else:
                 vector, count = matrix.rows <= policy.VECTOR, held(matrix)
+                if count >= FAR:
+                    message = f"a map of {count} numbers is beyond the offsets of kernels"
+                    raise error("not-on-device", message, hint="factors, as those of monarch, take fewer")
                 self.laid[key] = Laid(table, self.tables + ALIGNED if vector else self.weights, matrix, scale)
                 if vector:  # after its scale
                     size = ALIGNED + count

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ...ir.diagnostic import error
 from .targets import MODEL, Gpu
 from .value import Form
 
@@ -25,6 +26,23 @@ off, one of bf16 4e-3 to 6e-2. tf32x3 (3e-6) has half the rate of bf16x3 and is 
 ERROR: Mapping[Precision, float] = {"ieee": 3e-5, "tf32": 2e-2, "tf32x3": 3e-5, "bf16": 1.5e-1, "bf16x3": 3e-4}
 """How far off the log-likelihood of a chain of 256 steps, about −900, may be: tests/backends/triton/test_precision.py
 holds the rounding of each against it."""
+
+
+def precision_named(name: str | None) -> Precision:
+    """The precision of a name; the one that is taken where none is named.
+
+    >>> precision_named("tf32"), precision_named(None)
+    ('tf32', 'bf16x3')
+
+    Raises: DanausError `unknown-precision`.
+    """
+    for known in PRECISIONS:
+        if name == known:
+            return known
+    if name is None:
+        return DEFAULT
+    raise error("unknown-precision", f'there is no precision "{name}"', hint=f"there are {', '.join(PRECISIONS)}")
+
 
 LEAVES = 8
 """So many loads a value may take where it is read: beyond, registers and text grow faster than a buffer's write and
@@ -96,10 +114,11 @@ def dense_tiles(rows: int, columns: int, batch: int, precision: Precision) -> Ti
 
     Rows 64: what wgmma and tcgen05 need at least on the left; fewer where the matrix has fewer. Inner 32 columns: 64 by
     64 by 32 took 84 to 145 registers without spills on sm_90 and 48 to 64 KB of shared memory with 3 stages, and fits
-    the 64 KB of gfx942 with 2. `ieee` has no tensor cores on NVIDIA and spills with 4 warps: 8.
+    the 64 KB of gfx942 with 2. `ieee` has no tensor cores on NVIDIA and spills with 4 warps: 8; and 16 columns, since
+    with 32 a path of such tiles spilled 56 bytes on sm_80.
     """
     tall = min(64, max(16, power(rows)))
-    inner = min(32, max(16, power(columns)))
+    inner = min(16 if precision == "ieee" and batch > 16 else 32, max(16, power(columns)))
     return Tiles(tall, inner, batch, 8 if precision == "ieee" and tall * batch > 1024 else 4, 3)
 
 
@@ -127,13 +146,25 @@ def resident(precision: Precision) -> int:
     return 64 * 64 if precision == "ieee" else 128 * 128
 
 
+def resident_factors(precision: Precision) -> int:
+    """The same where all matrices of a loop are blocks: the factors of 2 by 128 states are 128 · 128 numbers twice, and
+    blocks of 16 by 16 that those of two by two make up, 147 KB of shared memory. `tf32x3` takes weights apart in
+    registers, where these spilled 1.9 KB a thread, and `ieee` has them there."""
+    return resident(precision) if precision in ("ieee", "tf32x3") else resident(precision) * 9 // 4
+
+
 def swept(precision: Precision) -> int:
     """How many weights stay on chip where sums for them do, too, which are float32."""
     return min(resident(precision), 128 * 128)
 
 
-STATES = 256
-"""A state on chip has at most so many places, filled up: the factors of 512 spilled, 48 bytes a thread on sm_90."""
+STATES = 512
+"""A state on chip has at most so many places, filled up: 12 by 20 states in 16 by 32 places took 194 to 225 registers
+and 160 KB of shared memory."""
+
+
+SWEPT = 128
+"""The same of one that runs back, whose flow, and whose states before and after, stand on chip at a time."""
 
 
 def chain_warps(stages: Sequence[Form], batch: int, precision: Precision) -> int:
@@ -141,6 +172,13 @@ def chain_warps(stages: Sequence[Form], batch: int, precision: Precision) -> int
     cores."""
     most = max(power(stage.width) for stage in stages)
     return 8 if most * batch > 1024 or precision == "ieee" else 4
+
+
+def ahead(alone: int) -> int:
+    """Of how many turns of a loop what it reads is on its way, this one with them, where blocks of so many rows are
+    multiplied one after another (0 if none are). With 3, blocks of 64 by 64 spilled 24 bytes a thread on sm_80, and
+    with 2 those of 128 by 128 16 bytes."""
+    return 3 if alone == 0 else 2 if alone <= 64 else 1
 
 
 def swept_warps(size: int, batch: int) -> int:
@@ -154,10 +192,10 @@ def products(programs: int, groups: int, gpu: Gpu) -> int:
     return max(1, min(groups, 2 * gpu.rates.units // programs))
 
 
-def path_warps(batch: int) -> int:
+def path_warps(batch: int, precision: Precision) -> int:
     """A path by scratch holds what a dense kernel does and the places of all stages: with 4 warps, tiles of 64 by 64
-    spilled."""
-    return 8 if batch > 16 else 4
+    spilled, and without tensor cores those of 64 by 16, too."""
+    return 8 if batch > 16 or precision == "ieee" else 4
 
 
 def chain_batch(rows: int, stages: Sequence[Form], precision: Precision, gpu: Gpu) -> int:

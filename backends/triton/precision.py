@@ -64,8 +64,10 @@ def prepared(lines: Lines, precision: Precision, left: str) -> tuple[str, ...]:
 
 
 def nearest(name: str) -> str:
-    """A line that rounds a tile to the nearest tf32: tensor cores truncate."""
-    return f"{name} = (({name}.to(tl.int32, bitcast=True) + 0x1000) & -0x2000).to(tl.float32, bitcast=True)"
+    """A line that rounds a tile to the nearest tf32: tensor cores truncate. NaN stays what it is: a GPU's has all bits
+    set, which would be rounded to −0, and a row of data without a number would seem to have one."""
+    whole = f"(({name}.to(tl.int32, bitcast=True) + 0x1000) & -0x2000).to(tl.float32, bitcast=True)"
+    return f"{name} = tl.where({name} == {name}, {whole}, {name})"
 
 
 def rounded(lines: Lines, precision: Precision, left: str) -> tuple[str, ...]:

@@ -20,7 +20,8 @@ from .groups import Group, Grouped
 from .kernel import Kernel
 from .plan import Drawn, Work
 from .policy import Precision, Tiles
-from .sweep import LoopForm
+from .sweep import LoopForm, reads_inputs
+from .sweep_back import sizes_of
 from .tally import PLACES
 from .value import Constant, Form, Look, Read, Times, Value, leaves
 
@@ -69,14 +70,14 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """A launch that runs loops back: its tiles, where its places begin, and of each loop where its weights' sums of so
-    many numbers go."""
+    """A launch that runs loops back: its tiles, where its places begin, and of each loop where the sums for each
+    stage's weights go, of so many numbers."""
 
     kernel: Kernel
     tiles: Tiles
     first: int
-    sums: tuple[int, ...]
-    size: int
+    sums: tuple[tuple[int, ...], ...]
+    sizes: tuple[int, ...]
     form: LoopForm
 
     @property
@@ -131,6 +132,12 @@ class Course:
     flow_of: dict[int, int]
     root: int
     looked: tuple[Looked, ...]
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers all take for each row of data: flows, and sums of programs that sweep."""
+        swept = (each for act in self.acts for each in act.swept)
+        return self.rows + sum(-(-len(each.sums) * sum(each.sizes) // each.batch) for each in swept)
 
     @property
     def launches(self) -> int:
@@ -216,37 +223,53 @@ class _Maker:
         """The act of loops of one form."""
         act, form = Act(), works[0].form
         assert isinstance(form, LoopForm)
-        groups, where, width = self.drawn.found.groups, self.drawn.where, form.stage.width
+        groups, where = self.drawn.found.groups, self.drawn.where
         taken: Counter[tuple[int, int]] = Counter()
         tallied: dict[tuple[int, int], list[int]] = {}
         stepped: dict[tuple[int, int], list[int]] = {}
-        first, sums = len(self.places), list[int]()
+        first, sums = len(self.places), list[tuple[int, ...]]()
         for work in works:
-            turns = [groups[number] for number in work.groups]
-            flow, rows = self.flow_of[turns[-1].out], self._rows(form.count * width)
+            each = [groups[number] for number in work.groups]
+            flow, rows = self.flow_of[each[-1].out], self._rows(form.flows[-1])
             self.places += [where[place] if buffer else place for buffer, place in work.operands[:-2]]
             self.places += [flow, rows]
-            sums.append(self._sum(turns[0].operands[0], taken))
-            if _steps(form):
-                self.flow_of[groups[turns[0].after[0]].out] = rows
-                for leaf in leaves(form.stage.value):
-                    if not isinstance(leaf, Look) or turns[0].operands[leaf.table] not in self.wanted:
-                        continue
+            period = len(form.stages)
+            sums.append(tuple(self._sum(group.operands[0], taken) for group in each[:period]))
+            if reads_inputs(form):
+                self.flow_of[groups[each[0].after[0]].out] = rows
+            for number, stage in enumerate(form.stages):
+                own, turns = rows + form.flows[number], each[number::period]
+                if reads_inputs(form):
+                    self._looks(stage, turns, own, stepped, taken)
+                elif form.kept[number]:
                     for turn, group in enumerate(turns):
-                        table, column = (group.operands[slot] for slot in (leaf.table, leaf.column))
-                        self.looked.append(Looked(rows + turn * width, width, table, column))
-                    if self.summed:
-                        column, after = (turn.operands[leaf.column] for turn in turns[:2])
-                        own = stepped.setdefault((leaf.width, leaf.rows), [])
-                        own += [rows, column, after - column, self._sum(turns[0].operands[leaf.table], taken)]
-            else:
-                for turn, group in enumerate(turns):
-                    self._leaves(group, rows + turn * width, act, taken, tallied)
+                        self._leaves(group, own + turn * stage.value.width, act, taken, tallied)
         kernel, tiles = self._backed(form)
-        act.swept.append(Swept(kernel, tiles, first, tuple(sums), width * width, form))
+        act.swept.append(Swept(kernel, tiles, first, tuple(sums), tuple(sizes_of(form)), form))
         self._tallies(act, tallied)
         self._tallies(act, stepped, form.count)
         self.acts.append(act)
+
+    def _looks(
+        self,
+        stage: Form,
+        turns: Sequence[Group],
+        rows: int,
+        stepped: dict[tuple[int, int], list[int]],
+        taken: Counter[tuple[int, int]],
+    ) -> None:
+        """What the flows of a stage's values, which begin at `rows`, do for its inputs, in all turns."""
+        width = stage.value.width
+        for leaf in leaves(stage.value):
+            if not isinstance(leaf, Look) or turns[0].operands[leaf.table] not in self.wanted:
+                continue
+            for turn, group in enumerate(turns):
+                table, column = (group.operands[slot] for slot in (leaf.table, leaf.column))
+                self.looked.append(Looked(rows + turn * width, width, table, column))
+            if self.summed:
+                column, after = (turn.operands[leaf.column] for turn in turns[:2])
+                own = stepped.setdefault((leaf.width, leaf.rows), [])
+                own += [rows, column, after - column, self._sum(turns[0].operands[leaf.table], taken)]
 
     def _tallies(self, act: Act, tallied: dict[tuple[int, int], list[int]], turns: int = 1) -> None:
         """The launches that add flows of inputs up, by width and values."""
@@ -368,11 +391,3 @@ class _Maker:
             self.places += given
         if act.turns:
             self.acts.append(act)
-
-
-def _steps(form: LoopForm) -> bool:
-    """Whether all that a turn reads beside its state are inputs as they lie, whose tables are those of all turns."""
-    value = form.stage.value
-    factors = value.factors if isinstance(value, Times) else (value,)
-    looks = [factor for factor in factors if isinstance(factor, Look) and factor.width == value.width]
-    return len(looks) == len(factors) - 1 and all(look.table not in form.moving for look in looks)

@@ -9,13 +9,14 @@ another in each program, and those that do not keep their weights on chip stream
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .chain import ChainForm
 from .launch import Launch
 from .paths import slot_before
 from .policy import VECTOR, Precision
 from .precision import bytes_of
+from .stage import continues
 from .sweep import LoopForm
 from .targets import Gpu, Rates
 from .value import Constant, Form, Look, Matrix, Read, leaves
@@ -63,20 +64,30 @@ def work_of(launch: Launch, rows: int, precision: Precision) -> Work:
     if isinstance(form, Form):
         return _group(form, rows, int(constants.get("ROWS", 1)), precision).times(launch.groups, launch.groups)
     path = path_of(form)
-    written = path.stages[-1].width if isinstance(form, ChainForm) else (form.count + 1) * form.stage.width
+    written = path.stages[-1].width if isinstance(form, ChainForm) else form.stages[-1].width + form.count * form.width
     total = Work(moved=written * rows * NUMBER)
     for number, (stage, turns) in enumerate(stages_of(path)):
         tall = int(constants.get(f"ROWS_{number}", stage.width))
         moves = len(path.head) <= number < len(path.head) + len(path.body)
         again = turns if moves and path.moving[number - len(path.head)] & {0} else 1  # weights of each turn
         own = _group(stage, rows, tall, precision, alone=number == 0 and bool(path.head), inside=True)
+        if not path.scratch:
+            own = replace(own, special=rows * _on_chip(path, number, stage.matrix))
         total = total + own.times(turns, again)
     return total.times(launch.groups, launch.groups)
 
 
+def _on_chip(path: ChainForm, number: int, matrix: Matrix | None) -> int:
+    """Exponentials and logarithms of a stage for each row of data: what hands on sums takes no logarithms, and what
+    reads them no exponentials."""
+    assert matrix is not None
+    exponentials, logs = number == 0 or not continues(path.stages[number]), path.handed(number)[0]
+    return matrix.blocks * (matrix.columns * exponentials + matrix.rows * logs)
+
+
 def path_of(form: ChainForm | LoopForm) -> ChainForm:
     """A loop as the path that it is: it keeps what each turn gives as well."""
-    return form if isinstance(form, ChainForm) else ChainForm((), (form.stage,), form.count, (), (form.moving,))
+    return form if isinstance(form, ChainForm) else form.path
 
 
 def stages_of(form: ChainForm) -> Iterator[tuple[Form, int]]:

@@ -38,14 +38,15 @@ def _seconds(launch: Turn | Swept, rows: int, gpu: Gpu, precision: Precision) ->
     yield work.bytes / rates.bytes
     yield rates.stage
     if isinstance(launch, Swept):  # a turn has a product for its flow and one for its weights
-        yield 2 * launch.form.count * rates.stage
+        yield 2 * launch.form.count * len(launch.form.stages) * rates.stage
 
 
 def work_back(launch: Turn | Swept, rows: int, precision: Precision) -> Work:
     """The work of a launch on so many rows of data."""
     if isinstance(launch, Swept):
-        one, count = _matrix(launch.form.stage, rows, False, precision), launch.form.count * len(launch.sums)
-        return (one + one).times(count, len(launch.sums))
+        each = [_matrix(stage, rows, False, precision) for stage in launch.form.stages]
+        one = sum(each, Work())
+        return (one + one).times(launch.form.count * len(launch.sums), len(launch.sums))
     if not isinstance(launch.what, Tallies):
         return _matrix(launch.what.form, rows, True, precision).times(launch.groups, launch.groups)
     width, values = launch.what.width, launch.what.values

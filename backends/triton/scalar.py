@@ -16,10 +16,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.program import Program
 from . import network, sparse_policy
+from .alone import Lock, alone, lock
+from .device import on
 from .engine import Answer
 from .graphs import Launch, Tapes, played
 from .kernel import Kernel
@@ -81,7 +83,7 @@ class Device:
 
     def launch(self, kernel: Kernel, grid: tuple[int, ...], arguments: Sequence[Any]) -> None:
         """Runs a kernel over a grid of programs, with its arguments in order."""
-        with np.errstate(all="ignore"):  # the interpreter is numpy
+        with on(self.name), np.errstate(all="ignore"):  # the interpreter is numpy
             function(kernel)[grid](*arguments, **dict(kernel.constants), **options_of(kernel))
 
     def put(self, array: NDArray[Any]) -> Any:
@@ -140,12 +142,14 @@ class Scalar:
     codes: dict[tuple[int, bool], _Code] = field(default_factory=dict[tuple[int, bool], _Code])
     tapes: Tapes = field(default_factory=Tapes)
     fixed: bool = False
+    lock: Lock = field(default_factory=lock, repr=False)
 
     def __post_init__(self) -> None:
         self.numbers = Numbers(self.form, self.size)
         self.net = wired(self.program.layouts[0])
         self.about = network_about(self.program.layouts[0])
 
+    @alone
     def refill(self, tables: Sequence[Floats]) -> None:
         """Other values for the tables: no code is made again."""
         leaves, weights = map(self.device.put, tables_for(self.numbers, tables))
@@ -171,6 +175,7 @@ class Scalar:
                 self.codes[key] = _Code(self.device.held(up), self.net.nodes, self.net.root)
         return self.codes[key]
 
+    @alone
     def run(
         self,
         codes: Indices | NDArray[np.int32],
@@ -181,7 +186,8 @@ class Scalar:
         """The answer for codes [columns, batch]; every row is certain."""
         assert not densities
         rows = codes.shape[1]
-        step = sparse_policy.at_once(self.net.nodes, len(codes), self.size)
+        given = sum(np.shape(each)[-1] for each in (evidence or {}).values())
+        step = sparse_policy.at_once(self.net.nodes, max(len(codes), given), self.size)
         parts = [np.empty(0)]
         for start in range(0, rows, step):
             some = slice(start, min(start + step, rows))

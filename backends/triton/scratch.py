@@ -50,7 +50,7 @@ def by_scratch(form: ChainForm, batch: int, precision: Precision) -> Kernel:
         names = named(lines, stage, places_of(stage, place_of[number]))
         position = str(number + (form.count - 1) * len(form.body))
         _step(lines, form, number, position, names, batch, precision, constants)
-    warps = policy.path_warps(batch)
+    warps = policy.path_warps(batch, precision)
     return kernel("path", lines, constants | {"BATCH": batch}, warps, 2, precision)
 
 

@@ -65,9 +65,16 @@ HELD = 1 << 32
 """Bytes that the values of all nodes may take, where each level is a launch: a small part of a GPU's memory."""
 
 
-def at_once(nodes: int, columns: int, size: int) -> int:
-    """So many rows are taken at once, a multiple of 32: what memory holds, and 32-bit offsets reach."""
-    rows = min(HELD // (size * max(1, nodes)), (2**31 - 2**16) // max(1, columns))
+TURNS = 65535
+"""Tiles of the batch that one launch has at most where they are the grid's second side: no GPU takes more there."""
+
+
+def at_once(nodes: int, columns: int, size: int, held: int = HELD) -> int:
+    """So many rows are taken at once, a multiple of 32: what memory holds, 32-bit offsets reach, and a grid has.
+
+    `columns` are those of codes, and the values under weights.
+    """
+    rows = min(held // (size * max(1, nodes)), (2**31 - 2**16) // max(1, columns), TURNS * 32)
     return max(32, rows // 32 * 32)
 
 

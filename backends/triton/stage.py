@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from math import log
 
 from . import policy
+from .blocks import Weights, product_lines, put_together, taken_apart, weights_lines
 from .dense import whole
-from .grids import Grid, Weights, given, product_lines, put_together, taken, taken_apart, weights_lines
+from .grids import Grid, given, relaid, taken
 from .paths import slot_before
 from .policy import Precision
 from .precision import padded
@@ -57,8 +58,14 @@ def grid_before(stage: Form, before: Grid | None, vector: bool) -> Grid | None:
 @dataclass(frozen=True, slots=True)
 class Stage:
     """A stage with where its operands are: names by slot; `alone` without a state before it, `ready` weights that were
-    loaded before, `vector` for the last one, which may be multiplied row by row into sums; `grid` how the state before
-    it stands, and whether what follows reads logarithms (`logs`) or sums (`sums`)."""
+    loaded before, `vector` for the last one, which may be multiplied row by row into sums; `grid` how it takes the
+    state before it, which stands as `stands` (None as it is taken), and whether what follows reads logarithms (`logs`)
+    or sums (`sums`), which are taken unless it has `logs_only`. Names of states and sums end in what `taken` says where
+    it takes them, and in `given` where it gives them.
+
+    What was lost is told for each node where it is `apart`: a tile, which takes registers but is reduced once, after a
+    loop; else by row of data, of the same reduction as the largest.
+    """
 
     form: Form
     names: dict[int, str]
@@ -68,15 +75,20 @@ class Stage:
     vector: bool = False
     logs: bool = True
     sums: bool = False
+    apart: bool = False
+    stands: Grid | None = None
+    taken: str = ""
+    given: str = ""
+    logs_only: bool = False
 
 
 def stage_lines(lines: Lines, stage: Stage, precision: Precision) -> str:
-    """Lines that bring the state, the offset and u on by one stage; the name of a tile that is negative where something
-    was lost."""
+    """Lines that bring the state, the offset and u on by one stage; the name of what is negative where something was
+    lost."""
     form, matrix = stage.form, matrix_of(stage.form)
     nodes, mask = stage.grid.nodes(lines)
     scale = stage.names[1]
-    if continues(form) and not stage.alone:
+    if continues(form) and not stage.alone and not stage.logs_only:
         p, apart = _sums_taken(lines, stage, matrix)
     else:
         p, apart = _logs_taken(lines, stage, nodes, mask)
@@ -91,25 +103,34 @@ def stage_lines(lines: Lines, stage: Stage, precision: Precision) -> str:
     weights = stage.ready or weights_lines(lines, matrix, stage.names[0], precision)
     right = p if taken_apart(matrix, p) == p else lines.let("p", taken_apart(matrix, p))
     total = product_lines(lines, matrix, precision, weights, right)
+    total = put_together(matrix, total)
     if stage.sums:
-        lines.add(f"sums = {put_together(matrix, total)}")
-        total = "sums"
-    else:
-        total = put_together(matrix, total)
+        lines.add(f"sums{stage.given} = {total}")
+        total = f"sums{stage.given}"
     if stage.logs:
-        lines.add(f"state = tl.log({total})")
+        lines.add(f"state{stage.given} = tl.log({total})")
     return apart
+
+
+def _before(lines: Lines, stage: Stage, name: str, empty: str) -> str:
+    """The state before a stage, or its sums, as the stage takes it."""
+    name += stage.taken
+    return name if stage.stands is None else relaid(lines, name, stage.stands, stage.grid, empty)
 
 
 def _logs_taken(lines: Lines, stage: Stage, nodes: str, mask: str | None) -> tuple[str, str]:
     """Lines for what is multiplied, from a value of logarithms; its name, and that of where something was lost."""
     form, matrix, size = stage.form, matrix_of(stage.form), stage.grid.size
     before = slot_before(form)
-    held = {} if stage.alone or before is None else {before: "state"}
+    held = {} if stage.alone or before is None else {before: _before(lines, stage, "state", ZERO)}
     x = whole(lines, form.value, At(nodes, mask), stage.names, str(size), held)
     scale = stage.names[1]
-    lines.add(f"top = tl.max({x}, 0)", f"shift = tl.where(top == {ZERO}, 0.0, top)")
-    apart = lines.let("apart", f"tl.where({x} > {ZERO}, {x} - shift[None, :], 0.0) - tl.load({scale} + 1)")
+    _extremes(lines, stage, x, ZERO)
+    lines.add(f"shift = tl.where(top == {ZERO}, 0.0, top)")
+    if stage.apart:
+        apart = lines.let("apart", f"tl.where({x} > {ZERO}, {x} - shift[None, :], 0.0) - tl.load({scale} + 1)")
+    else:
+        apart = lines.let("apart", f"low - shift - tl.load({scale} + 1)")
     lines.add("offset += shift.to(tl.float64)", f"widest = tl.load({scale} + 2)")
     largest = "" if stage.alone else "".join(f" + {each}" for each in _largest(form, stage.names))
     kept = "" if stage.alone else f"widest * tl.exp(u{largest} - shift) + "
@@ -119,22 +140,39 @@ def _logs_taken(lines: Lines, stage: Stage, nodes: str, mask: str | None) -> tup
 
 def _sums_taken(lines: Lines, stage: Stage, matrix: Matrix) -> tuple[str, str]:
     """The same from sums: a power of two, made of the bits of the largest, brings them below 2."""
-    scale = stage.names[1]
+    scale, sums = stage.names[1], _before(lines, stage, "sums", "0.0")
+    _extremes(lines, stage, sums, "0.0")
     lines.add(
-        "bits = tl.max(sums, 0).to(tl.int32, bitcast=True) & 0x7F800000",
+        "bits = top.to(tl.int32, bitcast=True) & 0x7F800000",
         "bits = tl.where(bits == 0, 0x3F800000, bits)",
         "bits = tl.minimum(bits, 0x7E800000)",
         f"offset += ((bits >> 23) - 127).to(tl.float64) * {log(2.0)!r}",
     )
-    p = lines.let("p", "sums * (0x7F000000 - bits).to(tl.float32, bitcast=True)[None, :]")
+    lines.add("power = (0x7F000000 - bits).to(tl.float32, bitcast=True)")
+    p = lines.let("p", f"{sums} * power[None, :]")
     lines.add(f"edge = tl.maximum(tl.exp(tl.load({scale} + 1)), {TINY!r}) * 1.0001")
-    apart = lines.let("apart", f"tl.where((sums > 0.0) & ({p} < edge), -1.0, 0.0)")
+    if stage.apart:
+        apart = lines.let("apart", f"tl.where(({sums} > 0.0) & ({p} < edge), -1.0, 0.0)")
+    else:
+        apart = lines.let("apart", "low * power - edge")
     lines.add(
         f"shift = ((bits >> 23) - 127).to(tl.float32) * {log(2.0)!r}",
         f"widest = tl.load({scale} + 2)",
     )
     _bound(lines, matrix, "widest * tl.exp(u - shift) + ")
     return p, apart
+
+
+def _extremes(lines: Lines, stage: Stage, x: str, zero: str) -> None:
+    """Lines for the largest of a tile, by row of data, and, if need be, the least that is no zero."""
+    if stage.apart:
+        lines.add(f"top = tl.max({x}, 0)")
+        return
+    lines.add(
+        f"both = tl.max(tl.join({x}, tl.where({x} > {zero}, -{x}, {ZERO})), 0)",
+        "top, low = tl.split(both)",
+        "low = -low",
+    )
 
 
 def _bound(lines: Lines, matrix: Matrix, kept: str) -> None:
@@ -155,8 +193,8 @@ def _largest(stage: Form, names: dict[int, str]) -> list[str]:
     return found
 
 
-def result_lines(lines: Lines, stage: Form, vector: bool) -> None:
-    """Lines that write what the last stage gave, and flag rows of data."""
+def result_lines(lines: Lines, stage: Form, vector: bool, state: str) -> None:
+    """Lines that write what the last stage gave, a state unless it is a vector, and flag rows of data."""
     matrix = matrix_of(stage)
     if vector and is_vector(stage):
         for row in range(matrix.rows):
@@ -169,9 +207,9 @@ def result_lines(lines: Lines, stage: Form, vector: bool) -> None:
         assert grid is not None
         nodes, mask = grid.nodes(lines)
         masked = "" if mask is None else f", {mask}[:, None]"
-        inside = "state" if mask is None else f"tl.where({mask}[:, None], state, 0.0)"
+        inside = state if mask is None else f"tl.where({mask}[:, None], {state}, 0.0)"
         lines.add(
-            "found = (state + offset[None, :]).to(tl.float32)",
+            f"found = ({state} + offset[None, :]).to(tl.float32)",
             f"tl.store(y[None, :] + {nodes}[:, None] * stride, found{masked})",
         )
         least = f"tl.min({inside}, 0)"

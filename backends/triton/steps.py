@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ...ir.program.descent import Sites
 from ...ir.program.operation import AllPairs, Contract, Fill, Gather, Join, Load, Multiply, Scale
 from ...ir.program.program import Program
+from .sparse_policy import LANES
 
 LOADS, TERMS, MATRICES = 0, 1, 2
 """Kinds of steps."""
@@ -49,7 +50,7 @@ def steps(program: Program, sites: Sites) -> Steps | None:
     starts = np.concatenate([[0], np.cumsum(program.buffers)]).tolist()
     tables = np.concatenate([[0], np.cumsum([prod(shape) for shape in program.tables])]).astype(np.int64).tolist()
     indexed = np.concatenate([[0], np.cumsum([len(index) for index in program.indices])]).astype(np.int64).tolist()
-    if max(starts[-1], tables[-1], indexed[-1]) >= MOST:
+    if max(LANES[-1] * starts[-1], tables[-1], indexed[-1]) >= MOST:  # a tile has a value for each node and lane
         return None
     records: list[list[int]] = []
     terms: list[list[int]] = []

@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.ones import ones
 from ...ir.program.tabled import Tabled
-from ...runtime.compiled import Shared
-from . import sparse_policy, steps_descent, steps_kernels
+from ...runtime.walking import Shared
+from . import sparse_policy, steps_descent, steps_kernels, steps_ones
+from .alone import Lock, alone, lock
 from .graphs import Launch, Tapes, played
 from .inputs import Inputs
 from .network import Form, Shape
@@ -40,7 +41,9 @@ class StepsWalker:
     put: tuple[Any, ...] = field(init=False)
     about: str = field(init=False)
     made: dict[Form, tuple[Tabled, Any]] = field(default_factory=dict[Form, tuple[Tabled, Any]])
+    counted: dict[int, steps_ones.Ones | None] = field(default_factory=dict[int, "steps_ones.Ones | None"])
     tapes: Tapes = field(default_factory=Tapes)
+    lock: Lock = field(default_factory=lock, repr=False)
 
     def __post_init__(self) -> None:
         found = self.steps
@@ -62,27 +65,37 @@ class StepsWalker:
             self.made[form] = self.tabled, held
         return held
 
+    @alone
     def sample(self, codes: Indices, count: int, seed: int) -> Walked:
         one = np.ascontiguousarray(codes, dtype=np.int32)
         values = self._filled("log", one)
         parts = [
             self._descended("log", values, np.repeat(one, len(rows), axis=1), seed, rows.start, True, True)
-            for rows in self._stretches(count)
+            for rows in self._stretches(count, len(one))
         ]
         return joined(parts, one)
 
+    @alone
     def sample_given(self, codes: Indices, seed: int) -> Walked:
         return self._each("log", codes, seed, True)
 
+    @alone
     def best(self, codes: Indices) -> Walked:
         return self._each("max", codes, 0, False)
 
+    @alone
     def ones(self, variables: int) -> Floats:
-        """The CPU's: one row, however large the circuit."""
-        return ones(self.tabled, variables)
+        """By coefficients; the CPU's where they do not fit."""
+        if variables not in self.counted:
+            self.counted[variables] = steps_ones.ones_of(self.tabled.program, variables)
+        found = self.counted[variables]
+        if found is None:
+            return ones(self.tabled, variables)
+        return steps_ones.ones(found, self._tables("log"), variables, self.device)
 
+    @alone
     def log(self, codes: Indices | NDArray[np.int32], weights: Mapping[int, Floats]) -> Floats:
-        laid = np.asarray(codes, dtype=np.int32)
+        laid, values = np.asarray(codes, dtype=np.int32), sum(np.shape(each)[-1] for each in weights.values())
         parts = [
             self._roots(
                 self._filled(
@@ -91,24 +104,25 @@ class StepsWalker:
                     {column: np.asarray(given)[rows.start : rows.stop] for column, given in weights.items()},
                 )
             )[: len(rows)]
-            for rows in self._stretches(laid.shape[1])
+            for rows in self._stretches(laid.shape[1], max(len(laid), values))
         ]
         return np.concatenate([np.empty(0), *(part.cpu().numpy() for part in parts)])
 
+    @alone
     def shares(self, codes: Indices) -> Shared | None:
         return None if self.inputs is None else self.inputs.run(self.tabled, codes)
 
     def _each(self, form: Form, codes: Indices, seed: int, sampled: bool) -> Walked:
         laid = np.ascontiguousarray(codes, dtype=np.int32)
         parts: list[Walked] = []
-        for rows in self._stretches(laid.shape[1]):
+        for rows in self._stretches(laid.shape[1], len(laid)):
             own = np.ascontiguousarray(laid[:, rows.start : rows.stop])
             values = self._filled(form, own)
             parts.append(self._descended(form, values, own, seed, rows.start, sampled, False))
         return joined(parts, laid)
 
-    def _stretches(self, rows: int) -> Sequence[range]:
-        step = max(32, HELD // (12 * max(1, self.steps.rows)) // 32 * 32)
+    def _stretches(self, rows: int, columns: int) -> Sequence[range]:
+        step = sparse_policy.at_once(self.steps.rows, columns, 12, HELD)
         return [range(start, min(start + step, rows)) for start in range(0, rows, step)]
 
     def _launched(self, kernel: Any, turns: int, before: tuple[Any, ...], rows: int, down: bool) -> None:

@@ -144,7 +144,7 @@ def tiles_for(
 def _shapings(bundle: Bundle, walks: Walked | None, what: Answering, gpu: Gpu) -> list[Shaping]:
     if bundle.program.layouts:
         return shapings_of_network(walks or Walked(bundle.program, ()), what, numbers_of(bundle), gpu)
-    return shapings_of_vectors(what, gpu)
+    return [] if walks is None else shapings_of_vectors(walks, what, gpu)
 
 
 def _walking(bundle: Bundle, walks: Walked | None, lanes: int, gpu: Gpu) -> Walking:

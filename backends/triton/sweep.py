@@ -1,160 +1,176 @@
-"""Kernels of a loop for the reverse: all turns forward in one launch, whose states stay, and all back in another.
+"""Kernels of a loop for the reverse: all turns forward in one launch, whose states stay; sweep_back.py runs them back.
 
-Forward as `chain`, but each state is written. Back, the flow of a state stands in registers: a turn reads the state
-that it came from and what it led to, and does what `pull` and `outer` do. Sums for the weights stay on chip, one for
-each program; they are added in order afterwards. Flows of inputs are tallied from what was written (tally.py).
+Forward as `chain`, but the state after each stage is written, as logarithms: the reverse reads them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 from . import policy
-from .chain import ChainForm, turn_of
-from .dense import whole
-from .grids import Grid, size_of, weights_lines
+from .blocks import size_on_chip, weights_lines
+from .chain import ChainForm, Turning, sides_lines, standings, turn_of
+from .grids import Grid, given
 from .kernel import Kernel
-from .paths import slot_before
 from .policy import Precision
-from .precision import loaded, padded, product, rounded
-from .pulls import REACH, kernel
-from .stage import TOLERANCE, Stage, stage_lines
-from .text import ZERO, At, Lines, named
-from .text import kernel as forward_kernel
-from .value import Form, Matrix
+from .stage import TOLERANCE, Stage, matrix_of, stage_lines
+from .text import ZERO, Lines, kernel, named
+from .value import Form, Look, Times
 
 
 @dataclass(frozen=True, slots=True)
 class LoopForm:
-    """Turns of one stage with one square matrix: a row of places holds the first state, the states that follow, the
-    operands, and the steps of those that move on; for the reverse then flows of the last state and of all values."""
+    """Turns of some stages: a row of places holds the first state, the states that follow, the operands of each stage,
+    and the steps of those that move on; for the reverse then flows of the last state and of values."""
 
-    stage: Form
+    stages: tuple[Form, ...]
     count: int
-    moving: frozenset[int]
-
-    @property
-    def matrix(self) -> Matrix:
-        """Its matrix."""
-        assert self.stage.matrix is not None
-        return self.stage.matrix
+    moving: tuple[frozenset[int], ...]
 
     @property
     def path(self) -> ChainForm:
         """The turns as a path."""
-        return ChainForm((), (self.stage,), self.count, (), (self.moving,))
+        return ChainForm((), self.stages, self.count, (), self.moving)
+
+    @property
+    def width(self) -> int:
+        """Nodes of the states of a turn."""
+        return sum(stage.width for stage in self.stages)
+
+    @property
+    def starts(self) -> list[int]:
+        """Where the states of each stage lie among those of a turn."""
+        return [0, *accumulate(stage.width for stage in self.stages)][:-1]
+
+    @property
+    def slots(self) -> int:
+        """Operands of a turn."""
+        return sum(len(stage.slots) for stage in self.stages)
 
     @property
     def fields(self) -> int:
-        return 4 + 2 * len(self.stage.slots)
+        return 4 + 2 * self.slots
+
+    @property
+    def kept(self) -> tuple[bool, ...]:
+        """The stages whose values' flows are written: what inputs take, and the first, which what is before takes."""
+        return tuple(number == 0 or isinstance(stage.value, Times) for number, stage in enumerate(self.stages))
+
+    @property
+    def flows(self) -> list[int]:
+        """Where the flows of each stage lie, turn after turn, and after them how many rows there are."""
+        widths = (stage.value.width * kept for stage, kept in zip(self.stages, self.kept, strict=True))
+        return [0, *accumulate(self.count * width for width in widths)]
 
 
-def swept(stage: Form, moving: frozenset[int], precision: Precision) -> bool:
-    """Whether the turns of a stage run back in one launch: one matrix for all of them, whose sums fit on chip too."""
-    matrix = stage.matrix
-    if matrix is None or matrix.blocks > 1 or matrix.rows != matrix.columns or 0 in moving:
+def swept(form: LoopForm, precision: Precision) -> bool:
+    """Whether turns run back in one launch: matrices that are the same in all of them, whose sums fit on chip too."""
+    sizes = 0
+    for stage, moving in zip(form.stages, form.moving, strict=True):
+        matrix = stage.matrix
+        if matrix is None or matrix.shared or 0 in moving or stage.value.width != matrix.blocks * matrix.columns:
+            return False
+        sizes += size_on_chip(matrix)
+    grids = standings(form.path)
+    if grids is None or sizes > policy.swept(precision):
         return False
-    if matrix.read[1] != 1 or matrix.write[1] != 1 or stage.value.width != matrix.columns:
-        return False
-    return size_of(matrix.rows) ** 2 <= policy.swept(precision)
+    return max(max(each.grid.size, each.before.size) for each in grids) <= policy.SWEPT
+
+
+def reads_inputs(form: LoopForm) -> bool:
+    """Whether all that turns read beside their states are inputs as they lie, whose tables are those of all turns."""
+    for stage, moving in zip(form.stages, form.moving, strict=True):
+        factors = stage.value.factors if isinstance(stage.value, Times) else (stage.value,)
+        looks = [factor for factor in factors if isinstance(factor, Look) and factor.width == stage.value.width]
+        if len(looks) != len(factors) - 1 or any(look.table in moving for look in looks):
+            return False
+    return True
 
 
 def forward(form: LoopForm, batch: int, precision: Precision) -> Kernel:
     """All turns, each of whose states is written."""
     lines = Lines()
-    names, places = _begin(lines, form)
-    width, size = form.matrix.rows, size_of(form.matrix.rows)
-    inside = "" if width == size else ", there"
-    ready = weights_lines(lines, form.matrix, names[0], precision)
+    turning = begin_lines(lines, form)
+    grids = standings(form.path)
+    assert grids is not None
+    first, mask = grids[0].before.nodes(lines)
+    ready = [
+        weights_lines(lines, matrix_of(stage), turn.names[0], precision)
+        for stage, turn in zip(form.stages, turning, strict=True)
+    ]
+    one = len(form.stages) == 1
     lines.add(
-        f"state = tl.load(start{inside}{f', {ZERO}' if inside else ''})",
+        f"state = tl.load(start + {at(first)}{masked(mask, ZERO)})",
         "offset = tl.zeros([BATCH], tl.float64)",
         f"u = tl.full([BATCH], {ZERO}, tl.float32)",
-        f"least = tl.zeros([{size}, BATCH], tl.float32)",
+        f"least = tl.zeros([{f'{grids[0].grid.size}, ' if one else ''}BATCH], tl.float32)",
         f"for turn in tl.range({form.count}, num_stages=3):",
     )
     lines.depth += 1
-    grid = Grid(1, width, 1, size)
-    own = names | named(lines, form.stage, places)
-    apart = stage_lines(lines, Stage(form.stage, own, grid, ready=ready), precision)
-    lines.add(
-        f"least = tl.minimum(least, {apart})",
-        f"tl.store(states + turn * {width} * stride, (state + offset[None, :]).to(tl.float32){inside})",
-    )
+    last = len(form.stages) - 1
+    for number, (stage, turn, grid) in enumerate(zip(form.stages, turning, grids, strict=True)):
+        names = turn.names | named(lines, stage, turn.places)
+        now = f"_of_{number}" if number < last else ""
+        made = Stage(
+            stage, names, grid.grid, ready=ready[number], apart=one, stands=grid.before, logs_only=True,
+            taken=f"_of_{number - 1}" if number else "", given=now,
+        )  # fmt: skip
+        apart = stage_lines(lines, made, precision)
+        nodes, mask = given_by(stage).nodes(lines)
+        lines.add(
+            f"least = tl.minimum(least, {apart})",
+            f"tl.store({states(form, 'turn', number)} + {at(nodes)}, "
+            f"(state{now} + offset[None, :]).to(tl.float32){masked(mask)})",
+        )
     lines.depth -= 1
+    nodes, mask = given_by(form.stages[-1]).nodes(lines)
     lines.add(
-        f"smallest = tl.min({'tl.where(there, state, 0.0)' if inside else 'state'}, 0)",
-        f"sure = (tl.min(least, 0) >= 0) | (u <= smallest + {TOLERANCE})",
+        f"smallest = tl.min({'state' if mask is None else f'tl.where({mask}[:, None], state, 0.0)'}, 0)",
+        f"sure = ({'tl.min(least, 0)' if one else 'least'} >= 0) | (u <= smallest + {TOLERANCE})",
         "tl.store(flags + b, tl.full([BATCH], 1, tl.int32), sure == 0)",
     )
-    warps = policy.chain_warps([form.stage], batch, precision)
-    return forward_kernel("sweep", lines, {"BATCH": batch}, warps, 2, precision)
+    warps = policy.chain_warps(form.stages, batch, precision)
+    return kernel("sweep", lines, {"BATCH": batch}, warps, 2, precision)
 
 
-def backward(form: LoopForm, batch: int, precision: Precision) -> Kernel:
-    """All turns back: flows of values, and sums for the weights, of each program its own."""
-    lines = Lines()
-    names, places = _begin(lines, form)
-    width, size = form.matrix.rows, size_of(form.matrix.rows)
-    k, inside = f"k{size}", "" if width == size else ", there"
-    zero = f"{inside}, 0.0" if inside else ""
-    rows, columns = padded(form.matrix)
-    masks = [f"({k} < {columns})[:, None]"] if columns < size else []
-    masks += [f"({k} < {rows})[None, :]"] if rows < size else []
-    at = f"{k}[None, :] * {columns} + {k}[:, None]"
-    turned = loaded(lines, precision, form.matrix, names[0], at, " & ".join(masks))
-    lines.add(
-        f"scale = tl.load({names[1]})",
-        f"flow = tl.load(flows + tl.load(place + {form.fields - 2}) * stride + at{zero})",
-        f"own = flows + tl.load(place + {form.fields - 1}) * stride + at",
-        f"sum = tl.zeros([{size}, {size}], tl.float32)",
-        "beyond = tl.zeros([BATCH], tl.int32)",
-        f"for back in tl.range({form.count}, num_stages=2):",
-    )
-    lines.depth += 1
-    lines.add(
-        f"turn = {form.count - 1} - back",
-        f"out = tl.load(states + turn * {width} * stride{zero})",
-        f"state = tl.load(tl.where(turn == 0, start, states + (turn - 1) * {width} * stride)"
-        f"{f'{inside}, {ZERO}' if inside else ''})",
-    )
-    before = slot_before(form.stage)
-    assert before is not None
-    own = names | named(lines, form.stage, places)
-    x = whole(lines, form.stage.value, At(k, "ok" if inside else None), own, str(size), {before: "state"})
-    lines.add(
-        f"q = tl.max(tl.where(flow == 0.0, {ZERO}, tl.log(tl.abs(flow)) - out), 0)",
-        "rho = tl.where(flow == 0.0, 0.0, flow * tl.exp(-out - q[None, :]))",
-        f"above = tl.where((q == {ZERO})[None, :], {ZERO}, {x} + (q + scale)[None, :])",
-        f"beyond = beyond | tl.max((above > {REACH}).to(tl.int32), 0)",
-        f"p = tl.exp(tl.minimum(above, {REACH}))",
-        "turned = tl.trans(p)",
-        "left = rho",
-    )
-    product(lines, precision, "sum", rounded(lines, precision, "left"), "turned", "sum")
-    product(lines, precision, "total", turned, "rho", None)
-    lines.add("flow = p * total", f"tl.store(own + turn * {width} * stride, flow{inside})")
-    lines.depth -= 1
-    lines.add(
-        "tl.store(flags + b, tl.full([BATCH], 1, tl.int32), beyond != 0)",
-        f"part = sums + (tl.program_id(0) * {width} + {k}[:, None]) * {width} + {k}[None, :]",
-        f"tl.store(part, sum * tl.exp(-scale){f', there & ({k} < {width})[None, :]' if inside else ''})",
-    )
-    return kernel("swept", lines, {"BATCH": batch}, policy.swept_warps(size, batch), 2, precision)
-
-
-def _begin(lines: Lines, form: LoopForm) -> tuple[dict[int, str], dict[int, str]]:
-    """Lines for a program's rows of data and what stays in all turns; names of that, and places of what moves on."""
-    size = size_of(form.matrix.rows)
+def begin_lines(lines: Lines, form: LoopForm) -> list[Turning]:
+    """Lines for a program's rows of data and what stays in all turns; of each stage names of that, and places of what
+    moves on."""
     lines.add(
         "program, batches = tl.program_id(0), stride // BATCH",
         "b = program % batches * BATCH + tl.arange(0, BATCH)",
         f"place = places + first + program // batches * {form.fields}",
-        f"k{size} = tl.arange(0, {size})",
-        f"at = k{size}[:, None] * stride + b[None, :]",
-        "start, states = values + tl.load(place) * stride + at, values + tl.load(place + 1) * stride + at",
+        "start, trail = values + tl.load(place) * stride, values + tl.load(place + 1) * stride",
     )
-    if form.matrix.rows < size:
-        lines.add(f"ok = k{size} < {form.matrix.rows}", "there = ok[:, None]")
-    turning = turn_of(lines, form.stage, form.moving, 2, 2 + len(form.stage.slots))
-    return turning.names, turning.places
+    grids = standings(form.path)
+    assert grids is not None
+    sides_lines(lines, form.path, grids)
+    found: list[Turning] = []
+    first = 2
+    for stage, moving in zip(form.stages, form.moving, strict=True):
+        found.append(turn_of(lines, stage, moving, first, first + form.slots))
+        first += len(stage.slots)
+    return found
+
+
+def given_by(stage: Form) -> Grid:
+    """How a stage gives its nodes."""
+    grid = given(matrix_of(stage))
+    assert grid is not None
+    return grid
+
+
+def states(form: LoopForm, turn: str, number: int) -> str:
+    """Where the states of a stage of a turn begin."""
+    return f"trail + ({turn} * {form.width} + {form.starts[number]}) * stride"
+
+
+def at(nodes: str) -> str:
+    """Where nodes of the program's rows of data are, from the first node on."""
+    return f"{nodes}[:, None] * stride + b[None, :]"
+
+
+def masked(mask: str | None, empty: str = "") -> str:
+    """The arguments of a load or a store that leave out what is no node."""
+    return "" if mask is None else f", {mask}[:, None]" + (f", {empty}" if empty else "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ...ir.diagnostic import error, nearest
+from ...ir.diagnostic import error
 
 Backend = Literal["cuda", "hip"]
 
@@ -196,8 +196,7 @@ def gpu_named(name: str) -> Gpu:
     Raises: DanausError `unknown-target`.
     """
     if name not in GPUS:
-        hint = nearest(name, GPUS) or f"there are {', '.join(GPUS)}"
-        raise error("unknown-target", f'there is no target "{name}"', hint=hint)
+        raise error("unknown-target", f'there is no target "{name}"', hint=f"GPUs are {', '.join(GPUS)}")
     return GPUS[name]
 
 

@@ -57,7 +57,7 @@ def by_policy(form: AnyForm, rows: int, precision: Precision, gpu: Gpu) -> Tiled
     batch = policy.batch_tile(rows)
     match form:
         case LoopForm():
-            return _path(forward(form, min(batch, policy.chain_batch(rows, [form.stage], precision, gpu)), precision))
+            return _path(forward(form, min(batch, policy.chain_batch(rows, form.stages, precision, gpu)), precision))
         case ChainForm() if form.scratch:
             return _quickest(
                 form, [_path(by_scratch(form, tile, precision)) for tile in _halves(batch)], rows, precision, gpu

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.descent import Sites
 from ...ir.program.tabled import Tabled
-from ...runtime.compiled import Shared
+from ...runtime.walking import Shared
 from .adjoint_scalar import AdjointScalar
+from .alone import Lock, alone, lock
 from .network import Form
 from .network_ones import ones
 from .network_queries import Walked, Walks
@@ -35,6 +36,7 @@ class NetworkWalker:
     tabled: Tabled
     made: dict[Form, tuple[Tabled, Walks]] = field(default_factory=dict[Form, tuple[Tabled, Walks]])
     back: dict[Form, AdjointScalar] = field(default_factory=dict[Form, AdjointScalar])
+    lock: Lock = field(default_factory=lock, repr=False)
 
     def over(self, tabled: Tabled) -> NetworkWalker:
         """The same over present tables."""
@@ -55,18 +57,23 @@ class NetworkWalker:
             self.made[form] = self.tabled, walks
         return walks
 
+    @alone
     def sample(self, codes: Indices, count: int, seed: int) -> Walked:
         return self._walks(self.form).sample(codes, count, seed)
 
+    @alone
     def sample_given(self, codes: Indices, seed: int) -> Walked:
         return self._walks(self.form).sample_given(codes, seed)
 
+    @alone
     def best(self, codes: Indices) -> Walked:
         return self._walks("max").best(codes)
 
+    @alone
     def ones(self, variables: int) -> Floats:
         return ones(self.tabled.program, self.tabled.tables, variables, self.form, self.device)
 
+    @alone
     def shares(self, codes: Indices) -> Shared | None:
         program, form = self.tabled.program, self.form
         if form not in self.back:
@@ -75,5 +82,6 @@ class NetworkWalker:
         back = self.back[form]
         return back.shares(codes) if back.load(self.tabled.tables, None) else None
 
+    @alone
     def log(self, codes: Indices | NDArray[np.int32], weights: Mapping[int, Floats]) -> Floats:
         return self._walks(self.form).forward.run(codes, {}, evidence=weights).log

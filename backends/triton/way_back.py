@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from . import policy
-from .engine import Codes, Placed
+from .device import on
+from .engine import MOST, Codes, Placed
 from .graphs import captured, room
 from .kernel import Kernel
 from .module import options_of
@@ -61,25 +62,28 @@ class Way:
 
         self.turns = [[of(spread) for spread in act.spread] for act in self.course.acts]
 
+    def parts(self, count: int) -> list[slice]:
+        """The stretches of so many rows that its buffers hold at once: offsets within them are 32-bit."""
+        plan = self.drawn.plan
+        most = max(plan.batch, MOST // max(1, plan.rows + self.course.numbers, plan.columns) // plan.batch * plan.batch)
+        return [slice(start, min(count, start + most)) for start in range(0, count, most)]
+
     def held(self, codes: Indices | Codes, densities: Mapping[int, Floats]) -> Held:
         """Buffers with what is given of a batch; its launches are recorded for its size where they are many."""
         placed, device = self.placed, self.placed.device
-        values, laid, flags, stride = placed.filled(codes, densities)
         if not policy.records(device.type, len(self.drawn.plan.launches) + self.course.launches):
-            return self._made(values, laid, flags, stride)
-        found = self.recorded.pop(stride, None)
+            return self._made(*placed.filled(codes, densities))
+        found = self.recorded.pop(placed.stride(codes.shape[1]), None)
         if found is None:
             placed.fixed = True
-            found = self._made(values, laid, flags, stride)
+            found = self._made(*placed.filled(codes, densities))
             found.forward = captured(device, found.forward)
             found.back = captured(device, found.back)
         else:
-            for first, nodes in self.drawn.plan.densities.values():
-                found.values[first : first + nodes].copy_(values[first : first + nodes])
-            found.codes.copy_(laid)
+            placed.put(found.values, found.codes, codes, densities)
             found.seed.zero_()
         found.flags.zero_()
-        room(self.recorded)[stride] = found
+        room(self.recorded)[found.stride] = found
         return found
 
     def _made(self, values: torch.Tensor, codes: torch.Tensor, flags: torch.Tensor, stride: int) -> Held:
@@ -110,7 +114,7 @@ class Way:
 
         def launch(kernel: Kernel, programs: int, first: int, into: torch.Tensor) -> None:
             arguments = (*buffers, flows, held.largest, into, first, stride)
-            with np.errstate(all="ignore"):
+            with on(placed.device), np.errstate(all="ignore"):
                 placed.make(kernel)[(programs,)](*arguments, **dict(kernel.constants), **options_of(kernel))
 
         for act, gathered in zip(way.acts, self.turns, strict=True):
@@ -121,8 +125,10 @@ class Way:
             for each in act.swept:
                 own = self._parts(each, stride)
                 launch(each.kernel, each.grid(stride), each.first, own)
-                for offset, part in zip(each.sums, own, strict=True):
-                    sums[offset : offset + each.size] += part.double().sum(0).float()
+                for offsets, part in zip(each.sums, own, strict=True):
+                    totals = part.double().sum(0).float().split(each.sizes)
+                    for offset, size, total in zip(offsets, each.sizes, totals, strict=True):
+                        sums[offset : offset + size] += total
             for spread, turns in zip(act.spread, gathered, strict=True):
                 flow = flows[spread.row : spread.row + spread.value.width]
                 for (row, adds), (_, share) in zip(spread.targets, shares(spread.value, flow, turns), strict=True):
@@ -136,5 +142,5 @@ class Way:
 
     def _parts(self, swept: Swept, stride: int) -> torch.Tensor:
         """Room for what each program of a loop has of its weights' sums."""
-        shape = (len(swept.sums), stride // swept.batch, swept.size)
+        shape = (len(swept.sums), stride // swept.batch, sum(swept.sizes))
         return torch.empty(shape, dtype=torch.float32, device=self.placed.device)

@@ -13,9 +13,9 @@ from serve import Served, serve
 import danaus as dn
 from danaus.ir.block import Block, hadamard, input_block, pairs, weighted
 from danaus.ir.circuit import Circuit
-from danaus.ir.expression import Parameter, Value
 from danaus.ir.family import Categorical, Table
 from danaus.ir.linear import Dense
+from danaus.ir.parameter import Parameter, Value
 from danaus.ir.store import Store
 
 

@@ -20,9 +20,9 @@ import danaus as dn
 from danaus.compiler.pipeline import program_of
 from danaus.ir.block import Block, hadamard, input_block, pairs, weighted
 from danaus.ir.circuit import Circuit
-from danaus.ir.expression import Parameter, Value
 from danaus.ir.family import Categorical
 from danaus.ir.linear import BlockDiagonal, Dense, compose, rotation
+from danaus.ir.parameter import Parameter, Value
 from danaus.ir.program.work import operations_per_row
 from danaus.ir.store import Store
 from danaus.runtime.unconstrained import Unconstrained
@@ -83,7 +83,7 @@ def make(spec: dict[str, Any]) -> Served:
         dn.compile(circuit.over(circuit.store))
         facts["cached"] = time.perf_counter() - start
     facts |= memory()
-    engine, columns, compiled = model.present.engine(), model._columns, model.compiled
+    engine, columns, compiled = model.present.engine(), model.columns, model.compiled
     assert engine is not None
     assert columns is not None
     assert compiled is not None

@@ -18,9 +18,10 @@ import numpy as np
 from ...ir.block import Input
 from ...ir.circuit import Circuit
 from ...ir.domain import FiniteDomain, Variable
-from ...ir.expression import Expression, Value, constant
+from ...ir.expression import Expression
 from ...ir.family import Gaussian, GaussianDerivative
 from ...ir.numbers import Numbers
+from ...ir.parameter import Value, constant
 from ...ir.products import singles_of
 from ...ir.semirings import Array
 from ...ir.semirings.symbols import Symbols

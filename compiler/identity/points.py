@@ -15,11 +15,13 @@ from ...ir.apply import apply
 from ...ir.block import Block, Input, Product, Sum
 from ...ir.circuit import Circuit
 from ...ir.density import domain_values
+from ...ir.dependence import in_order
 from ...ir.domain import FiniteDomain, Variable
 from ...ir.evaluate import forward_by, multiply
-from ...ir.expression import Constant, Expression, Parameter, constant, in_order, input_value
+from ...ir.expression import Expression, input_value
 from ...ir.family import Family, InputProduct, One, Table
 from ...ir.numbers import Numbers
+from ...ir.parameter import Constant, Parameter, constant
 from ...ir.products import singles_of
 from ...ir.semirings import Array
 from ...ir.semirings.semiring import Semiring

@@ -23,7 +23,7 @@ from ...ir.density import domain_values
 from ...ir.diagnostic import DanausError, error
 from ...ir.domain import FiniteDomain, Variable
 from ...ir.evaluate import Evidence, Moment, evaluate
-from ...ir.expression import Floats, Value
+from ...ir.parameter import Floats, Value
 from ...ir.semirings import SIGNED_LOG, Array
 from ..properties.draw import draw
 

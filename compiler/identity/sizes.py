@@ -14,8 +14,8 @@ import numpy as np
 
 from ...ir.block import Block, Indexed, Input, Product, Sum
 from ...ir.circuit import Circuit
+from ...ir.dependence import in_order
 from ...ir.expression import (
-    Constant,
     Divide,
     Exp,
     Expression,
@@ -23,14 +23,11 @@ from ...ir.expression import (
     InputValue,
     Join,
     Log,
-    Parameter,
     Plus,
     Raised,
     Share,
     Times,
     Total,
-    Value,
-    in_order,
 )
 from ...ir.family import (
     Binomial,
@@ -44,6 +41,7 @@ from ...ir.family import (
     Poisson,
 )
 from ...ir.linear import expressions
+from ...ir.parameter import Constant, Parameter, Value
 from ...ir.products import singles_of
 from ...ir.store import Store
 from .testing import Size

@@ -12,12 +12,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...ir.density import domain_values
+from ...ir.dependence import in_order, is_learnable
 from ...ir.diagnostic import DanausError, error
 from ...ir.domain import Variable
-from ...ir.expression import Expression, Floats, Parameter, in_order, is_learnable
+from ...ir.expression import Expression
 from ...ir.family import Bernoulli, Binomial, Categorical, DiscretizedLogistic
 from ...ir.family import Table as TableFamily
 from ...ir.numbers import Numbers
+from ...ir.parameter import Floats, Parameter
 from ...ir.pullback import copied_back, polynomial_in, pullback
 from ...ir.semirings import LINEAR
 from ...ir.store import Store

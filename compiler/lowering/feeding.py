@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
-from ...ir.expression import Parameter
 from ...ir.family import Categorical
 from ...ir.family import Table as TableFamily
+from ...ir.parameter import Parameter
 from .tables import Laid, Leaf, Table, Weights, depends
 
 if TYPE_CHECKING:

@@ -177,7 +177,7 @@ class _Line:
         return out
 
     def _ones(self, width: int) -> int:
-        from ...ir.expression import constant
+        from ...ir.parameter import constant
 
         out = self._buffer(width)
         self.operations.append(Fill(out, self.tables.of(Weights(constant(np.ones(width)), (width,)))))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ...ir.block import Block, Hadamard, Indexed, Input, Pairs, Product, Sum
 from ...ir.circuit import Circuit
 from ...ir.domain import FiniteDomain, Variable
-from ...ir.expression import Constant, Expression
+from ...ir.expression import Expression
 from ...ir.linear import (
     BlockDiagonal,
     Compose,
@@ -29,6 +29,7 @@ from ...ir.linear import (
     Selection,
     Sparse,
 )
+from ...ir.parameter import Constant
 from ...ir.program.program import LEAF, PRODUCT, SUM, Layout
 from .tables import Laid, Leaf, Weights
 

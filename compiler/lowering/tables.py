@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...ir.density import domain_values
+from ...ir.dependence import has_parameters, parameters_of
 from ...ir.diagnostic import DanausError
 from ...ir.domain import FiniteDomain, Variable
-from ...ir.expression import Constant, Expression, Floats, InputValue, Parameter, has_parameters, parameters_of
+from ...ir.expression import Expression, InputValue
 from ...ir.family import Categorical, Family
 from ...ir.family import Table as TableFamily
 from ...ir.numbers import Numbers
+from ...ir.parameter import Constant, Floats, Parameter
 from ...ir.pullback import pullback, table_shares
 from ...ir.semirings import LINEAR, SIGNED_LOG, Array, Field
 from ...ir.store import Store

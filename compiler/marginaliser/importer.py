@@ -24,9 +24,9 @@ from ...ir.block import Block, Input, constant_block, input_block, select, weigh
 from ...ir.circuit import Circuit
 from ...ir.diagnostic import error
 from ...ir.domain import Bool, Variable
-from ...ir.expression import constant
 from ...ir.family import Table
 from ...ir.linear import sparse
+from ...ir.parameter import constant
 from ...ir.span import Span, caller
 from ...ir.store import Store
 from ..properties.marginalisation import taken_as_exact

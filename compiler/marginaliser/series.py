@@ -13,8 +13,8 @@ from fractions import Fraction
 import numpy as np
 
 from ...ir.block import Block, Indexed, Product, Sum, indexed, weighted
-from ...ir.expression import Value, constant
 from ...ir.linear import Sparse, sparse
+from ...ir.parameter import Value, constant
 from ...ir.span import Span
 
 

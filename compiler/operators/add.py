@@ -8,8 +8,8 @@ from ...ir.block import Input, weighted
 from ...ir.circuit import Circuit, Origin
 from ...ir.diagnostic import error
 from ...ir.domain import Variable
-from ...ir.expression import constant
 from ...ir.linear import Dense
+from ...ir.parameter import constant
 from .operands import require_circuits
 
 

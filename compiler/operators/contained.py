@@ -21,10 +21,11 @@ from ...ir.circuit import Circuit
 from ...ir.density import domain_values
 from ...ir.domain import Cat, FiniteDomain, Real, Variable
 from ...ir.evaluate import Evidence, evaluate
-from ...ir.expression import Expression, Floats, Parameter, Value, constant, times
+from ...ir.expression import Expression, times
 from ...ir.family import Indicator, Table
 from ...ir.linear import LinearMap, expressions
 from ...ir.numbers import Numbers
+from ...ir.parameter import Floats, Parameter, Value, constant
 from ...ir.products import singles_of
 from ...ir.semirings import BOOLEAN, EXACT, SIGNED_LOG, Array, Modular
 from ...ir.store import Store

@@ -24,9 +24,9 @@ from ...ir.block import (
 from ...ir.circuit import Circuit, Origin
 from ...ir.diagnostic import error
 from ...ir.domain import Real, Variable
-from ...ir.expression import constant
 from ...ir.family import Family, Gaussian, GaussianDerivative, InputProduct, One, name_of
 from ...ir.linear import Dense, Indices, Kronecker, compose, selection, sparse
+from ...ir.parameter import constant
 from ...ir.products import singles_of
 from ...ir.support import Booleans
 from ..rewrite import formed

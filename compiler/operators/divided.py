@@ -14,8 +14,9 @@ from ...ir.block import Block, weighted
 from ...ir.circuit import Circuit
 from ...ir.diagnostic import DanausError, error
 from ...ir.evaluate import Evidence, evaluate
-from ...ir.expression import Value, constant, divide
+from ...ir.expression import divide
 from ...ir.linear import Dense
+from ...ir.parameter import Value, constant
 from ...ir.semirings import INTERVAL, Modular
 from ..properties.nonnegative import all_positive
 from ..properties.normalized import total_mass

@@ -12,9 +12,10 @@ from ...ir.block import Block, Input, constant_block, weighted
 from ...ir.circuit import Circuit, Origin
 from ...ir.diagnostic import error
 from ...ir.domain import FiniteDomain, Variable
-from ...ir.expression import Value, constant, input_value
+from ...ir.expression import input_value
 from ...ir.family import One
 from ...ir.linear import Dense
+from ...ir.parameter import Value, constant
 from ..rewrite import rewritten
 from .operands import Name, items_of, needs_sums, variable_of
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from ...frontend.formats.pack import pack
 from ...ir.block import Block, Input, Product, Sum
-from ...ir.expression import Constant
 from ...ir.linear import Dense, Selection, Sparse
+from ...ir.parameter import Constant
 from ..properties.factors import factors
 from .ones import one
 from .partitions import Part, Partition, Subtrees, tree_of

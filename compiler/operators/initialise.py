@@ -17,12 +17,14 @@ from ...ir.apply import apply
 from ...ir.block import Block, Input, Product, Sum, hadamard, input_block, select, weighted
 from ...ir.circuit import Circuit
 from ...ir.density import domain_values
+from ...ir.dependence import is_learnable
 from ...ir.diagnostic import error
 from ...ir.domain import FiniteDomain
 from ...ir.evaluate import multiply
-from ...ir.expression import Constraint, Expression, Floats, Value, constant, is_learnable
+from ...ir.expression import Expression
 from ...ir.family import Categorical, Indicator, InputProduct, One
 from ...ir.linear import BlockDiagonal, Compose, Dense, Diagonal, Indices, LinearMap, Selection, Sparse, compose
+from ...ir.parameter import Constraint, Floats, Value, constant
 from ...ir.products import normalised
 from ...ir.semirings import LINEAR, SIGNED_LOG
 from ..rewrite import rewritten, with_children

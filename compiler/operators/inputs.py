@@ -13,7 +13,7 @@ import numpy as np
 
 from ...ir.block import Block, Input, input_block, input_product, select, weighted
 from ...ir.domain import FiniteDomain
-from ...ir.expression import Expression, constant, divide, input_table, input_value, log, raised, reshape, times
+from ...ir.expression import Expression, divide, input_table, input_value, log, raised, reshape, times
 from ...ir.family import (
     Categorical,
     Family,
@@ -27,6 +27,7 @@ from ...ir.family import (
     Table,
 )
 from ...ir.linear import Dense, Diagonal, Kronecker, selection
+from ...ir.parameter import constant
 from ...ir.semirings import BOOLEAN
 from ...ir.support import Support
 from .single_paths import to_power

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from ...ir.block import Block, Input, constant_block
 from ...ir.circuit import Circuit, Origin
+from ...ir.dependence import is_learnable
 from ...ir.diagnostic import error
 from ...ir.domain import Variable
-from ...ir.expression import input_value, is_learnable
+from ...ir.expression import input_value
 from ...ir.products import require_integral
 from ..properties.normalized import diverges
 from ..rewrite import rewritten

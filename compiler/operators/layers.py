@@ -14,18 +14,9 @@ import numpy as np
 from ...ir.block import Block, Input, Product, Sum, input_block, weighted
 from ...ir.circuit import Circuit
 from ...ir.density import domain_values
+from ...ir.dependence import parameters_of
 from ...ir.domain import FiniteDomain
-from ...ir.expression import (
-    Broadcast,
-    Constraint,
-    Expression,
-    Parameter,
-    Reshape,
-    Value,
-    broadcast,
-    parameters_of,
-    reshape,
-)
+from ...ir.expression import Broadcast, Expression, Reshape, broadcast, reshape
 from ...ir.family import InputProduct, Table
 from ...ir.linear import (
     BlockDiagonal,
@@ -42,6 +33,7 @@ from ...ir.linear import (
     sparse,
 )
 from ...ir.numbers import Numbers
+from ...ir.parameter import Constraint, Parameter, Value
 from ...ir.semirings import EXACT, LINEAR
 from ..rewrite import with_children
 from .operands import require_circuits

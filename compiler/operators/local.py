@@ -32,20 +32,7 @@ from ...ir.block import (
 )
 from ...ir.circuit import Circuit
 from ...ir.domain import FiniteDomain
-from ...ir.expression import (
-    Expression,
-    constant,
-    divide,
-    input_value,
-    join,
-    plus,
-    raised,
-    reshape,
-    share,
-    take,
-    times,
-    total,
-)
+from ...ir.expression import Expression, divide, input_value, join, plus, raised, reshape, share, take, times, total
 from ...ir.family import Categorical, Gaussian, Indicator, InputPower, InputProduct, One, Poisson, Table
 from ...ir.linear import (
     BlockDiagonal,
@@ -60,6 +47,7 @@ from ...ir.linear import (
     expressions,
     selection,
 )
+from ...ir.parameter import constant
 from ...ir.products import require_integral, singles_of
 from ..properties.signs import Signs
 from ..rewrite import formed

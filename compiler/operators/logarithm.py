@@ -29,7 +29,7 @@ from ...ir.block import (
     weighted,
 )
 from ...ir.circuit import Circuit, Origin
-from ...ir.expression import Expression, constant, log, plus, reshape, times
+from ...ir.expression import Expression, log, plus, reshape, times
 from ...ir.linear import (
     BlockDiagonal,
     Dense,
@@ -43,6 +43,7 @@ from ...ir.linear import (
     selection,
     sparse,
 )
+from ...ir.parameter import constant
 from ...ir.semirings import BOOLEAN
 from ...ir.support import Booleans
 from .inputs import logged_input, raised_input

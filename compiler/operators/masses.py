@@ -16,12 +16,9 @@ from ...ir.density import domain_values
 from ...ir.domain import Variable
 from ...ir.expression import (
     Broadcast,
-    Constant,
     Expression,
-    Parameter,
     Reshape,
     broadcast,
-    constant,
     input_table,
     input_value,
     join,
@@ -44,6 +41,7 @@ from ...ir.linear import (
     Sparse,
     rotation,
 )
+from ...ir.parameter import Constant, Parameter, constant
 from ...ir.store import Store
 
 Mass = Expression | None

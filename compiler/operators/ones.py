@@ -12,9 +12,9 @@ import numpy as np
 
 from ...ir.block import Block, hadamard, indexed, input_block
 from ...ir.domain import FiniteDomain, Variable
-from ...ir.expression import constant
 from ...ir.family import One, Table
 from ...ir.linear import Indices
+from ...ir.parameter import constant
 from ...ir.scope import Bits
 from ..properties.laminar import Tree, bits_of
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...ir.block import Block, Input, Sum, hadamard, indexed, input_product, pairs, select, weighted
-from ...ir.expression import Expression, constant, take, times
+from ...ir.expression import Expression, take, times
 from ...ir.linear import Indices, Kronecker, LinearMap, Selection, compose, selection, sparse
+from ...ir.parameter import constant
 from ...ir.span import Span
 from ..properties.factors import starts_of
 from .pairing import Factor, Factored, Grouped, Inputs, Listed, Pair, Plan, Summed, by_pair, crossed

@@ -8,8 +8,9 @@ from fractions import Fraction
 from ...ir.block import Block, Input, Product, Sum, weighted
 from ...ir.circuit import Circuit, Origin
 from ...ir.diagnostic import Refused, error
-from ...ir.expression import Expression, as_fraction
+from ...ir.expression import Expression
 from ...ir.linear import LinearMap
+from ...ir.parameter import as_fraction
 from ..properties import Proved, check
 from ..properties.result import refusal
 from ..rewrite import formed

@@ -17,9 +17,9 @@ from numpy.typing import ArrayLike
 from ...ir.block import Block, Sum, weighted
 from ...ir.circuit import Circuit
 from ...ir.diagnostic import error
-from ...ir.expression import Floats, Parameter, Value
 from ...ir.linear import Dense, LinearMap, monarch
 from ...ir.numbers import Numbers
+from ...ir.parameter import Floats, Parameter, Value
 from ...ir.semirings import LINEAR
 from ..rewrite import with_children
 from .operands import require_circuits

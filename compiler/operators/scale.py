@@ -8,8 +8,8 @@ from fractions import Fraction
 from ...ir.block import Block, weighted
 from ...ir.circuit import Circuit, Origin
 from ...ir.diagnostic import error
-from ...ir.expression import Value, as_fraction, constant
 from ...ir.linear import Dense
+from ...ir.parameter import Value, as_fraction, constant
 from .operands import require_circuits
 
 

@@ -15,7 +15,7 @@ from ...ir.block import MAX_NUMBERS, Block, Indexed, Input, Product, Sum
 from ...ir.circuit import Circuit
 from ...ir.diagnostic import error
 from ...ir.domain import Variable
-from ...ir.expression import Expression, constant, reshape, times, total
+from ...ir.expression import Expression, reshape, times, total
 from ...ir.linear import (
     BlockDiagonal,
     Compose,
@@ -27,6 +27,7 @@ from ...ir.linear import (
     Selection,
     Sparse,
 )
+from ...ir.parameter import constant
 from ...ir.scope import Scopes, scopes
 from ...ir.semirings import BOOLEAN
 from ...ir.support import Booleans

@@ -16,7 +16,7 @@ import numpy as np
 from ...ir.apply import apply
 from ...ir.block import MAX_NUMBERS
 from ...ir.diagnostic import error
-from ...ir.expression import Constant, Expression, Value, constant, raised, reshape, take, times
+from ...ir.expression import Expression, raised, reshape, take, times
 from ...ir.linear import (
     BlockDiagonal,
     Compose,
@@ -31,6 +31,7 @@ from ...ir.linear import (
     selection,
     sparse,
 )
+from ...ir.parameter import Constant, Value, constant
 from ...ir.semirings import BOOLEAN, LINEAR, Array, Semiring
 from ...ir.support import Booleans, Support
 from .sides import written_out

@@ -13,8 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.operation import Contract
 from ...ir.semirings import Array
 

@@ -16,8 +16,8 @@ from ...ir.circuit import Circuit
 from ...ir.density import domain_values
 from ...ir.domain import FiniteDomain
 from ...ir.evaluate import forward_by, multiply
-from ...ir.expression import Floats
 from ...ir.numbers import Numbers
+from ...ir.parameter import Floats
 from ...ir.semirings import SIGNED_LOG, Array, Field, Semiring
 
 

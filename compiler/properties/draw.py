@@ -11,9 +11,9 @@ from ...ir.block import Input
 from ...ir.circuit import Circuit
 from ...ir.density import domain_values
 from ...ir.domain import Count, FiniteDomain, Variable
-from ...ir.expression import Floats
 from ...ir.family import Gaussian, GaussianDerivative, Indicator, Poisson
 from ...ir.numbers import Numbers
+from ...ir.parameter import Floats
 from ...ir.products import singles_of
 
 _SEED = 0

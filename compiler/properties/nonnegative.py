@@ -18,9 +18,9 @@ from ...ir.density import domain_values
 from ...ir.diagnostic import DanausError
 from ...ir.domain import FiniteDomain, Variable, first_value
 from ...ir.evaluate import Evidence, evaluate
-from ...ir.expression import Floats
 from ...ir.family import GaussianDerivative, InputLog, InputPower, InputProduct, Table
 from ...ir.linear import BlockDiagonal, Compose, Dense, Diagonal, Indices, Kronecker, LinearMap, Selection, Sparse
+from ...ir.parameter import Floats
 from ...ir.semirings import EXACT, INTERVAL, LINEAR, SIGNED_LOG
 from .draw import draw
 from .result import Proved, Refuted, Result, Unknown, remembered

@@ -14,8 +14,9 @@ from ...ir.block import Block, Input, constant_block
 from ...ir.circuit import Circuit
 from ...ir.domain import FiniteDomain
 from ...ir.evaluate import Evidence, evaluate
-from ...ir.expression import constant, exp
+from ...ir.expression import exp
 from ...ir.family import InputProduct, One
+from ...ir.parameter import constant
 from ...ir.semirings import SIGNED_LOG
 from ..rewrite import rewritten
 from .decomposable import decomposable

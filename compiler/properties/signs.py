@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...ir.apply import apply
+from ...ir.dependence import in_order
 from ...ir.diagnostic import DanausError
 from ...ir.expression import (
     Broadcast,
-    Constant,
     Divide,
     Exp,
     Expression,
@@ -22,7 +22,6 @@ from ...ir.expression import (
     InputValue,
     Join,
     Log,
-    Parameter,
     Plus,
     Raised,
     Reshape,
@@ -30,12 +29,11 @@ from ...ir.expression import (
     Take,
     Times,
     Total,
-    Value,
-    in_order,
 )
 from ...ir.family import Family, InputProduct, Table, is_signed
 from ...ir.linear import BlockDiagonal, Compose, Dense, Diagonal, Kronecker, LinearMap, Selection, Sparse
 from ...ir.numbers import Numbers
+from ...ir.parameter import Constant, Parameter, Value
 from ...ir.semirings import EXACT, INTERVAL
 from ...ir.store import Store
 from ...ir.support import Booleans

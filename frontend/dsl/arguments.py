@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...ir.diagnostic import error
-from ...ir.expression import Value
 from ...ir.linear import Indices
+from ...ir.parameter import Value
 from ..elaborate.context import Index
 
 Numbers: TypeAlias = "float | Fraction | np.number[Any] | NDArray[Any] | Sequence[Numbers]"

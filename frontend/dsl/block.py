@@ -16,8 +16,8 @@ from ...ir import block as ir
 from ...ir.circuit import Circuit
 from ...ir.diagnostic import DanausError, error, placed
 from ...ir.domain import Variable
-from ...ir.expression import Parameter
 from ...ir.linear import selection
+from ...ir.parameter import Parameter
 from ...ir.span import Span, caller
 from .arguments import bounds, describe
 from .variables import Variables

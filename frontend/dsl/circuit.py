@@ -12,7 +12,7 @@ from math import prod
 from ...ir import circuit as ir
 from ...ir.block import MAX_NUMBERS, Block
 from ...ir.diagnostic import error, placed
-from ...ir.expression import Parameter, Value
+from ...ir.parameter import Parameter, Value
 from ...ir.span import Note, Span, caller
 from ...ir.store import Store
 from . import parameters

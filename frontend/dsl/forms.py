@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 from ...ir import block as ir
 from ...ir.diagnostic import error, placed
-from ...ir.expression import Expression, Parameter, constant
+from ...ir.expression import Expression
 from ...ir.linear import Dense, LinearMap, selection
+from ...ir.parameter import Parameter, constant
 from ...ir.span import Span, caller
 from ..elaborate.context import Index
 from ..maps import DenseForm, MapForm, fresh_map, given_map, parameterless

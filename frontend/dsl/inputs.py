@@ -15,8 +15,8 @@ import numpy as np
 from ...ir.block import input_block
 from ...ir.diagnostic import error, nearest, placed
 from ...ir.domain import Cat, Variable
-from ...ir.expression import Parameter
 from ...ir.family import Binomial, Family, Indicator, parts, require_value
+from ...ir.parameter import Parameter
 from ...ir.span import caller
 from ..families import FAMILY_NAMES, family_named, fresh_input
 from .arguments import Numbers, describe, integer, size

@@ -12,7 +12,8 @@ from weakref import WeakKeyDictionary, WeakSet
 import numpy as np
 
 from ...ir.diagnostic import DanausError, error, nearest, placed
-from ...ir.expression import CONSTRAINTS, Constraint, Expression, Parameter, Shape, Value, constant
+from ...ir.expression import Expression
+from ...ir.parameter import CONSTRAINTS, Constraint, Parameter, Shape, Value, constant
 from ...ir.span import Note, Span, caller
 from ...ir.store import initial_value, violation
 from ..elaborate.context import Index

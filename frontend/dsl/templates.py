@@ -13,7 +13,7 @@ from ...ir import circuit as ir
 from ...ir.block import Block
 from ...ir.data import Data, read_data, validate_array
 from ...ir.diagnostic import error, nearest, placed
-from ...ir.expression import Value
+from ...ir.parameter import Value
 from ...ir.span import Span, caller
 from .. import templates
 from ..fresh import Declarations

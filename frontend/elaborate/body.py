@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ...ir.block import Block
 from ...ir.circuit import Circuit
 from ...ir.domain import Variable
-from ...ir.expression import Constraint, Parameter, Shape
+from ...ir.parameter import Constraint, Parameter, Shape
 from ...ir.span import Span
 from .context import Context
 

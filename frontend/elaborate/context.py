@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ...ir.circuit import Circuit
 from ...ir.diagnostic import Gatherer, error, nearest
 from ...ir.domain import Variable
-from ...ir.expression import Parameter
+from ...ir.parameter import Parameter
 from ...ir.span import Note, Source, Span
 from ...ir.store import Store
 from ..fresh import Declarations

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...ir.diagnostic import error, nearest, placed
 from ...ir.domain import Domain, Variable
-from ...ir.expression import CONSTRAINTS, Constraint, Parameter, Value
+from ...ir.parameter import CONSTRAINTS, Constraint, Parameter, Value
 from ...ir.span import Span
 from ..fresh import require_size
 from ..syntax import (

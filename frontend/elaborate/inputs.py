@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ...ir.block import Block, input_block
 from ...ir.diagnostic import error, placed
-from ...ir.expression import Constraint, Expression, Parameter, constant
+from ...ir.expression import Expression
 from ...ir.family import Binomial, Family, Indicator, parts
+from ...ir.parameter import Constraint, Parameter, constant
 from ...ir.store import violation
 from .. import syntax
 from ..families import family_named, fresh_input

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...ir.diagnostic import error
-from ...ir.expression import Value
+from ...ir.parameter import Value
 from ...ir.span import Span
 from ..syntax import Bracket, Call, Chain, Expression, List, Name, Number, Parenthesis, Range, Unary
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from ...ir.circuit import Circuit
 from ...ir.diagnostic import error
 from ...ir.domain import FiniteDomain, Variable
-from ...ir.expression import Value
+from ...ir.parameter import Value
 from ..syntax import Call, Expression, List
 from .calls import Arguments, arguments
 from .context import Context

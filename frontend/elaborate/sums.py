@@ -6,8 +6,9 @@ import numpy as np
 
 from ...ir.block import Block, indexed, weighted
 from ...ir.diagnostic import error, placed
-from ...ir.expression import Expression, constant
+from ...ir.expression import Expression
 from ...ir.linear import Dense, Indices, LinearMap
+from ...ir.parameter import constant
 from ..maps import DenseForm, MapForm, fresh_map, given_map, parameterless
 from ..syntax import Call, List, Name
 from .body import Body

@@ -9,7 +9,7 @@ from ...ir.block import Block
 from ...ir.circuit import Circuit, built_from
 from ...ir.data import Data, read_data
 from ...ir.diagnostic import Diagnostic, error, nearest, placed
-from ...ir.expression import Value
+from ...ir.parameter import Value
 from .. import templates
 from ..automata import alphabet
 from ..families import FAMILY_NAMES

@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 
 from ...ir.diagnostic import error, nearest
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from ...ir.store import LOADED_TOLERANCE
 from .lexemes import Lexemes
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from ...ir.block import Block, Sum, constant_block, input_block
 from ...ir.domain import Variable
-from ...ir.expression import Floats, Parameter, Value, constant
 from ...ir.family import Table
 from ...ir.linear import sparse
+from ...ir.parameter import Floats, Parameter, Value, constant
 from ...ir.span import Span
 from .pack import Packed, pack
 from .vtree_text import VtreeNodes

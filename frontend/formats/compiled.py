@@ -8,8 +8,8 @@ import numpy as np
 
 from ...ir.block import constant_block, input_block
 from ...ir.domain import Variable
-from ...ir.expression import constant
 from ...ir.family import Table
+from ...ir.parameter import constant
 from ...ir.span import Span
 from .pack import Packed, pack
 from .trace import Scalars

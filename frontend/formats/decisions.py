@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 
 from ...ir.diagnostic import error
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from .lines import require_letters, require_literals
 from .numbered import Numbered, header
 from .tokens import Bytes, Words, stretches

@@ -16,7 +16,7 @@ from fractions import Fraction
 import numpy as np
 
 from ...ir.diagnostic import DanausError, Diagnostic, error
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from ...ir.span import Source, Span
 
 MOST_VARIABLES = 1_000_000

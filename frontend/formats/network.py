@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...ir.domain import FiniteDomain
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from ...ir.store import LOADED_TOLERANCE
 
 

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...ir.block import Block, Indexed, Product, Sum, indexed, select
-from ...ir.expression import Constraint, Expression, Floats, Parameter, Value, constant
+from ...ir.expression import Expression
 from ...ir.linear import Indices, Sparse
+from ...ir.parameter import Constraint, Floats, Parameter, Value, constant
 from ...ir.span import Span
 from .tokens import stretches
 

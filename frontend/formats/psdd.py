@@ -17,9 +17,9 @@ import numpy as np
 from ...ir.block import Block, Input, in_order, input_block
 from ...ir.diagnostic import Diagnostic, error
 from ...ir.domain import Bool, Variable
-from ...ir.expression import Floats, Parameter, Value
 from ...ir.family import Bernoulli, Categorical
 from ...ir.linear import Indices
+from ...ir.parameter import Floats, Parameter, Value
 from ...ir.store import LOADED_TOLERANCE, TEXT_TOLERANCE
 from ..spec import Spec
 from .decisions import Decisions, read_decisions

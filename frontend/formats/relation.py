@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from .unique import Indices
 
 MOST_BITS = 62

@@ -9,7 +9,7 @@ from ...ir.block import Block, Input, in_order
 from ...ir.circuit import Circuit
 from ...ir.diagnostic import Diagnostic, error
 from ...ir.domain import Bool, Domain, Variable
-from ...ir.expression import Parameter, Value
+from ...ir.parameter import Parameter, Value
 from ...ir.store import Store
 from ..spec import Spec
 from .options import ForeignOptions

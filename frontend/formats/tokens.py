@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...ir.diagnostic import error
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.span import Source, Span
 from .digits import Booleans, Bytes, Piece
 from .stream import cut, in_blocks, pieces, read_whole

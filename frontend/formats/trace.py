@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...ir.diagnostic import DanausError, error
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from .elimination import BYTES, BYTES_JOINED, Order, too_large
 from .network import Network
 from .relation import MOST_BITS, Layout, Match, Relation, common, join, match, union

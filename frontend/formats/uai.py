@@ -11,7 +11,7 @@ White space separates, whatever it is. Variables have no names: they are x1 … 
 from __future__ import annotations
 
 from ...ir.domain import Bool, Cat, FiniteDomain
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from ...ir.span import Source
 from .network import Factor, Network, normalised
 from .words import Words

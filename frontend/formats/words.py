@@ -10,7 +10,7 @@ import re
 import numpy as np
 
 from ...ir.diagnostic import DanausError, error
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from ...ir.span import Source, Span
 
 _WORD = re.compile(r"\S+")

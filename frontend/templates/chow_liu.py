@@ -8,9 +8,9 @@ import numpy as np
 
 from ...ir.block import Block, Input, hadamard, input_block, weighted
 from ...ir.domain import Bool, Variable
-from ...ir.expression import Floats, Value, constant
 from ...ir.family import Bernoulli, Categorical
 from ...ir.linear import Dense
+from ...ir.parameter import Floats, Value, constant
 from ...ir.span import Span
 from ..fresh import Declarations
 from .codes import Booleans, finite_codes

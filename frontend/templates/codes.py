@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...ir.diagnostic import error
 from ...ir.domain import Count, Real, Variable, first_value
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 
 Booleans = NDArray[np.bool_]
 

@@ -9,9 +9,10 @@ import numpy as np
 from ...ir.block import MAX_NUMBERS, Block, hadamard, input_block, select, weighted
 from ...ir.diagnostic import error
 from ...ir.domain import FiniteDomain, Variable
-from ...ir.expression import Expression, constant
+from ...ir.expression import Expression
 from ...ir.family import Table
 from ...ir.linear import sparse
+from ...ir.parameter import constant
 from ...ir.span import Span
 from ..automata import Automaton
 from ..automata.refine import Booleans

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from ...ir.block import Input
 from ...ir.diagnostic import error
 from ...ir.domain import Variable
-from ...ir.expression import Constraint, Expression, Shape
+from ...ir.expression import Expression
+from ...ir.parameter import Constraint, Shape
 from ...ir.span import Span
 from ..families import default_family, fresh_input
 from ..fresh import Declarations

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from ...ir.block import Block, hadamard, weighted
 from ...ir.domain import Variable
-from ...ir.expression import Floats, Value
 from ...ir.linear import Dense
+from ...ir.parameter import Floats, Value
 from ...ir.span import Span
 from ..fresh import Declarations
 from ..maps import DenseForm, MapForm, fresh_map

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from .codes import Codes
 
 Integers = NDArray[np.int64]

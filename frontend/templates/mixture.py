@@ -8,8 +8,8 @@ import numpy as np
 
 from ...ir.block import Block, weighted
 from ...ir.diagnostic import error
-from ...ir.expression import Constraint, Value
 from ...ir.linear import Dense
+from ...ir.parameter import Constraint, Value
 from ...ir.span import Span
 from ...ir.store import violation
 from ..fresh import Declarations

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ...ir.expression import Constant, Constraint, Parameter, Value
 from ...ir.linear import Indices
+from ...ir.parameter import Constant, Constraint, Parameter, Value
 from ...ir.store import Store, settle
 from .fold import Leaf
 from .names import Names, spelled

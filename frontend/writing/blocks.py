@@ -9,9 +9,9 @@ import numpy as np
 
 from ...ir.block import Block, Hadamard, Indexed, Input, Pairs, Product, Sum
 from ...ir.domain import Cat, FiniteDomain, Variable
-from ...ir.expression import constant
 from ...ir.family import GaussianDerivative, Indicator, InputProduct, One, name_of, parts
 from ...ir.linear import Selection
+from ...ir.parameter import constant
 from . import maps
 from .arrays import Arrays
 from .fold import Folded

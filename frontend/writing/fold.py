@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ...ir.dependence import is_learnable
 from ...ir.diagnostic import DanausError
-from ...ir.expression import Constant, Expression, Parameter, Value, constant, is_learnable
+from ...ir.expression import Expression
 from ...ir.numbers import Numbers
+from ...ir.parameter import Constant, Parameter, Value, constant
 from ...ir.semirings import EXACT
 from ...ir.store import Store
 from .numbers import is_writable

@@ -13,7 +13,6 @@ from math import prod
 
 import numpy as np
 
-from ...ir.expression import constant
 from ...ir.linear import (
     BlockDiagonal,
     Compose,
@@ -28,6 +27,7 @@ from ...ir.linear import (
     expressions,
     monarch_parts,
 )
+from ...ir.parameter import constant
 from .arrays import Arrays
 from .fold import Folded
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from ...ir.diagnostic import error
-from ...ir.expression import Value
+from ...ir.parameter import Value
 
 _MOST_BITS = 13_000  # of a numerator or denominator: the language takes 4000 digits in a number
 _MOST_TOGETHER = 19_000  # of both: it takes 20,000 bits in a quotient

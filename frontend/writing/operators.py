@@ -8,7 +8,7 @@ from fractions import Fraction
 from ...ir.circuit import BODY, Circuit, Origin
 from ...ir.diagnostic import error
 from ...ir.domain import Cat, Variable
-from ...ir.expression import Value, as_fraction
+from ...ir.parameter import Value, as_fraction
 from .names import quoted
 from .numbers import array_text, number_text
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..expression import Floats
 from ..linear import Indices
+from ..parameter import Floats
 from .filled import Filled
 from .operation import AllPairs, Contract, Density, Fill, Gather, Join, Load, Multiply, Network, Repeat, Scale
 from .program import PRODUCT

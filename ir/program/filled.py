@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..expression import Floats
 from ..linear import Indices
+from ..parameter import Floats
 from ..semirings.logarithmic import log_matmul
 from ..semirings.semiring import reduceat
 from .operation import AllPairs, Contract, Density, Fill, Gather, Join, Load, Multiply, Network, Repeat, Scale, reads

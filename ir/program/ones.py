@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..expression import Floats
+from ..parameter import Floats
 from ..semirings import LOG, Array, Polynomial
 from .execute import step_value
 from .filled import laid_in, laid_out

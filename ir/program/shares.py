@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..expression import Floats
 from ..linear import Indices
+from ..parameter import Floats
 from ..semirings.logarithmic import log_matmul
 from .filled import Filled, laid_in, read_index, write_index
 from .operation import AllPairs, Contract, Density, Fill, Gather, Join, Load, Multiply, Network, Repeat, Scale

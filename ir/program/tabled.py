@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..expression import Floats
+from ..parameter import Floats
 from .operation import Load, Network
 from .program import Program
 from .ranks import Ranked, ranked

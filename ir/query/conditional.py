@@ -16,9 +16,9 @@ from ..density import domain_values
 from ..diagnostic import warn
 from ..domain import FiniteDomain, Variable
 from ..evaluate import Evidence, free_elements, rows_at_once, values_of
-from ..expression import Floats
 from ..family import Indicator
 from ..numbers import Numbers
+from ..parameter import Floats
 from ..products import normalised
 from ..semirings import Array, Log, SignedLog
 from .derivative import backward

@@ -15,7 +15,7 @@ from ..circuit import Circuit
 from ..diagnostic import error
 from ..domain import FiniteDomain, Variable
 from ..evaluate import Evidence, evaluate
-from ..expression import Value
+from ..parameter import Value
 from ..semirings import COUNTING, EXACT
 from .exactness import one_path
 

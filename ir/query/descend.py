@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from ..apply import apply
 from ..block import Block, Form, Hadamard, Indexed, Input, Pairs, Product, Sum
 from ..circuit import Circuit
-from ..expression import Floats
 from ..linear import BlockDiagonal, Compose, Dense, Diagonal, Indices, Kronecker, LinearMap, Selection, Sparse
 from ..numbers import Numbers
+from ..parameter import Floats
 from ..program.descent import Reached
 from ..semirings import Log
 from .derivative import parted

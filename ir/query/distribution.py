@@ -12,9 +12,9 @@ import numpy as np
 from ..density import raw_moment
 from ..diagnostic import DanausError, error
 from ..domain import Variable
-from ..expression import Floats
 from ..family import Family, Gaussian, GaussianDerivative, Indicator, Poisson, name_of
 from ..linear import Indices
+from ..parameter import Floats
 
 # Chernoff: P(|X − λ| > 10 √λ + 40) < 2 exp(−x² / (2 (λ + x/3))) < e⁻⁵⁰ for every rate λ, below what float64 resolves.
 _DEVIATIONS, _MARGIN = 10.0, 40.0

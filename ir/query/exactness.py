@@ -16,9 +16,9 @@ from ..block import Block, Input, Sum, weighted
 from ..circuit import Circuit
 from ..domain import FiniteDomain, Variable, first_value
 from ..evaluate import Evidence, evaluate
-from ..expression import Floats, constant
 from ..linear import Compose, Dense, Diagonal, Indices, Kronecker, LinearMap, Selection, monarch_parts
 from ..numbers import Numbers
+from ..parameter import Floats, constant
 from ..semirings import LINEAR, LOG, SIGNED_LOG, Array, Max
 from .likelihood import Booleans, signed_log_value
 

@@ -10,8 +10,8 @@ from ..circuit import Circuit
 from ..diagnostic import DanausError, Diagnostic
 from ..domain import Bool, Variable
 from ..evaluate import Evidence, evaluate
-from ..expression import Floats
 from ..numbers import Numbers
+from ..parameter import Floats
 from ..semirings import Polynomial
 from .likelihood import log_and_sign, logarithm, logarithmic
 from .roots import ones_by_roots

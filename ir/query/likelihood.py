@@ -16,10 +16,10 @@ from ..block import Input, Sum
 from ..circuit import Circuit
 from ..diagnostic import error, warn
 from ..evaluate import Evidence, evaluate
-from ..expression import Floats, Value
 from ..family import GaussianDerivative, Table
 from ..linear import expressions
 from ..numbers import Numbers
+from ..parameter import Floats, Value
 from ..products import singles_of
 from ..semirings import LOG, SIGNED_LOG, Array, Log, SignedLog
 

@@ -18,8 +18,8 @@ from ..circuit import Circuit
 from ..diagnostic import error
 from ..domain import Variable, first_value
 from ..evaluate import Evidence, forward_by, free_elements, input_elements, multiply, rows_at_once
-from ..expression import Floats
 from ..numbers import Numbers
+from ..parameter import Floats
 from ..semirings import LOG, Array, Log
 from .descend import Descent
 from .exactness import BOUND, MAGNITUDE, enumerated, one_path

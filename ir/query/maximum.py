@@ -16,9 +16,9 @@ from ..circuit import Circuit
 from ..density import domain_values
 from ..domain import FiniteDomain, first_value
 from ..evaluate import Evidence, rows_at_once, values_of
-from ..expression import Floats
 from ..linear import Indices
 from ..numbers import Numbers
+from ..parameter import Floats
 from ..products import mode
 from ..program.descent import Reached
 from ..semirings import SIGNED_LOG

@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..density import float_values
 from ..domain import Count, Variable
-from ..expression import Floats
 from ..family import Family
+from ..parameter import Floats
 from .distribution import cumulative, mean_and_variance
 
 _WIDE = 40.0

@@ -15,9 +15,9 @@ from ..block import Block, Form, Indexed, Input, Product, Sum
 from ..circuit import Circuit
 from ..density import domain_values
 from ..evaluate import forward_by, multiply
-from ..expression import Floats
 from ..linear import expressions
 from ..numbers import Numbers
+from ..parameter import Floats
 from ..semirings import COMPLEX, LINEAR, Array, ScaledComplex, Semiring
 
 # A coefficient is told from zero where it is so large beside the values on the circle; it is good where so large.

@@ -19,10 +19,10 @@ from ..density import domain_values
 from ..diagnostic import error
 from ..domain import FiniteDomain, Variable, first_value
 from ..evaluate import Evidence, rows_at_once, values_of
-from ..expression import Floats
 from ..family import Gaussian, Indicator, Poisson
 from ..linear import Indices
 from ..numbers import Numbers
+from ..parameter import Floats
 from ..products import normalised
 from ..program.descent import Reached
 from ..random import uniform

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 from ..circuit import Circuit
-from ..expression import Floats
 from ..linear import Indices
+from ..parameter import Floats
 from .conditional import Answer, conditional
 from .likelihood import Booleans
 

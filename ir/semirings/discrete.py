@@ -9,8 +9,8 @@ import numpy as np
 from ..density import exact_values
 from ..diagnostic import error
 from ..domain import Variable
-from ..expression import Floats, Value, as_fraction
 from ..family import Family
+from ..parameter import Floats, Value, as_fraction
 from .logarithmic import SIGNED_LOG
 from .semiring import Array, Field, Semiring, reduceat
 

@@ -10,7 +10,6 @@ from ..counts import log_binomial
 from ..density import error_terms, float_values, hermite, log_values
 from ..diagnostic import error
 from ..domain import Variable
-from ..expression import Value, fractions
 from ..family import (
     Bernoulli,
     Binomial,
@@ -23,6 +22,7 @@ from ..family import (
     One,
     Poisson,
 )
+from ..parameter import Value, fractions
 from .semiring import Array, Field, Semiring, reduceat
 
 _ULP = 2.0**-53

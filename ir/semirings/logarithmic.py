@@ -9,8 +9,8 @@ import numpy as np
 from ..density import log_values
 from ..diagnostic import error
 from ..domain import Variable
-from ..expression import Value
 from ..family import Family
+from ..parameter import Value
 from .semiring import Array, Field, Semiring, reduceat
 
 # A linear sum below this may have lost terms that underflowed to nothing, and is computed again term by term.

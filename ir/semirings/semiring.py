@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..domain import Variable
-from ..expression import Value
 from ..family import Family
+from ..parameter import Value
 
 Array = NDArray[Any]
 Operation = Callable[[Array, Array], Array]

@@ -8,9 +8,10 @@ from math import prod
 
 from ..block import Block, Input, Product, Sum, children
 from ..circuit import Circuit
-from ..expression import Constant, Parameter, in_order
+from ..dependence import in_order
 from ..family import name_of
 from ..linear import Selection
+from ..parameter import Constant, Parameter
 from ..scopenames import variables_text
 from .label import edges, form_name, label, map_kind
 
@@ -20,7 +21,7 @@ def summary(circuit: Circuit) -> str:
 
     >>> from danaus.ir.block import input_block, weighted
     >>> from danaus.ir.domain import Bool, Variable
-    >>> from danaus.ir.expression import constant
+    >>> from danaus.ir.parameter import constant
     >>> from danaus.ir.family import Bernoulli
     >>> from danaus.ir.linear import Dense
     >>> from danaus.ir.store import Store

@@ -18,7 +18,7 @@ def picture(circuit: Circuit, lines: int = _MOST_LINES) -> str:
 
     >>> from danaus.ir.block import hadamard, input_block, weighted
     >>> from danaus.ir.domain import Bool, Variable
-    >>> from danaus.ir.expression import constant
+    >>> from danaus.ir.parameter import constant
     >>> from danaus.ir.family import Bernoulli
     >>> from danaus.ir.linear import Dense
     >>> from danaus.ir.store import Store

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ...ir.expression import Floats
-from ..compiled import Bools
+from ...ir.parameter import Floats
+from ..columns import Bools
 from ..executable import Executable
 from .em import require_possible
 from .options import Options

@@ -18,7 +18,7 @@ from safetensors.numpy import load, save
 
 from ...ir.data.container import read_bytes, write_bytes
 from ...ir.diagnostic import DanausError, error
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from .digest import digest_of_rows
 
 KIND, VERSION = "danaus fit", "2"

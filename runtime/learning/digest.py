@@ -12,20 +12,10 @@ import numpy as np
 
 from ...ir.block import Indexed, Input, Product, Sum
 from ...ir.circuit import Circuit
-from ...ir.expression import (
-    Constant,
-    Expression,
-    InputTable,
-    InputValue,
-    Parameter,
-    Raised,
-    Take,
-    Total,
-    Value,
-    in_order,
-    operands,
-)
+from ...ir.dependence import in_order, operands
+from ...ir.expression import Expression, InputTable, InputValue, Raised, Take, Total
 from ...ir.linear import Compose, Kronecker, LinearMap, Selection, Sparse, expressions
+from ...ir.parameter import Constant, Parameter, Value
 
 
 class _Digest:

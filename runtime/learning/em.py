@@ -14,14 +14,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...ir.dependence import is_learnable
 from ...ir.diagnostic import error
-from ...ir.expression import Expression, Floats, Parameter, Value, is_learnable
+from ...ir.expression import Expression
 from ...ir.family import Gaussian, Poisson
 from ...ir.linear import Indices
 from ...ir.numbers import Numbers
+from ...ir.parameter import Floats, Parameter, Value
 from ...ir.pullback import copied_back
 from ...ir.store import Store
-from ..compiled import Bools, Valued
+from ..columns import Bools
+from ..compiled import Valued
 from ..executable import Executable
 from .logistic import climbed
 from .uses import Uses, uses
@@ -146,6 +149,13 @@ class Steps:
                 densities[source] = np.stack([given[0], reached, np.zeros_like(reached), reached * spread])
         entries, units, valued = compiled.counts(model.circuit.store, found.tables, True)
         return Counts(entries, units, densities, valued, found.log)
+
+    def take(self, counts: Counts, pseudocount: float = 0.0) -> None:
+        """Moves the parameters to what the counts make most likely."""
+        self._model.take(self.maximised(counts, pseudocount))
+
+    def settle(self) -> None:
+        """Writes the parameters to the module: they are there."""
 
     def maximised(self, counts: Counts, pseudocount: float = 0.0) -> Store:
         """The store whose parameters the counts make most likely; what is never used stays as it is."""

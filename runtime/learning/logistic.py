@@ -12,9 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...ir.density import domain_values, log_values
-from ...ir.expression import Expression, Floats, Parameter, Value, is_learnable
+from ...ir.dependence import is_learnable
+from ...ir.expression import Expression
 from ...ir.family import DiscretizedLogistic
 from ...ir.numbers import Numbers
+from ...ir.parameter import Floats, Parameter, Value
 from ...ir.pullback import copied_back, logistic_slopes
 from ...ir.store import Store
 from ..compiled import Valued

@@ -15,9 +15,9 @@ from typing import Protocol
 import numpy as np
 
 from ...ir.diagnostic import error
-from ...ir.expression import Floats, Parameter, Value
+from ...ir.parameter import Floats, Parameter, Value
 from ...ir.query.likelihood import log_likelihood
-from ..compiled import Bools
+from ..columns import Bools
 from ..executable import Executable
 from . import checkpoint
 from .adam import Adam

@@ -14,8 +14,9 @@ import numpy as np
 
 from ...ir.block import Input, Sum
 from ...ir.circuit import Circuit
+from ...ir.dependence import is_learnable, parameters_of
 from ...ir.diagnostic import DanausError, error
-from ...ir.expression import Broadcast, Expression, Parameter, Reshape, Take, is_learnable, parameters_of
+from ...ir.expression import Broadcast, Expression, Reshape, Take
 from ...ir.family import (
     Bernoulli,
     Binomial,
@@ -27,6 +28,7 @@ from ...ir.family import (
     Table,
 )
 from ...ir.linear import BlockDiagonal, Compose, Dense, Diagonal, Indices, Kronecker, LinearMap, Selection, Sparse
+from ...ir.parameter import Parameter
 from ...ir.pullback import polynomial_in
 
 Role = Literal["entry", "probability", "mean", "deviation", "rate", "centre", "scale"]

@@ -15,7 +15,7 @@ from ...ir import query as ask
 from ...ir.circuit import Circuit
 from ...ir.diagnostic import error
 from ...ir.domain import Variable
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from ...ir.query.maximum import MostProbable
 from .best import most_probable
 from .conditional import conditional

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn, SupportsIndex
 
+import numpy as np
 import torch
 
 from ...ir.data import validate_array
 from ...ir.diagnostic import error, nearest
 from ...ir.domain import Variable
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from ...ir.query.maximum import MostProbable
+from ...ir.random import checked_seed
+from ...ir.span import caller
 from .answers import Answers
 from .evidence import as_array, weights_of, without_columns
 from .questions import Bools
@@ -37,6 +40,17 @@ class Asking(torch.nn.Module):
     def _answers(self) -> Answers:
         """Who answers, over the present parameters."""
 
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Refuses to be copied or pickled: machine code is neither.
+
+        Raises: DanausError `not-copied`.
+        """
+        raise error(
+            "not-copied",
+            "a compiled circuit is neither copied nor pickled: it holds machine code",
+            hint="save(PATH) writes a bundle; state_dict() has its parameters; danaus.compile makes another",
+        )
+
     def conditional(self, x: Any, observed: Any = None) -> dict[str, Any]:
         """The distribution of each missing variable given the observed ones, by name, as `danaus.conditional`."""
         self._require("conditional")
@@ -51,11 +65,12 @@ class Asking(torch.nn.Module):
     def sample(self, x: Any = 1, observed: Any = None, *, seed: int = 0) -> torch.Tensor:
         """Samples [batch, variables], as `danaus.sample`: so many, or the rest of each row given what is observed."""
         self._require("sample")
-        if isinstance(x, int):
+        key = checked_seed(seed)
+        if isinstance(x, int | np.integer):
             if x < 0:
-                raise error("wrong-value", f"the number of samples is {x}", hint="it is at least 0")
-            return torch.from_numpy(self._answers().sample(x, seed))
-        return torch.from_numpy(self._answers().sample_given(*self._rows(x, observed), seed))
+                raise error("wrong-value", f"the number of samples is {x}", caller(), hint="it is at least 0")
+            return torch.from_numpy(self._answers().sample(int(x), key))
+        return torch.from_numpy(self._answers().sample_given(*self._rows(x, observed), key))
 
     def moment(self, variable: Variable | str, order: int) -> float:
         """E[xᵏ] of a variable under p/Z, as `danaus.moment`.

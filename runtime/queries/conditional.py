@@ -12,15 +12,15 @@ import numpy as np
 
 from ...ir.density import domain_values
 from ...ir.domain import FiniteDomain, Variable
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.filled import Rows, filled
 from ...ir.program.operation import Density, Load, Network
 from ...ir.program.shares import Share, shares
 from ...ir.program.tabled import Tabled
 from ...ir.query.conditional import Answer, warn_of_impossible
 from ...ir.query.mixture import Component, Mixture
-from ..compiled import Shared
+from ..walking import Shared
 from .questions import HELD, Bools, Questions
 
 Device = Callable[[Indices], Shared | None]

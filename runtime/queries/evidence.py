@@ -13,12 +13,27 @@ import torch
 
 from ...ir.diagnostic import error
 from ...ir.domain import FiniteDomain, Variable
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
+from ...ir.span import caller
 
 
 def as_array(x: Any) -> Any:
-    """Rows as numpy sees them: a tensor without a copy where it is in memory of the processor."""
-    return x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x
+    """Rows as numpy sees them: a tensor without a copy where it is in memory of the processor.
+
+    Raises: DanausError `wrong-dtype` for a tensor that is not so: a sparse one, or one that holds no numbers.
+    """
+    if not isinstance(x, torch.Tensor):
+        return x
+    if x.layout != torch.strided:
+        raise error("wrong-dtype", f"the tensor has the layout {x.layout}", caller(), hint="give x.to_dense()")
+    if x.is_meta:
+        raise error("wrong-dtype", "the tensor is on the device meta, which holds no numbers", caller())
+    rows = x.detach().cpu()
+    try:
+        return (rows.float() if rows.dtype == torch.bfloat16 else rows).numpy()  # numpy has no bfloat16
+    except TypeError:
+        message = f"the tensor has dtype {x.dtype}"
+        raise error("wrong-dtype", message, caller(), hint="give whole numbers or floats") from None
 
 
 def weights_of(variable: Variable, given: Any, rows: int) -> Floats:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from ...ir.program.ones import ones
 from ...ir.query.hamming import require_booleans
 from ...ir.semirings import LOG, Polynomial

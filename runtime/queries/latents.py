@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...ir.diagnostic import error
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from ...ir.program.descent import descend
 from ...ir.program.filled import Rows
 from ...ir.program.operation import Contract, Density, Load, Network
 from ...ir.program.program import Program
 from ...ir.query.conditional import warn_of_impossible
 from ...ir.query.maximum import MostProbable
-from ..compiled import free_logs
+from ..columns import free_logs
 from .best import largest
 from .conditional import Device, posterior
 from .questions import Bools, Questions

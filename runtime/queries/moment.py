@@ -7,7 +7,7 @@ import numpy as np
 from ...ir.density import domain_values, raw_moment
 from ...ir.domain import FiniteDomain, Variable
 from ...ir.query.moment import require_order, require_total
-from ..compiled import free_logs
+from ..columns import free_logs
 from .conditional import posterior
 from .questions import Questions
 

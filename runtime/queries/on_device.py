@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from ...ir.domain import Variable, first_value
-from ...ir.expression import Floats
+from ...ir.parameter import Floats
 from ...ir.program.descent import Reached
 from ...ir.program.tabled import Tabled
 from ...ir.query.maximum import MostProbable
 from ...ir.query.sample import Source, require_mass, require_possible, require_room, uniformly
-from ..compiled import Codes, Reverse, Walker, free_logs
+from ..columns import Codes, free_logs
+from ..engines import Reverse
+from ..walking import Walker
 from .answers import ByProgram, free_observed, free_weights
 from .best import Decoded, most_probable
 from .conditional import conditional

@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 from ...ir.block import Input
 from ...ir.diagnostic import error
 from ...ir.domain import FiniteDomain, Variable
-from ...ir.expression import Floats
 from ...ir.linear import Indices
 from ...ir.numbers import Numbers
+from ...ir.parameter import Floats
 from ...ir.products import mode
 from ...ir.program.descent import Sites
 from ...ir.program.filled import Filled, Numeric, Rows, filled
 from ...ir.program.tabled import Tabled
 from ...ir.semirings import SIGNED_LOG
-from ..compiled import codes_of, density_logs, free_logs, with_first_values
+from ..columns import codes_of, free_logs, with_first_values
+from ..densities import density_logs
 
 Bools = NDArray[np.bool_]
 

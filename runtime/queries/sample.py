@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...ir.domain import first_value
-from ...ir.expression import Floats
 from ...ir.linear import Indices
+from ...ir.parameter import Floats
 from ...ir.program.descent import Met, Reached, descend
 from ...ir.program.filled import Filled
 from ...ir.program.operation import Density, Load, Network

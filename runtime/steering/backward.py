@@ -17,9 +17,9 @@ from torch import Tensor
 from ...ir.apply import apply
 from ...ir.circuit import Circuit
 from ...ir.diagnostic import DanausError, error
-from ...ir.expression import Floats
 from ...ir.linear import LinearMap
 from ...ir.numbers import Numbers
+from ...ir.parameter import Floats
 from ...ir.semirings import LINEAR
 from .chain import Step, chain_of, letters_key, table
 from .maps import Matrices

@@ -15,10 +15,10 @@ from ...ir.circuit import Circuit
 from ...ir.density import domain_values
 from ...ir.diagnostic import DanausError, error
 from ...ir.domain import FiniteDomain, Variable
-from ...ir.expression import Floats
 from ...ir.family import InputProduct
 from ...ir.linear import LinearMap, selection
 from ...ir.numbers import Numbers
+from ...ir.parameter import Floats
 from ...ir.semirings import LINEAR
 
 Maps = tuple[LinearMap, ...]

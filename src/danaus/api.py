@@ -37,7 +37,7 @@ from .ir.diagnostic import DanausError, error, nearest, placed
 from .ir.domain import Bool, FiniteDomain, Variable
 from .ir.evaluate import Evidence
 from .ir.evaluate import evaluate as evaluate_over
-from .ir.expression import Value
+from .ir.parameter import Value
 from .ir.semirings import Semiring
 from .ir.span import caller
 from .steering import steer

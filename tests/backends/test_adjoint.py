@@ -16,7 +16,7 @@ from danaus.compiler.able import Type
 from danaus.compiler.lowering.lower import lower
 from danaus.compiler.programs.split import split
 from danaus.ir.circuit import Circuit
-from danaus.ir.expression import Value
+from danaus.ir.parameter import Value
 from danaus.ir.program.adjoint import Clear, Pull, Seed, adjoint
 from danaus.ir.program.operation import Contract, reads
 from danaus.runtime.backward import Flows

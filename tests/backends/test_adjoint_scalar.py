@@ -21,9 +21,9 @@ from danaus.compiler.rewrite import rewritten
 from danaus.ir.block import Block, Input, indexed, input_block, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Bool, Cat, Variable
-from danaus.ir.expression import Parameter, Value, constant
 from danaus.ir.family import Indicator, Table
 from danaus.ir.linear import sparse
+from danaus.ir.parameter import Parameter, Value, constant
 from danaus.ir.program.operation import Network
 from danaus.ir.program.program import LEAF, PRODUCT, SUM, Layout, Program
 from danaus.ir.store import Store

@@ -32,7 +32,7 @@ def _compare(circuit: Circuit, dtype: str, rows: int, seed: int, missing: float 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dn.DanausWarning)
         # what feed-forward evaluation gives, also where the circuit is not smooth and no query would ask for it
-        got = model._log_likelihood(x, observed)
+        got = model.log_rows(x, observed)
         want = dn.evaluate(circuit, x, observed=observed, semiring="log")
     _within(got, want, dtype, len(circuit.blocks))
     return model

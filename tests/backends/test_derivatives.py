@@ -9,7 +9,7 @@ import torch
 import danaus as dn
 from danaus.compiler.able import Type
 from danaus.ir.circuit import Circuit
-from danaus.ir.expression import Value
+from danaus.ir.parameter import Value
 from small_circuits import evidence, random_circuit
 
 

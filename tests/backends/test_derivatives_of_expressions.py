@@ -12,23 +12,10 @@ import danaus as dn
 from danaus.ir.block import Sum, hadamard, input_block
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Bool, Cat, Variable
-from danaus.ir.expression import (
-    Expression,
-    Parameter,
-    Value,
-    broadcast,
-    constant,
-    divide,
-    exp,
-    log,
-    plus,
-    reshape,
-    take,
-    times,
-    total,
-)
+from danaus.ir.expression import Expression, broadcast, divide, exp, log, plus, reshape, take, times, total
 from danaus.ir.family import Bernoulli, Table
 from danaus.ir.linear import Dense
+from danaus.ir.parameter import Parameter, Value, constant
 from danaus.ir.store import Store
 
 STEP = 1e-5

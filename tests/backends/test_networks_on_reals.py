@@ -20,9 +20,9 @@ from danaus.compiler.properties import check
 from danaus.ir.block import indexed, input_block, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Bool, Count, Real, Variable
-from danaus.ir.expression import Parameter, Value, constant
 from danaus.ir.family import Gaussian, Indicator, One, Poisson
 from danaus.ir.linear import sparse
+from danaus.ir.parameter import Parameter, Value, constant
 from danaus.ir.store import Store
 from danaus.runtime.executable import Executable
 from danaus.runtime.queries.answers import ByProgram

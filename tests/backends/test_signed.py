@@ -39,7 +39,7 @@ def test_enumeration(seed: int) -> None:
     x = np.array(rows, dtype=float).reshape(len(rows), len(circuit.variables))
     for dtype, bound in (("float32", 5e-7 * (1 + len(circuit.blocks) ** 0.5)), ("float64", 1e-12)):
         model = dn.compile(circuit, dtype=dtype)
-        got = quietly(lambda model=model: model._log_likelihood(x, np.ones(x.shape, dtype=bool)))
+        got = quietly(lambda model=model: model.log_rows(x, np.ones(x.shape, dtype=bool)))
         for log, value, size in zip(got, exact, sizes, strict=True):
             room = bound * float(size) * max(1.0, abs(np.log(float(size))) if size else 1.0)
             assert np.isnan(log) == (value < 0) or abs(value) <= room
@@ -55,7 +55,7 @@ def test_random_circuits(seed: int) -> None:
     x, observed = evidence(circuit, 60, seed, 0.4)
     for dtype in TYPES:
         model = dn.compile(circuit, dtype=dtype)
-        got = quietly(lambda model=model: model._log_likelihood(x, observed))
+        got = quietly(lambda model=model: model.log_rows(x, observed))
         want = quietly(lambda: np.asarray(dn.evaluate(circuit, x, observed=observed, semiring="log")))
         np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
         np.testing.assert_array_equal(np.isneginf(got), np.isneginf(want))
@@ -89,7 +89,7 @@ def test_long_chains_do_not_need_the_evaluator(dtype: Any) -> None:
     circuit = drawn(dn.hmm(dn.Cat("x", 5, shape=300), states=8), 4)
     model = dn.compile(circuit, dtype=dtype)
     x, observed = rows_of(circuit, 30, 5, 0.1)
-    got = quietly(lambda: model._log_likelihood(x, observed))
+    got = quietly(lambda: model.log_rows(x, observed))
     want = quietly(lambda: log_likelihood(circuit, x, observed))
     np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
     there = np.isfinite(want)
@@ -131,14 +131,14 @@ def test_constants_that_cancel_are_not_folded(dtype: Any) -> None:
             circuit = dn.integrate(dn.add(p, dn.scale(p, weight)), gone)
             model = dn.compile(circuit, dtype=dtype)
             x, observed = rows_of(circuit, 5, 1, 0)
-            got, want = model._log_likelihood(x, observed), log_likelihood(circuit, x, observed)
+            got, want = model.log_rows(x, observed), log_likelihood(circuit, x, observed)
             np.testing.assert_allclose(got, want, rtol=1e-12)
             assert model.recomputed == 5
     # as many steps of both signs, of which nothing is left but their sizes: the types agree
     circuit = dn.integrate(drawn(dn.hmm(dn.Cat("x", 3, shape=120), states=4), 3), [f"x[{i}]" for i in range(100)])
     model = dn.compile(circuit, dtype=dtype)
     x, observed = rows_of(circuit, 20, 1, 0)
-    got = quietly(lambda: model._log_likelihood(x, observed))
+    got = quietly(lambda: model.log_rows(x, observed))
     want = quietly(lambda: log_likelihood(circuit, x, observed))
     np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
     np.testing.assert_allclose(got, want, rtol=1e-9)
@@ -195,7 +195,7 @@ def test_parameters_change_signs_in_place() -> None:
     x, observed = rows_of(circuit, 30, 3)
     for dtype in TYPES:
         model = dn.compile(circuit, dtype=dtype)
-        before = model._log_likelihood(x, observed)
+        before = model.log_rows(x, observed)
         kept = {name: value.detach().numpy().copy() for name, value in model.named_parameters()}
         assert not model.present.signed
         for turn in range(3):
@@ -204,7 +204,7 @@ def test_parameters_change_signs_in_place() -> None:
             assert_right(model, x, observed, dtype)
             signed_engine(model)
             assign(model, kept)
-            np.testing.assert_array_equal(model._log_likelihood(x, observed), before)
+            np.testing.assert_array_equal(model.log_rows(x, observed), before)
             assert not model.present.signed
 
 
@@ -247,9 +247,9 @@ def test_threads_do_not_change_the_answer(threads: int) -> None:
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        alone = quietly(lambda: model._log_likelihood(x, observed))
+        alone = quietly(lambda: model.log_rows(x, observed))
         torch.set_num_threads(threads)
-        np.testing.assert_array_equal(quietly(lambda: model._log_likelihood(x, observed)), alone)
+        np.testing.assert_array_equal(quietly(lambda: model.log_rows(x, observed)), alone)
     finally:
         torch.set_num_threads(before)
 
@@ -257,12 +257,12 @@ def test_threads_do_not_change_the_answer(threads: int) -> None:
 def test_many_callers_at_once() -> None:
     model = dn.compile(drawn(FORMS["cp tree"](), 9))
     x, observed = rows_of(model.circuit, 64, 1)
-    want = quietly(lambda: model._log_likelihood(x, observed))
+    want = quietly(lambda: model.log_rows(x, observed))
     found: list[np.ndarray] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dn.DanausWarning)
         threads = [
-            threading.Thread(target=lambda: found.extend(model._log_likelihood(x, observed) for _ in range(20)))
+            threading.Thread(target=lambda: found.extend(model.log_rows(x, observed) for _ in range(20)))
             for _ in range(4)
         ]
         for thread in threads:

@@ -38,7 +38,7 @@ def test_a_bundle_has_code_for_both_signs(name: str, dtype: Any, tmp_path: Path)
     loaded = dn.load_bundle(tmp_path / "p.zip")
     assert isinstance(loaded, Bundled)
     x, observed = rows_of(circuit, 60, 1)
-    mine, said = _told(lambda: model._log_likelihood(x, observed))
+    mine, said = _told(lambda: model.log_rows(x, observed))
     got, told = _told(lambda: loaded._log_likelihood(x, observed))
     np.testing.assert_array_equal(np.isnan(got), np.isnan(mine))
     assert np.isnan(mine).any() and told == said

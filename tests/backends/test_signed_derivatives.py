@@ -11,7 +11,7 @@ from danaus.backends.cpu.adjoint_signed import AdjointSigned
 from danaus.ir.circuit import Circuit
 from danaus.ir.query.likelihood import signed_log_value
 from danaus.ir.store import Store
-from danaus.runtime.autograd import Derivatives
+from danaus.runtime.derivatives import Derivatives
 from danaus.runtime.executable import Executable
 from signed_forms import FORMS
 from signed_numbers import assign, drawn, quietly, rows_of

@@ -13,7 +13,7 @@ import danaus as dn
 from danaus.backends.cpu import packed
 from danaus.backends.cpu.links import PIECE, Links
 from danaus.ir.circuit import Circuit
-from danaus.runtime.compiled import Link, Place
+from danaus.runtime.links import Link, Place
 from danaus.runtime.straight import Straightly
 from danaus.runtime.unconstrained import Unconstrained
 from small_circuits import evidence, random_circuit

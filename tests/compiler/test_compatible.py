@@ -25,9 +25,9 @@ from danaus.ir.block import Block, hadamard, input_block, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import DanausError
 from danaus.ir.domain import Bool, Cat, Variable
-from danaus.ir.expression import constant
 from danaus.ir.family import Bernoulli, Categorical
 from danaus.ir.linear import Dense
+from danaus.ir.parameter import constant
 from danaus.ir.store import Store
 from definitions import Definitions, Scope
 from unsmooth_circuits import unsmooth_circuit

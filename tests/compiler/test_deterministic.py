@@ -23,7 +23,6 @@ from danaus.compiler.properties.deterministic import sat
 from danaus.ir.block import Block, concat, constant_block, hadamard, input_block, select, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Bool, Cat, Count, Int, Real, Variable
-from danaus.ir.expression import Parameter, Value, constant
 from danaus.ir.family import (
     Bernoulli,
     Binomial,
@@ -36,6 +35,7 @@ from danaus.ir.family import (
     Table,
 )
 from danaus.ir.linear import Dense, compose, sparse
+from danaus.ir.parameter import Parameter, Value, constant
 from danaus.ir.store import Store
 from determinism import drawn, overlaps
 from oracle import Oracle

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 import danaus as dn
 from danaus.cli import danaus
-from danaus.ir.expression import Value
+from danaus.ir.parameter import Value
 from naive import value
 from small_circuits import random_circuit
 

@@ -16,9 +16,9 @@ from danaus.compiler.properties import check
 from danaus.ir.block import Block, concat, hadamard, indexed, input_block, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Bool, Cat, Variable
-from danaus.ir.expression import constant
 from danaus.ir.family import Indicator, Table
 from danaus.ir.linear import Dense
+from danaus.ir.parameter import constant
 from danaus.ir.store import Store
 from exact import values
 from oracle import Oracle

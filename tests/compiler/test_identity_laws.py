@@ -20,8 +20,9 @@ from danaus.ir.block import Block, Sum, in_order, select, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import DanausError
 from danaus.ir.domain import Variable
-from danaus.ir.expression import Expression, Value, broadcast, constant, times
+from danaus.ir.expression import Expression, broadcast, times
 from danaus.ir.linear import Dense, Diagonal, Sparse
+from danaus.ir.parameter import Value, constant
 from naive import domain
 from small_circuits import random_circuit
 

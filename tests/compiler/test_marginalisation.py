@@ -12,9 +12,9 @@ from danaus.compiler.properties import PROGRAMS, Proved, Refuted, Unknown, Wrong
 from danaus.ir.block import Block, hadamard, input_block, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Bool, Real, Variable
-from danaus.ir.expression import constant
 from danaus.ir.family import Bernoulli, Gaussian, Indicator, Table
 from danaus.ir.linear import Dense
+from danaus.ir.parameter import constant
 from danaus.ir.store import Store
 from marginalising import Sums
 from small_circuits import random_circuit

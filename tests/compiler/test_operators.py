@@ -32,9 +32,9 @@ from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import DanausError, Refused
 from danaus.ir.domain import Bool, Cat, Count, Int, Real, Variable
 from danaus.ir.evaluate import Evidence, evaluate
-from danaus.ir.expression import Parameter, Value, constant
 from danaus.ir.family import Bernoulli, Categorical, Gaussian, Indicator, One, Poisson, Table
 from danaus.ir.linear import Dense
+from danaus.ir.parameter import Parameter, Value, constant
 from danaus.ir.semirings import EXACT, LINEAR
 from danaus.ir.store import Store
 from definitions import Definitions

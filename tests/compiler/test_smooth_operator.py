@@ -25,9 +25,9 @@ from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import Refused
 from danaus.ir.domain import Bool, Cat, Count, Real, Variable
 from danaus.ir.evaluate import Evidence, evaluate
-from danaus.ir.expression import Parameter, Value, constant
 from danaus.ir.family import Bernoulli, Gaussian, One, Poisson, Table
 from danaus.ir.linear import BlockDiagonal, Dense, LinearMap, Sparse, sparse
+from danaus.ir.parameter import Parameter, Value, constant
 from danaus.ir.semirings import LINEAR
 from danaus.ir.store import Store
 from definitions import Definitions

@@ -33,9 +33,9 @@ from danaus.ir.block import (
 from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import DanausError
 from danaus.ir.domain import Bool, Variable
-from danaus.ir.expression import Parameter, Value, constant
 from danaus.ir.family import Bernoulli
 from danaus.ir.linear import Dense, compose, sparse
+from danaus.ir.parameter import Parameter, Value, constant
 from danaus.ir.store import Store
 from definitions import Definitions
 from unsmooth_circuits import MORE, VARIABLES, unsmooth_circuit

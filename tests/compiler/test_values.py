@@ -13,9 +13,10 @@ from danaus.compiler.properties import DifferentScopes, Mass, NegativeAt, Refute
 from danaus.ir.block import Block, hadamard, input_block, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Bool, Cat, Count, Domain, Int, Real, Variable
-from danaus.ir.expression import Parameter, Value, constant, log, plus
+from danaus.ir.expression import log, plus
 from danaus.ir.family import Bernoulli, Categorical, DiscretizedLogistic, Gaussian, Indicator, One, Poisson, Table
 from danaus.ir.linear import Dense, Diagonal, compose, selection, sparse
+from danaus.ir.parameter import Parameter, Value, constant
 from danaus.ir.store import Store
 from definitions import Definitions
 from unsmooth_circuits import unsmooth_circuit

@@ -21,8 +21,8 @@ from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import DanausError
 from danaus.ir.domain import Bool, Cat, Count, Int, Real, Variable
 from danaus.ir.evaluate import Evidence, values_of
-from danaus.ir.expression import Value
 from danaus.ir.numbers import Numbers
+from danaus.ir.parameter import Value
 from danaus.ir.semirings import LINEAR
 from templates_made import (
     array,

@@ -21,7 +21,7 @@ from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import Gatherer
 from danaus.ir.domain import Variable
 from danaus.ir.evaluate import Evidence, evaluate
-from danaus.ir.expression import Constant, Expression, Parameter, Value
+from danaus.ir.expression import Expression
 from danaus.ir.linear import (
     BlockDiagonal,
     Compose,
@@ -32,6 +32,7 @@ from danaus.ir.linear import (
     Selection,
     Sparse,
 )
+from danaus.ir.parameter import Constant, Parameter, Value
 from danaus.ir.semirings import EXACT, LINEAR
 from danaus.ir.span import Source
 from danaus.ir.store import Store, initial_value

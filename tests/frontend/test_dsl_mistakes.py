@@ -232,8 +232,8 @@ def test_circuits_of_two_states_of_training_do_not_stand_in_one() -> None:
 
 def test_a_parameter_of_a_file_comes_with_its_circuit() -> None:
     from danaus.ir.block import weighted
-    from danaus.ir.expression import Parameter
     from danaus.ir.linear import Dense
+    from danaus.ir.parameter import Parameter
 
     foreign = Parameter("foreign", (1, 2))
     found = mistake(lambda: dn.Circuit(dn.sum(a2, foreign)))

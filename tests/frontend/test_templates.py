@@ -26,8 +26,8 @@ from danaus.ir.block import Block, input_block
 from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import DanausError
 from danaus.ir.domain import Bool, Cat, Count, Domain, Int, Real, Variable
-from danaus.ir.expression import Value, constant
 from danaus.ir.family import Bernoulli
+from danaus.ir.parameter import Value, constant
 from danaus.ir.query import log_likelihood
 from templates_made import (
     array,

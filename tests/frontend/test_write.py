@@ -22,9 +22,9 @@ from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import DanausError
 from danaus.ir.domain import Bool, Cat, Count, Int, Real, Variable
 from danaus.ir.evaluate import Evidence, evaluate
-from danaus.ir.expression import Constraint, Parameter, Value, constant
 from danaus.ir.family import Bernoulli, Categorical, Gaussian, Indicator, One, Table
 from danaus.ir.linear import Compose, Dense, Diagonal, Kronecker, LinearMap, compose, selection, sparse
+from danaus.ir.parameter import Constraint, Parameter, Value, constant
 from danaus.ir.semirings import EXACT, SIGNED_LOG, Semiring
 from danaus.ir.store import Store
 from same import assert_same

@@ -71,7 +71,7 @@ def test_an_example_in_a_docstring_of_danaus_is_the_user() -> None:
 
 @pytest.mark.parametrize("way", ["file", "-c", "stdin"])
 def test_a_program_a_prompt_and_a_file(way: str, tmp_path: Path) -> None:
-    program = "from danaus.ir.expression import constant\nfrom danaus.ir.span import caller\n\nprint(caller())\n"
+    program = "from danaus.ir.parameter import constant\nfrom danaus.ir.span import caller\n\nprint(caller())\n"
     file = tmp_path / "model.py"
     file.write_text(program, "utf-8")
     arguments = {"file": [str(file)], "-c": ["-c", program], "stdin": ["-"]}[way]

@@ -10,9 +10,9 @@ from danaus.compiler.driver import parse
 from danaus.ir.block import hadamard, input_block, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Cat, Variable
-from danaus.ir.expression import constant
 from danaus.ir.family import Indicator, Table
 from danaus.ir.linear import Dense
+from danaus.ir.parameter import constant
 from danaus.ir.show import dot, picture, summary, svg
 from danaus.ir.show.layout import layout
 from danaus.ir.store import Store

@@ -14,9 +14,10 @@ import numpy as np
 
 from danaus.ir.block import Hadamard, Indexed, Input, Pairs, Product
 from danaus.ir.circuit import Circuit
-from danaus.ir.expression import Broadcast, Constant, Parameter, Reshape, Take
+from danaus.ir.expression import Broadcast, Reshape, Take
 from danaus.ir.family import Bernoulli, Binomial, Categorical, Gaussian, Indicator, Poisson, Table
 from danaus.ir.linear import BlockDiagonal, Compose, Dense, Diagonal, Kronecker, Selection, Sparse
+from danaus.ir.parameter import Constant, Parameter
 
 Use = tuple[object, int, object]  # a parameter, a flat index, and what it has seen
 Way = tuple[float, tuple[Use, ...]]

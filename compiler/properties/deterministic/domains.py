@@ -14,12 +14,14 @@ import numpy as np
 
 from ....ir.block import Input
 from ....ir.density import domain_values
+from ....ir.dependence import is_learnable
 from ....ir.diagnostic import DanausError
 from ....ir.domain import FiniteDomain, Variable
-from ....ir.expression import Constant, Expression, Floats, Parameter, is_learnable
+from ....ir.expression import Expression
 from ....ir.family import Bernoulli, Binomial, Categorical, Gaussian, Indicator, InputProduct, Poisson, Table
 from ....ir.linear import Indices
 from ....ir.numbers import Numbers
+from ....ir.parameter import Constant, Floats, Parameter
 from ....ir.products import singles_of
 from ....ir.scope import Bits
 from ....ir.semirings import BOOLEAN, EXACT

@@ -8,7 +8,7 @@ import numpy as np
 
 from ....ir.density import domain_values
 from ....ir.domain import FiniteDomain, Variable, first_value
-from ....ir.expression import Floats
+from ....ir.parameter import Floats
 from ..result import Refuted, Unknown
 from .budget import Meter
 from .shown import Shown

@@ -10,8 +10,8 @@ import numpy as np
 from ....ir.block import Sum
 from ....ir.circuit import Circuit
 from ....ir.domain import Variable, first_value
-from ....ir.expression import Floats
 from ....ir.linear import Sparse
+from ....ir.parameter import Floats
 from ....ir.support import Booleans
 from ..factors import node
 from ..witness import Assignment, CommonSupport, Node

@@ -15,7 +15,7 @@ from ....ir.block import Block, select
 from ....ir.circuit import Circuit
 from ....ir.diagnostic import DanausError
 from ....ir.evaluate import Evidence, evaluate
-from ....ir.expression import Floats, Parameter, Value
+from ....ir.parameter import Floats, Parameter, Value
 from ....ir.semirings import INTERVAL, SIGNED_LOG, Modular
 from ....ir.store import Store
 from ....ir.support import Booleans

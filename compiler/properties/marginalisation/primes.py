@@ -16,10 +16,10 @@ import numpy as np
 
 from ....ir.block import Block, Hadamard, Indexed, Input, Product, Sum
 from ....ir.circuit import Circuit
-from ....ir.expression import Constant, Floats, Parameter, Value
-from ....ir.expression import in_order as steps_of
+from ....ir.dependence import in_order as steps_of
 from ....ir.laid import Laid
 from ....ir.linear import Sparse
+from ....ir.parameter import Constant, Floats, Parameter, Value
 
 LOW, HIGH = 1 << 30, 1 << 31
 # The primes between 2³⁰ and 2³¹ are 50,697,537 in number.

@@ -19,7 +19,7 @@ import numpy as np
 from ....ir.circuit import Circuit
 from ....ir.diagnostic import DanausError
 from ....ir.domain import Bool, FiniteDomain, Variable
-from ....ir.expression import Floats
+from ....ir.parameter import Floats
 from ....ir.semirings import Array, LargeModular, Modular
 from ..decomposable import decomposable
 from ..result import Proved, Refuted, Result, Unknown

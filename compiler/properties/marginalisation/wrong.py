@@ -16,7 +16,7 @@ from ....ir.density import domain_values
 from ....ir.diagnostic import DanausError
 from ....ir.domain import FiniteDomain, Variable
 from ....ir.evaluate import Evidence, evaluate
-from ....ir.expression import Floats, Value
+from ....ir.parameter import Floats, Value
 from ....ir.semirings import EXACT, INTERVAL, Field
 from ..witness import WrongSum
 from .feed import Feed, size_of

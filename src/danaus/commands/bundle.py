@@ -19,7 +19,7 @@ from .options import say, working
 from .run import assignments, write_answer
 
 if TYPE_CHECKING:
-    from ..ir.expression import Floats
+    from ..ir.parameter import Floats
     from ..ir.query.likelihood import Booleans
     from ..runtime.bundle import Bundle, Several
     from ..runtime.bundled import Bundled

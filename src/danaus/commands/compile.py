@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ..backends.triton.policy import precision_named
 from ..backends.triton.targets import is_gpu
 from ..compiler.able import Type, packages
 from ..compiler.bundling import kernels_of, report_of
@@ -22,6 +23,7 @@ from ..ir.circuit import Circuit
 from ..ir.diagnostic import DanausError, Diagnostic, error, nearest
 from ..ir.printer import print_circuit
 from ..ir.program.text import text
+from ..runtime.package import require_place
 from .options import read_spec, say, working
 
 
@@ -36,6 +38,7 @@ def run(file: Path, **options: Any) -> int:
     targets: tuple[str, ...] = options["target"] or ("cpu",)
     queries = _queries(options["queries"], targets)
     tune = _tuned(options["tune"], targets)
+    precision = _precision(options["precision"], targets)
     match options["emit"]:
         case "circuit":
             status = _judged(spec)
@@ -49,21 +52,22 @@ def run(file: Path, **options: Any) -> int:
             for target in targets:
                 sign = "#" if is_gpu(target) else ";"
                 _print(
-                    _named(circuit, kernels_of(circuit, dtype, target, _kinds(spec, circuit, queries), tune), sign)
+                    _named(circuit, kernels_of(circuit, dtype, target, kinds, tune, precision), sign)
                     for circuit in circuits
+                    for kinds in [_kinds(spec, circuit, queries)]
                 )
             return 0
         case _:
             if options["report"]:
                 kinds = [_kinds(spec, circuit, queries) for circuit in circuits]
-                _report(circuits, kinds, dtype, targets, options["batch"] or 1024, tune)
+                _report(circuits, kinds, dtype, targets, options["batch"] or 1024, tune, precision)
                 if options["output"] is None:
                     return 0
             elif options["batch"] is not None:
                 raise error(
                     "wrong-option", "--batch has no part without --report", hint="add --report, or leave it out"
                 )
-            return _bundle(spec, options["circuit"], dtype, targets, queries, tune, options["output"])
+            return _bundle(spec, options["circuit"], dtype, targets, queries, tune, precision, options["output"])
 
 
 def _queries(text: str | None, targets: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -94,6 +98,19 @@ def _tuned(tune: bool, targets: tuple[str, ...]) -> bool:
     return tune
 
 
+def _precision(name: str | None, targets: tuple[str, ...]) -> str | None:
+    """How GPUs multiply; None where none is named.
+
+    Raises: DanausError `wrong-option` without a GPU, `unknown-precision`.
+    """
+    if name is None:
+        return None
+    if not any(map(is_gpu, targets)):
+        hint = "on a CPU it is --dtype; name a GPU with --target, such as cuda:sm_90"
+        raise error("wrong-option", "--precision is on kernels for GPUs", hint=hint)
+    return precision_named(name)
+
+
 def _kinds(spec: Spec, circuit: Circuit, queries: tuple[str, ...] | None) -> Sequence[str]:
     """What kernels of a circuit are to answer: what is named, or what the file asks of it."""
     if queries is not None:
@@ -108,6 +125,7 @@ def _report(
     targets: tuple[str, ...],
     rows: int,
     tune: bool,
+    precision: str | None,
 ) -> None:
     gpus = [target for target in targets if is_gpu(target)]
     if not gpus:
@@ -116,7 +134,7 @@ def _report(
         )
     for circuit, own in zip(circuits, kinds, strict=True):
         with working(f"compiling {circuit.name}"):
-            found = report_of(circuit, dtype, gpus, rows, own, tune)
+            found = report_of(circuit, dtype, gpus, rows, own, tune, precision)
         _print([_named(circuit, found, "#")])
 
 
@@ -127,15 +145,17 @@ def _bundle(
     targets: tuple[str, ...],
     queries: tuple[str, ...] | None,
     tune: bool,
+    precision: str | None,
     output: Path | None,
 ) -> int:
     if output is None:
         raise error("wrong-option", "there is nothing to do", hint="-o BUNDLE writes a bundle; --emit prints a stage")
+    require_place(output)
     status = _judged(spec)
     if status:
         return status
     with working(f"compiling {only or spec.name}"):
-        bundle, left_out = bundle_of_spec(spec, only, dtype, targets, queries, tune)
+        bundle, left_out = bundle_of_spec(spec, only, dtype, targets, queries, tune, precision)
     for sentence in left_out:
         say(Diagnostic("not-in-bundle", sentence, severity="warning"))
     from ..runtime.bundle import save_bundle

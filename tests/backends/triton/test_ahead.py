@@ -146,7 +146,7 @@ def test_three_passes_of_tf32_are_not_for_every_gpu() -> None:
 
 
 def test_targets_are_known_by_name() -> None:
-    for name, hint in (("cuda:sm_91", "cuda:sm_90"), ("hip:gfx1100", "hip:gfx942"), ("cuda", "there are cuda:sm_80")):
+    for name, hint in (("cuda:sm_91", "cuda:sm_90"), ("hip:gfx1100", "hip:gfx942"), ("cuda", "GPUs are cuda:sm_80")):
         with pytest.raises(DanausError) as failure:
             gpu_named(name)
         (found,) = failure.value.diagnostics

@@ -24,7 +24,7 @@ from danaus.backends.triton.module import function
 from danaus.backends.triton.targets import gpu_named
 from danaus.compiler.bundling import bundle_of
 from danaus.ir.circuit import Circuit
-from danaus.ir.expression import Value
+from danaus.ir.parameter import Value
 from danaus.runtime.bundle import Bundle, files_of, save_bundle
 from danaus.runtime.bundled import Bundled
 from danaus.runtime.device_code import NUMBERS, DeviceCode, DeviceKernel
@@ -320,6 +320,18 @@ def test_numbers_of_ones_of_a_network(tmp_path: Path) -> None:
     assert launched and set(launched) == {"ones_level"}
 
 
+def test_numbers_of_ones_of_vectors() -> None:
+    circuit = dn.hmm(dn.Bool("x", shape=3), states=2)
+    cells = np.array(list(itertools.product((0, 1), repeat=3)), dtype=float)
+    want = np.bincount(cells.sum(axis=1).astype(int), weights=np.exp(dn.evaluate(circuit, cells, semiring="log")))
+    model, launched = on_device(circuit, ["hamming"])
+    np.testing.assert_allclose(model.hamming().exp().numpy(), want, rtol=1e-12)
+    assert launched and set(launched) == {"ones_step"}
+    with pytest.raises(dn.DanausError, match="not-in-bundle") as failure:
+        on_device(circuit, ["sample"])[0].hamming()
+    assert "--queries hamming" in (failure.value.diagnostics[0].hint or "")
+
+
 def test_what_is_asked_decides_what_is_compiled() -> None:
     assert answering([]) == ("likelihood",) == answering(["marginal", "moment", "count"])
     assert answering(["posterior"]) == ("likelihood", "flows") == answering(["conditional", "flows"])
@@ -332,7 +344,8 @@ def test_what_is_asked_decides_what_is_compiled() -> None:
     names = {
         what: {each.name for each in own} for what, own in stored.kernels_by(bundle, "ieee", SM90, ["all"]).items()
     }
-    assert list(names) == ["likelihood", "flows", "sample", "map", "evidence"]
+    assert list(names) == ["likelihood", "flows", "sample", "map", "evidence", "hamming"]
+    assert names["hamming"] == {"ones_step"}
     assert names["sample"] == names["map"] == {"fill_steps", "descend_steps"} and names["evidence"] == {"fill_steps"}
 
 

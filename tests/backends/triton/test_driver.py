@@ -207,8 +207,8 @@ def test_what_no_launch_could_do_is_refused_before() -> None:
             driver.load(b"\x7fELF", FORM | {name: 16}, ARGUMENTS)
         assert code_of(failure)[0] == "damaged-bundle"
     function = driver.load(b"\x7fELF", FORM, ARGUMENTS)
-    for values in (VALUES[:-1], (8, *VALUES[1:]), (*VALUES[:-1], 24)):
-        with pytest.raises(ValueError, match=r"takes 4 arguments|which 16 does not divide"):
+    for values in (VALUES[:-1], (8, *VALUES[1:]), (*VALUES[:-1], 24), (VALUES[0], 1 << 31, *VALUES[2:])):
+        with pytest.raises(ValueError, match=r"takes 4 arguments|which 16 does not divide|32 bits do not hold"):
             function.call((1,), values)
 
 

@@ -26,7 +26,7 @@ def agrees(circuit: Circuit, rows: int, seed: int) -> None:
     assert [launch.kernel.name for launch in plan(program_of(circuit), "ieee", rows).launches] == ["chain"]
     x, observed = evidence(circuit, rows, seed, 0.3)
     model = dn.compile(circuit, device="cuda")
-    got = model._log_likelihood(x, observed)
+    got = model.log_rows(x, observed)
     want = dn.evaluate(circuit, x, observed=observed, semiring="log")
     np.testing.assert_array_equal(np.isneginf(got), np.isneginf(want))
     finite = np.isfinite(want)
@@ -34,7 +34,10 @@ def agrees(circuit: Circuit, rows: int, seed: int) -> None:
     assert finite.any() and model.recomputed == 0
 
 
-SIZES = [(3, 5), (5, 3), (16, 2), (2, 17), (4, 4), (16, 16), (8, 32), (4, 4, 4), (2, 8, 4)]
+SIZES = [
+    *((2, 2), (2, 3), (3, 5), (5, 3), (16, 2), (2, 17), (4, 4), (16, 16), (8, 32), (4, 64), (128, 2), (12, 20)),
+    *((4, 4, 4), (2, 8, 4), (3, 4, 5), (2, 2, 3), (4, 4, 4, 4), (6, 6, 7)),
+]
 
 
 @pytest.mark.parametrize("sizes", SIZES)
@@ -59,7 +62,7 @@ def test_maps_without_a_chain(sizes: tuple[int, int], rows: int) -> None:
     found = plan(program_of(circuit), "ieee", rows).launches
     assert [(launch.kernel.name, launch.groups) for launch in found] == [("chain", 2), ("dense", 1)]
     x, observed = evidence(circuit, rows, 2, 0.3)
-    got = dn.compile(circuit, device="cuda")._log_likelihood(x, observed)
+    got = dn.compile(circuit, device="cuda").log_rows(x, observed)
     np.testing.assert_allclose(got, dn.evaluate(circuit, x, observed=observed, semiring="log"), rtol=2e-6, atol=2e-6)
 
 
@@ -136,7 +139,7 @@ def test_sums_between_factors(
         assert links(circuit, 5)[: len(sizes)] == [(i > 0, i < len(sizes) - 1) for i in range(len(sizes))]
     x, observed = evidence(circuit, 5, 3, 0.3)
     model = dn.compile(circuit, device="cuda")
-    got = model._log_likelihood(x, observed)
+    got = model.log_rows(x, observed)
     np.testing.assert_allclose(got, dn.evaluate(circuit, x, observed=observed, semiring="log"), rtol=2e-6, atol=2e-6)
     assert model.recomputed == 0
 

@@ -13,17 +13,17 @@ import pytest
 import torch
 
 import danaus as dn
-from danaus.backends.triton import policy
+from danaus.backends.triton import blocks, policy
 from danaus.backends.triton.engine import Fused
 from danaus.backends.triton.kernel import Kernel
 from danaus.backends.triton.module import function
 from danaus.backends.triton.plan import plan
 from danaus.backends.triton.policy import Precision
 from danaus.backends.triton.precision import padded
-from danaus.backends.triton.tables import floats, packed
+from danaus.backends.triton.tables import packed
 from danaus.compiler.pipeline import program_of
 from danaus.ir.circuit import Circuit
-from danaus.runtime.compiled import codes_of
+from danaus.runtime.columns import codes_of
 
 DOT = re.compile(r"tl\.dot\((\w+), (\w+(?:\.to\(tl\.bfloat16\))?)")
 
@@ -51,6 +51,7 @@ def answers(circuit: Circuit, x: np.ndarray, precision: Precision) -> np.ndarray
 MODELS = {
     "chain": (dn.hmm(dn.Cat("x", 5, shape=6), states=40), ["chain"]),
     "factors on chip": (dn.hmm(dn.Cat("x", 5, shape=6), states=15, transition=dn.monarch(3, 5)), ["chain"]),
+    "factors on their own": (dn.hmm(dn.Cat("x", 5, shape=6), states=128, transition=dn.monarch(64, 2)), ["chain"]),
     "factors in launches": (dn.hmm(dn.Cat("x", 5, shape=3), states=35, transition=dn.monarch(5, 7)), ["dense"]),
 }
 
@@ -73,11 +74,9 @@ def test_answers(name: str, precision: Precision, least: float, most: float, mon
 
 def test_wide_weights_are_multiplied_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two by two parts, the last of them filled up; the same as in one."""
-    from danaus.backends.triton import grids
-
     circuit = dn.hmm(dn.Cat("x", 5, shape=4), states=27)
     x = np.random.default_rng(4).integers(0, 5, (5, 4))
-    monkeypatch.setattr(grids, "PART", 16)
+    monkeypatch.setattr(blocks, "PART", 16)
     monkeypatch.setattr("danaus.backends.triton.chain.PART", 16)
     assert "tl.split(" in plan(program_of(circuit), "bf16", 5).launches[0].kernel.source
     error = np.abs(answers(circuit, x, "bf16") - dn.evaluate(circuit, x, semiring="log")).max()
@@ -91,8 +90,9 @@ def test_weights_in_memory(precision: Precision) -> None:
     program = program_of(circuit)
     made = plan(program, precision, 16)
     tables = [np.random.default_rng(i).random(shape) + 1e-3 for i, shape in enumerate(program.tables)]
-    weights, others = packed(made, tables, precision)
-    assert weights.dtype == np.uint16 and len(weights) == made.weights
+    weights, logs = packed(made, [torch.from_numpy(table) for table in tables], precision)
+    assert weights.dtype == torch.bfloat16 and len(weights) == made.weights
+    others = logs.numpy()
     matrices = [laid for laid in made.laid if laid.matrix is not None]
     assert sorted(laid.matrix.rows <= policy.VECTOR for laid in matrices if laid.matrix) == [False, True]
     for laid in matrices:
@@ -102,8 +102,8 @@ def test_weights_in_memory(precision: Precision) -> None:
         if laid.matrix.rows <= policy.VECTOR:
             got, bound = others[laid.offset : laid.offset + size], 2.0**-24
         else:
-            parts = floats(weights[laid.offset : laid.offset + (1 if precision == "bf16" else 2) * size])
-            got = parts.reshape(-1, size).astype(np.float64).sum(axis=0)
+            parts = weights[laid.offset : laid.offset + (1 if precision == "bf16" else 2) * size].double()
+            got = parts.reshape(-1, size).sum(0).numpy()
             bound = 2.0**-8 if precision == "bf16" else 2.0**-16
         found = got.reshape(rows, columns)
         np.testing.assert_allclose(found[: wanted.shape[0], : wanted.shape[1]], wanted, rtol=bound)

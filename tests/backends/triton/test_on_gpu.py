@@ -27,9 +27,9 @@ from danaus.compiler.pipeline import program_of
 from danaus.ir.block import Block, indexed, input_block, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Bool, Cat, Variable
-from danaus.ir.expression import Parameter, Value
 from danaus.ir.family import Table
 from danaus.ir.linear import sparse
+from danaus.ir.parameter import Parameter, Value
 from danaus.ir.store import Store
 from danaus.runtime.executable import Executable
 

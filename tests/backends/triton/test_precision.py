@@ -10,10 +10,19 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
-from danaus.backends.triton.policy import ERROR, PRECISIONS, Precision
-from danaus.backends.triton.tables import rounded
+import danaus as dn
+from danaus.backends.triton.module import function
+from danaus.backends.triton.plan import plan
+from danaus.backends.triton.policy import ERROR, PRECISIONS, VECTOR, Precision
+from danaus.backends.triton.precision import nearest
+from danaus.backends.triton.tables import packed, rounded
+from danaus.backends.triton.text import Lines, kernel
+from danaus.compiler.pipeline import program_of
+
+pytest.importorskip("triton")
 
 Numbers = NDArray[np.float32]
 
@@ -49,7 +58,7 @@ def product(w: Numbers, p: Numbers, precision: str) -> Numbers:
         case "ieee":
             return w @ p
         case "tf32":
-            return rounded(w, "tf32") @ tf32(p)
+            return rounded(torch.from_numpy(w), "tf32").numpy() @ tf32(p)
         case "truncated":
             return truncated(w) @ truncated(p)
         case "bf16":
@@ -154,3 +163,33 @@ def test_one_product() -> None:
     for precision, bound in (("ieee", 1e-6), ("tf32x3", 1e-6), ("bf16x3", 3e-5), ("tf32", 1e-3), ("bf16", 8e-3)):
         error = np.abs(product(w, p, precision) / want - 1).max()
         assert error <= bound
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_products_of_small_numbers_above_the_floor(precision: Precision) -> None:
+    """What a row of data may hold without a flag has as many digits as any other: also of numbers near the least."""
+    program = program_of(dn.hmm(dn.Cat("x", 3, shape=4), states=8))
+    found = plan(program, precision, 16)
+    tables = [torch.full(shape, 2.0**-40, dtype=torch.float64) for shape in program.tables]
+    others = packed(found, tables, precision)[1].numpy()
+    places = [laid.scale for laid in found.laid if laid.matrix is not None and laid.matrix.rows > VECTOR]
+    floor = max(float(others[place + 1]) for place in places)
+    random = np.random.default_rng(3)
+    p = np.exp(floor + random.random((1, 4096)) * 4).astype(np.float32) * np.float32(1 + 2**-20)
+    w = np.full((1, 1), 2.0 ** (-40 - int(np.round(others[places[0]] / np.log(2)))), dtype=np.float32)
+    error = np.abs(product(w, p, precision) / (w.astype(np.float64) * p) - 1).max()
+    assert error <= {"ieee": 1e-6, "tf32x3": 1e-5, "bf16x3": 1e-4, "tf32": 1e-3, "bf16": 8e-3}[precision]
+
+
+def test_no_number_is_rounded_to_one() -> None:
+    """The NaN that a GPU makes has all bits set, unlike numpy's."""
+    lines = Lines()
+    lines.add("b = tl.arange(0, BATCH)", "x = tl.load(values + b)", nearest("x"), "tl.store(tables + b, x)")
+    given = torch.full((16,), 1.0 + 2.0**-11)
+    given.view(torch.int32)[:3] = torch.tensor([0x7FFFFFFF, 0x7FC00000, -1], dtype=torch.int32)
+    given[3] = float("inf")
+    out = torch.zeros(16)
+    rest = (given, given, given, given, given, 0, 16)
+    function(kernel("rounding", lines, {"BATCH": 16}, 4, 2, "tf32"))[(1,)](given, out, *rest, BATCH=16)
+    assert out[:3].isnan().all() and out[3] == float("inf")
+    np.testing.assert_array_equal(out[4:].numpy(), np.full(12, 1.0 + 2.0**-10, dtype=np.float32))

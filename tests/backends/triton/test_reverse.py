@@ -18,7 +18,7 @@ from danaus.backends.triton.scalar import Device, Scalar
 from danaus.compiler.pipeline import program_of
 from danaus.ir.circuit import Circuit
 from danaus.runtime.backward import Flows, flows
-from danaus.runtime.compiled import codes_of, with_first_values
+from danaus.runtime.columns import codes_of, with_first_values
 from recorded_launches import Recording
 from small_circuits import evidence, random_circuit
 from tangled_networks import coded, executed, lowered, tangled
@@ -136,6 +136,55 @@ def test_two_chains_side_by_side() -> None:
 
 def test_factors() -> None:
     assert _agree(dn.hmm(dn.Cat("x", 3, shape=4), states=12, transition=dn.monarch(3, 4)), 6, 3)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "rows"), [((3, 4), 17), ((4, 4), 1), ((2, 2), 5), ((2, 3, 4), 5), ((2, 64), 3), ((8, 16), 1)]
+)
+def test_loops_of_several_stages(sizes: tuple[int, ...], rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All turns forward in one launch and all back in one, whatever the sizes of the factors."""
+    monkeypatch.setattr(policy, "resident", lambda precision: 1 << 16)
+    circuit = dn.hmm(dn.Cat("x", 3, shape=5), states=int(np.prod(sizes)), transition=dn.monarch(*sizes))
+    program = program_of(circuit)
+    made = drawn(program, "ieee", 16, True)
+    names = [launch.kernel.name for launch in made.plan.launches]
+    assert names == [
+        "dense",
+        "sweep",
+        *["dense"] * len(sizes),
+    ]  # the first factor, then those of the last step, the root
+    way = course(made, "ieee", frozenset(range(len(program.tables))))
+    assert sum(len(act.swept) for act in way.acts) == 1
+    assert _agree(circuit, rows, 3)
+
+
+def test_launches_of_long_chains_of_factors() -> None:
+    for steps in (6, 256):
+        program = program_of(dn.hmm(dn.Cat("x", 27, shape=steps), states=128, transition=dn.monarch(8, 16)))
+        made = drawn(program, "bf16x3", 32, True)
+        assert [launch.kernel.name for launch in made.plan.launches] == ["dense", "sweep", "dense", "dense"]
+        assert course(made, "bf16x3", frozenset(range(len(program.tables)))).launches == 10
+
+
+def test_each_block_has_a_largest_flow_of_its_own() -> None:
+    """Two blocks that never meet, one 69 nats below the other until the last step, which evens them out: both count,
+    and no row is taken again in float64."""
+    random = np.random.default_rng(5)
+
+    def emission(name: str, *scales: float) -> object:
+        return dn.param(name, [4, 3], "positive", (random.random((4, 3)) + 0.1) * np.repeat(scales, 2)[:, None])
+
+    move = dn.param("A", [2, 2, 2], "positive", random.random((2, 2, 2)) + 0.1)
+    variables = [dn.Cat(f"x{i}", 3) for i in range(7)]
+    same = emission("E", 1.0, 1.0)
+    tables = [emission("F", 1.0, 1e-30), *[same] * 5, emission("L", 1e-30, 1.0)]
+    state = dn.table(variables[0], tables[0])
+    for variable, table in zip(variables[1:], tables[1:], strict=True):
+        state = dn.sum(state, move, map=dn.block_diagonal(2)) * dn.table(variable, table)
+    circuit = dn.Circuit(dn.sum(state, dn.param("V", [1, 4], "positive", random.random((1, 4)) + 0.1)), name="p")
+    made = drawn(program_of(circuit), "ieee", 16, True)
+    assert "sweep" in [launch.kernel.name for launch in made.plan.launches]
+    assert _agree(circuit, 6, 7)
 
 
 def _shared() -> Circuit:

@@ -105,3 +105,14 @@ def test_idle_multiprocessors_and_passes_cost() -> None:
     made = plan(program("split"), "ieee", 512)
     few, many = (seconds_of(made.launches[1], rows, gpu, "ieee") for rows in (16, 16 * 32))
     assert few < many < 32 * few  # sixteen rows leave most of the device without work
+
+
+@pytest.mark.parametrize("sizes", ["8, 8", "4, 4, 4", "64"])
+def test_factors_on_chip_take_no_exponentials(sizes: str) -> None:
+    """A step takes those of its states once and as many logarithms, however many factors follow; the root reads one
+    row."""
+    map_ = f", transition = monarch({sizes})" if "," in sizes else ""
+    source = dn.parse(f"var x[6] : cat(5)\ncircuit p = hmm(x, states = 64{map_})\n")
+    (launch,) = plan(program_of(source.circuits["p"]), "bf16x3", 512).launches
+    assert isinstance(launch.form, ChainForm) and not launch.form.scratch
+    assert work_of(launch, 16, "bf16x3").special == 16 * (5 * 2 * 64 + 64 + 1)

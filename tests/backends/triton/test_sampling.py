@@ -22,9 +22,9 @@ from danaus.ir import query as ask
 from danaus.ir.block import Block, indexed, input_block, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Cat, FiniteDomain, Variable, first_value
-from danaus.ir.expression import Parameter, Value
 from danaus.ir.family import Table
 from danaus.ir.linear import sparse
+from danaus.ir.parameter import Parameter, Value
 from danaus.ir.program.tabled import Tabled
 from danaus.ir.random import philox4x32, uniform
 from danaus.ir.store import Store

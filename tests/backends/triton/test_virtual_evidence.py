@@ -18,9 +18,9 @@ from danaus.compiler.lowering.tables import held
 from danaus.ir.block import Block, indexed, input_block, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Bool, Cat, Variable
-from danaus.ir.expression import Parameter, Value
 from danaus.ir.family import Table
 from danaus.ir.linear import sparse
+from danaus.ir.parameter import Parameter, Value
 from danaus.ir.store import Store
 from tangled_networks import executed
 

@@ -15,9 +15,9 @@ from danaus.ir.block import Block, Input, concat, hadamard, indexed, input_block
 from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import DanausError, Refused
 from danaus.ir.domain import Bool, Real, Variable
-from danaus.ir.expression import constant
 from danaus.ir.family import Gaussian, One, Table
 from danaus.ir.linear import BlockDiagonal, Dense, Kronecker, compose, selection, sparse
+from danaus.ir.parameter import constant
 from danaus.ir.store import Store
 
 x, y, z = Variable("x", Real()), Variable("y", Real()), Variable("z", Bool())

@@ -17,8 +17,8 @@ from danaus.ir.block import hadamard, input_block
 from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import DanausError, Refused
 from danaus.ir.evaluate import Evidence, evaluate
-from danaus.ir.expression import constant
 from danaus.ir.family import Table
+from danaus.ir.parameter import constant
 from danaus.ir.query import log_likelihood
 from danaus.ir.semirings import EXACT, LINEAR, Array, Semiring
 from danaus.ir.store import Store

@@ -20,9 +20,9 @@ from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import DanausError, Refused
 from danaus.ir.domain import Bool, Cat, Int, Variable
 from danaus.ir.evaluate import Evidence, evaluate
-from danaus.ir.expression import Parameter, Value, constant
 from danaus.ir.family import Binomial, Indicator, Table
 from danaus.ir.linear import Dense, Kronecker, Selection, monarch, selection
+from danaus.ir.parameter import Parameter, Value, constant
 from danaus.ir.query import log_likelihood, sample
 from danaus.ir.semirings import BOOLEAN, EXACT, INTERVAL, LINEAR, SIGNED_LOG, Array, Semiring
 from danaus.ir.store import Store

@@ -14,8 +14,8 @@ from danaus.compiler.operators.layers import layered
 from danaus.compiler.operators.project import nearest_monarch, written
 from danaus.ir.block import Sum
 from danaus.ir.circuit import Circuit
-from danaus.ir.expression import constant
 from danaus.ir.linear import BlockDiagonal, Dense, Diagonal, Kronecker, Selection, compose, monarch_parts, selection
+from danaus.ir.parameter import constant
 from naive import domain, matrix
 from small_circuits import random_circuit
 

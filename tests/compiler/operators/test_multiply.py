@@ -20,10 +20,10 @@ from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import DanausError, Refused
 from danaus.ir.domain import Bool, Cat, Count, Real, Variable
 from danaus.ir.evaluate import Evidence, evaluate, forward
-from danaus.ir.expression import constant
 from danaus.ir.family import Gaussian, Indicator, InputProduct, Poisson, Table
 from danaus.ir.linear import BlockDiagonal, Compose, Dense, Diagonal, Kronecker, expressions, selection
 from danaus.ir.numbers import Numbers
+from danaus.ir.parameter import constant
 from danaus.ir.semirings import EXACT
 from danaus.ir.store import Store
 from naive import domain, value

@@ -19,11 +19,11 @@ from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import DanausError, Refused
 from danaus.ir.domain import Bool, Cat, Variable
 from danaus.ir.evaluate import Evidence, evaluate
-from danaus.ir.expression import Parameter, Value, constant
 from danaus.ir.family import Categorical, Table
 from danaus.ir.linear import BlockDiagonal, Compose, Dense, Diagonal, Kronecker, LinearMap, compose, monarch, selection
 from danaus.ir.linear import sparse as sparse_map
 from danaus.ir.numbers import Numbers
+from danaus.ir.parameter import Parameter, Value, constant
 from danaus.ir.pullback import pullback
 from danaus.ir.semirings import EXACT, LINEAR
 from danaus.ir.store import Store

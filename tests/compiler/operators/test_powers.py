@@ -19,11 +19,12 @@ from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import DanausError, Refused
 from danaus.ir.domain import Bool, Cat, Count, Real, Variable
 from danaus.ir.evaluate import Evidence, evaluate
-from danaus.ir.expression import Parameter, Value, constant, raised
 from danaus.ir.expression import log as log_of
+from danaus.ir.expression import raised
 from danaus.ir.family import Gaussian, Indicator, InputProduct, Poisson, Table
 from danaus.ir.linear import Compose, Dense, Selection, compose, monarch
 from danaus.ir.numbers import Numbers
+from danaus.ir.parameter import Parameter, Value, constant
 from danaus.ir.pullback import pullback
 from danaus.ir.query import log_likelihood
 from danaus.ir.semirings import BOOLEAN, EXACT, INTERVAL, LINEAR, SIGNED_LOG, Array, Modular, Semiring

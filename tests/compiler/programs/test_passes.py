@@ -21,7 +21,7 @@ from danaus.compiler.programs.reuse import reuse
 from danaus.compiler.programs.split import split
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import first_value
-from danaus.ir.expression import Value
+from danaus.ir.parameter import Value
 from danaus.ir.program.execute import execute
 from danaus.ir.program.operation import (
     AllPairs,

@@ -18,7 +18,7 @@ from danaus.frontend.formats.options import ForeignOptions
 from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import DanausError
 from danaus.ir.evaluate import Evidence, evaluate
-from danaus.ir.expression import Value
+from danaus.ir.parameter import Value
 from danaus.ir.semirings import EXACT, LINEAR
 from danaus.ir.span import Source
 from danaus.ir.store import Store

@@ -12,8 +12,8 @@ from danaus.ir.block import input_block
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Bool, Variable
 from danaus.ir.evaluate import Evidence, evaluate
-from danaus.ir.expression import constant
 from danaus.ir.family import Bernoulli, Indicator
+from danaus.ir.parameter import constant
 from danaus.ir.semirings import EXACT
 from danaus.ir.store import Store
 

@@ -12,9 +12,9 @@ from danaus.ir.block import Block, concat, hadamard, input_block, pairs, weighte
 from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import DanausError, DanausWarning
 from danaus.ir.domain import Bool, Cat, Count, Real, Variable
-from danaus.ir.expression import constant
 from danaus.ir.family import Bernoulli, Gaussian, Indicator, One, Poisson, Table
 from danaus.ir.linear import Dense
+from danaus.ir.parameter import constant
 from danaus.ir.query import Mixture, conditional
 from danaus.ir.store import Store
 from naive import domain, enumeration, value

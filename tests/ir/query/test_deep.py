@@ -8,9 +8,9 @@ import pytest
 from danaus.ir.block import Block, hadamard, input_block, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Bool, Variable
-from danaus.ir.expression import Parameter, Value
 from danaus.ir.family import Bernoulli
 from danaus.ir.linear import Dense
+from danaus.ir.parameter import Parameter, Value
 from danaus.ir.query import conditional, hamming, log_likelihood, moment, most_probable, partition, sample, sample_given
 from danaus.ir.store import Store
 

@@ -11,9 +11,9 @@ from danaus.ir.block import Block, hadamard, indexed, input_block, pairs, weight
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Bool, Variable
 from danaus.ir.evaluate import Evidence
-from danaus.ir.expression import constant
 from danaus.ir.family import Bernoulli, Table
 from danaus.ir.linear import Dense
+from danaus.ir.parameter import constant
 from danaus.ir.query import derivatives
 from danaus.ir.semirings import DUAL, EXACT, LINEAR, LOG, MAX, SIGNED_LOG, Modular, Polynomial
 from danaus.ir.store import Store

@@ -12,9 +12,9 @@ from danaus.ir.block import hadamard, indexed, input_block, input_product, weigh
 from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import DanausError, DanausWarning
 from danaus.ir.domain import Bool, Cat, Real, Variable
-from danaus.ir.expression import constant
 from danaus.ir.family import Bernoulli, Gaussian, Indicator, One, Table
 from danaus.ir.linear import Dense
+from danaus.ir.parameter import constant
 from danaus.ir.query import (
     hamming,
     log_likelihood,

@@ -10,9 +10,9 @@ import pytest
 from danaus.ir.block import Block, concat, hadamard, input_block, pairs, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.domain import Bool, Cat, Count, Int, Real, Variable
-from danaus.ir.expression import constant
 from danaus.ir.family import Bernoulli, Gaussian, Indicator, One, Poisson, Table
 from danaus.ir.linear import Dense, compose
+from danaus.ir.parameter import constant
 from danaus.ir.query import MostProbable, log_likelihood, most_probable
 from danaus.ir.store import Store
 from naive import Enumeration, enumeration, log
