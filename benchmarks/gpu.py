@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +35,7 @@ from pathlib import Path
 import torch
 from gpu_jobs import cases_of, jobs_of, label
 from gpu_models import MODELS, program_of
-from gpu_supervised import Options, builder, results
+from gpu_supervised import Options, results
 from gpu_tables import Cell, least_bytes, value
 from gpu_tables import tables as measured_tables
 
@@ -98,31 +99,23 @@ def tables(batches: list[int], only: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def measure(options: Options, budget: float, write: bool) -> bool:
+def measure(options: Options, budget: float, write: bool, lanes: int = 0) -> bool:
     """Measures all, and prints it; says whether all that was compared with the evaluator is right."""
     cases = cases_of(options.rows, options.only, options.dry)
     found: dict[tuple[str, int], dict[str, Cell]] = {}
     name = torch.cuda.get_device_name() if options.device == "cuda" else "no GPU"
-    building = None if options.dry else builder()
 
     def page() -> str:
         return "\n".join(
             ["# Measured on a GPU" if not options.dry else "# Run dry", "", *measured_tables(found, cases, name)]
         )
 
-    try:
-        for job, cells, seconds in results(options, jobs_of(cases), budget):
-            found.setdefault((job.table, job.case), {}).update(cells)
-            shown = ", ".join(
-                f"{name} {cell.words if cell.value is None else cell.value}" for name, cell in cells.items()
-            )
-            print(f"{job.table} {job.case} {job.kind} ({seconds:.1f} s): {shown}", file=sys.stderr, flush=True)
-            if write:  # each cell when it is there: what was measured stays if the run is ended
-                MEASURED.write_text(page() + "\n")
-    finally:
-        if building is not None:
-            building.kill()
-            building.wait()
+    for job, cells, seconds in results(options, jobs_of(cases), budget, lanes):
+        found.setdefault((job.table, job.case), {}).update(cells)
+        shown = ", ".join(f"{name} {cell.words if cell.value is None else cell.value}" for name, cell in cells.items())
+        print(f"{job.table} {job.case} {job.kind} ({seconds:.1f} s): {shown}", file=sys.stderr, flush=True)
+        if write:  # each cell when it is there: what was measured stays if the run is ended
+            MEASURED.write_text(page() + "\n")
     print(page(), flush=True)
     return all(value(found.get(("parity", case), {}), "ours") < PARITY for case, _ in enumerate(cases.parity))
 
@@ -135,6 +128,7 @@ def main() -> None:
     reader.add_argument("--write", action="store_true", help="write the predictions, and what is measured, to results/")
     reader.add_argument("--seconds", type=float, default=450, help="after which nothing more is measured")
     reader.add_argument("--dry", action="store_true", help="all that is measured, in small, through the interpreter")
+    reader.add_argument("--lanes", type=int, default=4, help="processes that make PyJuice's circuits, beside ours")
     reader.add_argument("--measured", action="store_true", help="predict nothing: all the time of a GPU is measured in")
     options = reader.parse_args()
     if options.dry:
@@ -150,8 +144,10 @@ def main() -> None:
     if not torch.cuda.is_available():
         print("torch finds no GPU on this machine: nothing was measured.", file=sys.stderr)
         return
-    if not measure(Options("cuda", DEFAULT, options.batch[0], options.only, False), options.seconds, options.write):
-        sys.exit("a model is wrong, or was not compared with the evaluator")
+    with tempfile.NamedTemporaryFile() as turn:
+        asked = Options("cuda", DEFAULT, options.batch[0], options.only, False, turn.name)
+        if not measure(asked, options.seconds, options.write, options.lanes):
+            sys.exit("a model is wrong, or was not compared with the evaluator")
 
 
 if __name__ == "__main__":

@@ -36,12 +36,15 @@ class Cases:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One kind of measurement of one case of a table; after `limit` seconds the process that makes it is ended."""
+    """One kind of measurement of one case of a table; after `limit` seconds the process that makes it is ended.
+
+    These are also seconds in which it waits for the GPU, where processes share it.
+    """
 
     table: str
     case: int
     kind: str
-    limit: float = 60
+    limit: float = 120
 
 
 def cases_of(rows: int, only: str, dry: bool) -> Cases:
@@ -76,25 +79,25 @@ def jobs_of(cases: Cases) -> list[Job]:
         add(0, 0, Job("parity", case, "ours"))
     for case, _ in enumerate(cases.peers):
         add(1, 1, Job("peers", case, "eager"))
-        add(1, 2, Job("peers", case, "PyJuice", 240))
+        add(1, 2, Job("peers", case, "PyJuice", 300))  # which compiles its extensions
     for case, model in enumerate(cases.chains):
         rank = _rank(model)
         for order, kind in enumerate(("forward", "both", "eager", "eager both")):
             add(rank, order, Job("chains", case, kind))
-        add(rank if model.states < 1 << 16 else 6, 4, Job("chains", case, "PyJuice", 120))
+        add(rank + (3 if model.parts else 0), 4, Job("chains", case, "PyJuice", 240))  # it takes a minute to make some
         if model.numbers <= HOST:
             add(rank, 5, Job("chains", case, "calls"))
     for case, (kind, states) in enumerate(cases.pictures):
         rank = 2 if (kind, states) in (("HCLT", 256), ("PD", 64)) else 4
         for order, measured in enumerate(("forward", "both")):
             add(rank, order, Job("pictures", case, measured))
-        add(rank, 4, Job("pictures", case, "PyJuice", 120))
+        add(rank, 4, Job("pictures", case, "PyJuice", 240))
         if kind == "PD" or states * cases.side**2 * (cases.values + states) <= HOST:
             add(5, 5, Job("pictures", case, "calls"))
     for case, (variables, _, batch) in enumerate(cases.diagrams):
         rank = 3 if batch == max(BATCHES) or variables == SENTENCES[0][0] else 5
         add(rank, 0, Job("diagrams", case, "ours"))
-        add(rank if variables < SENTENCES[-1][0] else 6, 4, Job("diagrams", case, "PyJuice", 120))
+        add(rank if variables < SENTENCES[-1][0] else 6, 4, Job("diagrams", case, "PyJuice", 240))
     return [Job("limits", 0, "limits"), *(job for _, _, _, job in sorted(ranked, key=lambda each: each[:3]))]
 
 

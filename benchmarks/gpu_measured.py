@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from gpu_images import decisions, image_circuit, image_program, images
 from gpu_jobs import Cases, Job
-from gpu_meter import Cell, Meter, limits, one_pass, tried
+from gpu_meter import Cell, Meter, fitting, limits, one_pass, tried
 from gpu_models import Model, circuit_of, eager, eager_back, program_of, rows_of
-from gpu_peers import chain, diagram, measured, numbers_of, picture
+from gpu_peers import chain, diagram, extensions, measured, numbers_of, picture
 
 import danaus as dn
 from danaus.backends.triton.engine import MOST, Placed
@@ -33,19 +33,56 @@ Cells = dict[str, Cell]
 
 def run(job: Job, cases: Cases, meter: Meter) -> Cells:
     """The cells of a job."""
+    if job.kind == "PyJuice":
+        return tried(lambda: _juice(job, cases, meter), job.kind)
+    with meter.alone():
+        return tried(lambda: _own(job, cases, meter), job.kind)
+
+
+def _own(job: Job, cases: Cases, meter: Meter) -> Cells | Cell:
     match job.table:
         case "limits":
             return limits(meter)
         case "parity":
-            return tried(lambda: _parity(cases.parity[job.case]), "ours", meter.device)
+            return _parity(cases.parity[job.case])
         case "peers":
-            return tried(lambda: _peer_error(cases.peers[job.case], job.kind, meter), job.kind, meter.device)
+            return _peer_error(cases.peers[job.case], meter)
         case "chains":
-            return tried(lambda: _chain(cases.chains[job.case], job.kind, cases.rows, meter), job.kind, meter.device)
+            return _chain(cases.chains[job.case], job.kind, cases.rows, meter)
         case "pictures":
-            return tried(lambda: _picture(*cases.pictures[job.case], job.kind, cases, meter), job.kind, meter.device)
+            return _picture(*cases.pictures[job.case], job.kind, cases, meter)
         case _:
-            return tried(lambda: _diagram(*cases.diagrams[job.case], job.kind, meter), job.kind, meter.device)
+            return _diagram(*cases.diagrams[job.case], meter)
+
+
+def _juice(job: Job, cases: Cases, meter: Meter) -> Cells:
+    """PyJuice, as many rows at a time as there is room for by its buffers: values and flows of all nodes."""
+    side, values, rows = cases.side, cases.values, cases.rows
+    match job.table:
+        case "peers":
+            model = cases.peers[job.case]
+            peer = chain(model, meter.device, numbers_of(circuit_of(model), model))
+            if peer is None:
+                return {"PyJuice": Cell(None, "none")}
+            said = extensions(meter.device)
+            with meter.alone():
+                return {"PyJuice": _peer_error(model, meter, peer), **said}
+        case "chains":
+            model = cases.chains[job.case]
+            nodes = model.steps + (model.steps - 1) * max(1, len(model.parts))
+            fixed = 8 * model.numbers * max(1, model.steps // 32)  # it sums flows apart for each 32 uses of a parameter
+            part = meter.at_once(rows, fixed, 8 * model.states * (nodes + 3), 6 * _operations(model))
+            return measured(lambda: chain(model, meter.device), rows_of(model, part), meter, rows)
+        case "pictures":
+            kind, states = cases.pictures[job.case]
+            nodes = side * side * (2 if kind == "HCLT" else 1)
+            part = meter.at_once(rows, 8 * side * side * states * (values + states), 16 * states * nodes, 0)
+            codes = images(part, side, values)
+            return measured(lambda: picture(kind, states, meter.device, side, values), codes, meter, rows)
+        case _:
+            variables, width, batch = cases.diagrams[job.case]
+            codes = np.random.default_rng(batch).integers(0, 2, (batch, variables))
+            return measured(lambda: diagram(variables, width, meter.device), codes, meter, batch)
 
 
 def _parity(model: Model) -> Cell:
@@ -60,18 +97,13 @@ def _parity(model: Model) -> Cell:
     return Cell(worst)
 
 
-def _peer_error(model: Model, kind: str, meter: Meter) -> Cell:
-    """The same of what a peer computes of the same numbers, in its own precision."""
+def _peer_error(model: Model, meter: Meter, peer: Any = None) -> Cell:
+    """The same of what eager torch, or a circuit of PyJuice, computes of the same numbers, in its own precision."""
     circuit, codes = circuit_of(model), rows_of(model, 64)
-    numbers, given = numbers_of(circuit, model), torch.from_numpy(codes).to(meter.device)
+    given = torch.from_numpy(codes).to(meter.device)
     want = dn.evaluate(circuit, codes.astype(float), semiring="log")
-    if kind == "eager":
-        found = eager(model, meter.device, numbers=numbers)(given)
-    else:
-        peer = chain(model, meter.device, numbers)
-        if peer is None:
-            return Cell(None, "none")
-        found = peer(given)[:, 0]
+    plain = eager(model, meter.device, numbers=numbers_of(circuit, model))
+    found = plain(given) if peer is None else peer(given)[:, 0]
     got = found.detach().double().cpu().numpy()
     return Cell(float(np.max(np.abs(got - want) / np.maximum(1, np.abs(want)))))
 
@@ -84,13 +116,6 @@ def _chain(model: Model, kind: str, rows: int, meter: Meter) -> Cells:
             return both(program_of(model), rows, meter)
         case "eager" | "eager both":
             return _eager(model, kind, rows, meter)
-        case "PyJuice":
-            nodes = model.steps + (model.steps - 1) * max(1, len(model.parts))
-            each = 8 * model.states * (nodes + 3)
-            fixed = 8 * model.numbers * max(1, model.steps // 32)  # its sums of flows: one for each 32 of a parameter's
-            part = meter.at_once(rows, fixed, each, 6 * _operations(model))
-            codes = torch.from_numpy(rows_of(model, part)).to(meter.device)
-            return measured(chain(model, meter.device), codes, meter, rows)
         case _:
             return _calls(circuit_of(model), rows_of(model, rows).astype(float), meter)
 
@@ -104,8 +129,12 @@ def _eager(model: Model, kind: str, rows: int, meter: Meter) -> Cells:
     back = kind == "eager both"
     kept = 12 * model.steps * max(1, len(model.parts)) if back else 0
     part = meter.at_once(rows, 16 * model.numbers, model.states * (32 + kept), (3 if back else 1) * _operations(model))
+    return fitting(part, lambda part: _eager_part(model, kind, rows, part, meter))
+
+
+def _eager_part(model: Model, kind: str, rows: int, part: int, meter: Meter) -> Cells:
     given = torch.from_numpy(rows_of(model, part)).to(meter.device)
-    if back:
+    if kind == "eager both":
         step = eager_back(model, meter.device, given)
         return {kind: _scaled(meter.seconds(step), rows, part)}
     plain = eager(model, meter.device)
@@ -125,11 +154,6 @@ def _picture(kind: str, states: int, what: str, cases: Cases, meter: Meter) -> C
             return forward(image_program(kind, states, side, values), rows, meter)
         case "both":
             return both(image_program(kind, states, side, values), rows, meter)
-        case "PyJuice":
-            nodes = side * side * (2 if kind == "HCLT" else 1)
-            part = meter.at_once(rows, 8 * side * side * states * (values + states), 8 * states * nodes * 2, 0)
-            codes = torch.from_numpy(images(part, side, values)).to(meter.device)
-            return measured(picture(kind, states, meter.device, side, values), codes, meter, rows)
         case _:
             return _calls(image_circuit(kind, states, side, values), images(rows, side, values).astype(float), meter)
 
@@ -142,11 +166,9 @@ def _compiled(variables: int, width: int) -> tuple[Any, int]:
     return dn.compile(circuit, device="cuda"), len(compiled_to(circuit).layouts[0].members)
 
 
-def _diagram(variables: int, width: int, batch: int, kind: str, meter: Meter) -> Cells:
-    """Calls of ours, since the policy chooses between one launch and many with the batch; of PyJuice kernels alone."""
+def _diagram(variables: int, width: int, batch: int, meter: Meter) -> Cells:
+    """Calls, since the policy chooses between one launch and many with the batch."""
     x = np.random.default_rng(batch).integers(0, 2, (batch, variables))
-    if kind == "PyJuice":
-        return measured(diagram(variables, width, meter.device), torch.from_numpy(x).to(meter.device), meter, batch)
     model, edges = _compiled(variables, width)
     data, there = x.astype(float), np.random.default_rng(batch).random(x.shape) < 0.5
     back = meter.seconds(lambda: model.flows_of_tables(data, there, np.ones(batch)))  # a d-DNNF has no parameters
@@ -202,14 +224,14 @@ def parts(nodes: int, batch: int, rows: int) -> int:
 
 
 def _calls(circuit: Any, x: np.ndarray, meter: Meter) -> Cells:
-    """Calls: a likelihood, expected counts, a whole step of expectation maximisation."""
-    from danaus.runtime.learning.em import Steps
+    """Calls: a likelihood, expected counts, a whole step of expectation maximisation, where the tables are."""
+    from danaus.runtime.learning.stepping import steps_of
 
     model = dn.compile(circuit, device="cuda")
-    steps, seen = Steps(model), np.ones(x.shape, dtype=bool)
+    steps, seen = steps_of(model), np.ones(x.shape, dtype=bool)
 
     def step() -> None:
-        model.take(steps.maximised(steps.expected(x, seen)))
+        steps.take(steps.expected(x, seen))
 
     found = {"call": meter.seconds(lambda: model.log_likelihood(x))}
     found |= {"counts": meter.seconds(lambda: steps.expected(x, seen)), "step": meter.seconds(step)}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -14,6 +17,7 @@ from danaus.backends.triton.graphs import captured
 from danaus.backends.triton.policy import Precision
 
 Run = Callable[[], object]
+Found = TypeVar("Found")
 
 LEAST, MOST = 3, 20
 """Runs that are measured, within these."""
@@ -38,19 +42,34 @@ class Cell:
 
 @dataclass(slots=True)
 class Meter:
-    """Times runs: by events on a GPU, by the clock elsewhere (a dry run); `memory` are the bytes of the GPU."""
+    """Times runs: by events on a GPU, by the clock elsewhere (a dry run); `memory` are the bytes of the GPU.
+
+    `turn` is a file that processes lock which share the GPU: one of them has it at a time.
+    """
 
     device: torch.device
     precision: Precision
     memory: float = 1e18
+    turn: str = ""
 
     @classmethod
-    def of(cls, device: str, precision: Precision) -> Meter:
+    def of(cls, device: str, precision: Precision, turn: str = "") -> Meter:
         """That of a device by its name."""
         there = torch.device(device)
-        if there.type != "cuda":
-            return cls(there, precision)
-        return cls(there, precision, torch.cuda.get_device_properties(there).total_memory)
+        memory = torch.cuda.get_device_properties(there).total_memory if there.type == "cuda" else 1e18
+        return cls(there, precision, memory, turn)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """The GPU for this process, with no memory of what was measured left there at the end."""
+        with ExitStack() as stack:
+            if self.turn:
+                file = stack.enter_context(open(self.turn, "a"))
+                fcntl.flock(file, fcntl.LOCK_EX)  # given back with the file, also by a process that is killed
+            yield
+            gc.collect()
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
 
     def seconds(self, run: Run) -> float:
         """Median seconds after one run that is not measured; of a dry run the time of one."""
@@ -99,6 +118,22 @@ class Meter:
         return part
 
 
+def fitting(part: int, run: Callable[[int], Found]) -> Found:
+    """What a run over so many rows at a time gives; of half as many where the GPU has no room, 16 at least.
+
+    Raises: torch.OutOfMemoryError where it has none for those.
+    """
+    while True:
+        try:
+            return run(part)
+        except torch.OutOfMemoryError:
+            if part < 32:
+                raise
+        part //= 2
+        gc.collect()
+        torch.cuda.empty_cache()
+
+
 def limits(meter: Meter) -> dict[str, Cell]:
     """Bytes per second of a copy, and operations per second of products in bf16, and in tf32."""
     big = meter.device.type == "cuda"
@@ -124,7 +159,7 @@ class one_pass:
         torch.set_float32_matmul_precision(self.usual)
 
 
-def tried(run: Callable[[], Any], name: str, device: torch.device) -> dict[str, Cell]:
+def tried(run: Callable[[], Any], name: str) -> dict[str, Cell]:
     """What a measurement gives, by name; what it fails by as a word: a peer or a row that fails is a cell of the table.
 
     Raises: whatever leaves the GPU in a state in which nothing runs any more.
@@ -139,6 +174,3 @@ def tried(run: Callable[[], Any], name: str, device: torch.device) -> dict[str, 
         if "CUDA error" in str(failure):
             raise
         return {name: Cell(None, f"{type(failure).__name__}: {str(failure)[:80]}".replace("\n", " ").replace("|", "/"))}
-    finally:
-        if device.type == "cuda":
-            torch.cuda.empty_cache()

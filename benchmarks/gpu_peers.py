@@ -219,13 +219,38 @@ def diagram(variables: int, width: int, device: torch.device) -> Any:
         return _compiled(juice, below, device)
 
 
-def measured(circuit: Any, codes: torch.Tensor, meter: Meter, rows: int) -> dict[str, Cell]:
+def extensions(device: torch.device) -> dict[str, Cell]:
+    """Compiles PyJuice's extensions, or waits for who does, and says how many of them there are."""
+    if device.type != "cuda":
+        return {}
+    from pyjuice.layer.kernels import c
+    from pyjuice.layer.kernels.c import input_layers
+
+    builds = (c.is_available, c.ele_is_available, c.par_is_available, input_layers.cat_backward_is_available)
+    found = [build() for build in builds]
+    return {"PyJuice's extensions": Cell(None, f"{sum(found)} of {len(found)}")}
+
+
+NAMES = ("PyJuice", "PyJuice both", "PyJuice step")
+
+
+def measured(make: Callable[[], Any], codes: np.ndarray, meter: Meter, rows: int) -> dict[str, Cell]:
     """PyJuice's forward, forward and backward, and step of expectation maximisation: what was measured before a failure
     stays. Its launches of inner layers are recorded as graphs, which it does where it is asked to.
+
+    Its circuit, which takes longest, is made while another process may measure.
     """
-    names = ("PyJuice", "PyJuice both", "PyJuice step")
+    circuit = make()
     if circuit is None:
-        return {name: Cell(None, "none") for name in names}
+        return {name: Cell(None, "none") for name in NAMES}
+    extensions(meter.device)
+    with meter.alone():
+        found = _measured(circuit, torch.from_numpy(codes).to(meter.device), meter, rows)
+        del circuit
+    return found
+
+
+def _measured(circuit: Any, codes: torch.Tensor, meter: Meter, rows: int) -> dict[str, Cell]:
     graph = meter.device.type == "cuda"
     part = len(codes)
 
@@ -242,13 +267,13 @@ def measured(circuit: Any, codes: torch.Tensor, meter: Meter, rows: int) -> dict
         circuit.mini_batch_em(step_size=1.0, pseudocount=1e-6)
 
     found: dict[str, Cell] = {}
-    for name, run in zip(names, (forward, both, step), strict=True):
+    for name, run in zip(NAMES, (forward, both, step), strict=True):
 
         def timed(run: Callable[[], None] = run) -> Cell:
             words = f"{part} rows at a time" if part < rows else ""
             return Cell(meter.seconds(run) * rows / part, words)
 
-        found |= tried(timed, name, meter.device)
+        found |= tried(timed, name)
     return found
 
 

@@ -24,35 +24,57 @@ HERE = Path(__file__).parent
 START = 90
 """Seconds in which a process has to begin its first job: it imports torch and starts the GPU."""
 
-BUILD = """
-import pyjuice.layer.kernels.c as c
-from pyjuice.layer.kernels.c import input_layers
-for build in (c.is_available, c.ele_is_available, c.par_is_available, c.smallbatch_fw_is_available,
-              c.smallbatch_ele_is_available, c.smallbatch_par_is_available, input_layers.cat_backward_is_available):
-    print(build.__name__, build(), flush=True)
-"""
-"""Compiles PyJuice's extensions while something else is measured; who needs one before waits for it there."""
-
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a process that measures is told beside its jobs."""
+    """What a process that measures is told beside its jobs; `turn` is the file by which they take turns."""
 
     device: str
     precision: str
     rows: int
     only: str
     dry: bool
+    turn: str = ""
 
 
-def results(options: Options, jobs: Sequence[Job], budget: float) -> Iterator[tuple[Job, dict[str, Cell], float]]:
-    """Jobs with their cells and the seconds that they took, in order; those that the budget has no room for say so."""
+def results(
+    options: Options, jobs: Sequence[Job], budget: float, lanes: int = 0
+) -> Iterator[tuple[Job, dict[str, Cell], float]]:
+    """Jobs with their cells and the seconds that they took, as they come; what the budget has no room for says so.
+
+    With `lanes`, so many processes more make PyJuice's circuits, each on a core of its own; the GPU is one process's at
+    a time.
+    """
     end = time.perf_counter() + budget
-    left = list(enumerate(jobs))
+    numbered = list(enumerate(jobs))
+    peers = [each for each in numbered if lanes and each[1].kind == "PyJuice"]
+    parts = [[each for each in numbered if each not in peers], *(peers[lane::lanes] for lane in range(lanes))]
+    found: queue.Queue[tuple[Job, dict[str, Cell], float] | None] = queue.Queue()
+
+    def lane(part: list[tuple[int, Job]]) -> None:
+        for each in _lane(options, part, end):
+            found.put(each)
+        found.put(None)
+
+    threads = [threading.Thread(target=lane, args=(part,), daemon=True) for part in parts]
+    for thread in threads:
+        thread.start()
+    left = len(threads)
+    while left:
+        each = found.get()
+        if each is None:
+            left -= 1
+        else:
+            yield each
+
+
+def _lane(options: Options, left: list[tuple[int, Job]], end: float) -> Iterator[tuple[Job, dict[str, Cell], float]]:
+    """Jobs of one process after the other."""
+    by_number = dict(left)
     while left and time.perf_counter() < end:
         for number, cells, seconds in _measured(options, left, end):
             left = [each for each in left if each[0] != number]
-            yield jobs[number], cells, seconds
+            yield by_number[number], cells, seconds
     for _, job in left:
         yield job, {job.kind: Cell(None, "no time left")}, 0.0
 
@@ -109,8 +131,3 @@ def _read(stream: Any, lines: queue.Queue[str]) -> None:
     for line in stream:
         lines.put(line)
     lines.put("")
-
-
-def builder() -> subprocess.Popen[bytes]:
-    """A process that compiles PyJuice's extensions."""
-    return subprocess.Popen([sys.executable, "-c", BUILD], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -23,7 +23,7 @@ def main() -> None:
     lines = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     given = json.loads(sys.stdin.readline())
-    meter = Meter.of(given["device"], given["precision"])
+    meter = Meter.of(given["device"], given["precision"], given["turn"])
     cases = cases_of(given["rows"], given["only"], given["dry"])
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")

@@ -55,7 +55,7 @@ NEEDS: Mapping[str, tuple[Answering, ...]] = {
     "marginal_map": (),
     "count": (),
     "moment": (),
-    "decode": (),
+    "decode": ("map",),
     "posterior": ("flows",),
 }
 """What the kinds of queries take beyond kernels of likelihoods; those that take nothing are answered by these, or

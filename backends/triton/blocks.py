@@ -48,7 +48,7 @@ def batched(matrix: Matrix) -> Batched:
         return Batched(1, size_of(matrix.rows), size_of(matrix.columns), 1)
     count, rows, columns = sides(matrix)
     together = max(1, LEAST // min(rows, columns))
-    alone = rows >= WIDE and columns >= LEAST and max(rows, columns) <= PART
+    alone = count > 1 and rows >= WIDE and columns >= LEAST and max(rows, columns) <= PART
     return Batched(count // together, together * rows, together * columns, together, alone)
 
 
@@ -57,12 +57,6 @@ def size_on_chip(matrix: Matrix) -> int:
     found = batched(matrix)
     copies = (1 if matrix.shared else matrix.blocks) if found.alone else found.count
     return copies * found.rows * found.columns
-
-
-def rows_alone(matrix: Matrix) -> int:
-    """Rows of blocks that are multiplied one after another; 0 where they are not."""
-    found = batched(matrix)
-    return found.rows if found.alone and found.count > 1 else 0
 
 
 def weights_lines(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from . import policy
-from .blocks import PART, Weights, rows_alone, size_on_chip, weights_lines
+from .blocks import PART, Weights, batched, size_on_chip, weights_lines
 from .grids import Grid, given, relaid, size_of
 from .kernel import Kernel
 from .paths import slot_before
@@ -115,8 +115,8 @@ def weights_of(form: ChainForm, precision: Precision) -> tuple[int, int]:
     return sum(sizes[len(form.head) : len(form.head) + len(form.body)]), max(sizes)
 
 
-def resident(form: ChainForm, batch: int, precision: Precision) -> Kernel:
-    """A path with its states in registers."""
+def resident(form: ChainForm, batch: int, precision: Precision, ahead: int) -> Kernel:
+    """A path with its states in registers; what so many turns read is on its way."""
     lines = Lines()
     lines.add(
         "program, batches = tl.program_id(0), stride // BATCH",
@@ -168,7 +168,6 @@ def resident(form: ChainForm, batch: int, precision: Precision) -> Kernel:
         carry(begin - 1)
         if one:
             lines.add(f"least = tl.zeros([{grids[begin].grid.size}, BATCH], tl.float32)")
-        ahead = policy.ahead(max(rows_alone(matrix_of(stage)) for stage in form.body))
         lines.add(f"for turn in tl.range({form.count}, num_stages={ahead}):  # what a turn reads is on its way before")
         lines.depth += 1
         for number, stage in enumerate(form.body):
@@ -186,7 +185,13 @@ def resident(form: ChainForm, batch: int, precision: Precision) -> Kernel:
     lines.add("y = values + tl.load(place) * stride + b")
     last = f"_of_{count - 1}" if form.tail or not form.body else ""
     result_lines(lines, form.stages[-1], bool(form.tail) or not form.body, f"state{last}")
-    return kernel("chain", lines, {"BATCH": batch}, policy.chain_warps(form.stages, batch, precision), 2, precision)
+    return kernel("chain", lines, {"BATCH": batch}, policy.chain_warps(form.stages, batch, precision), ahead, precision)
+
+
+def alone(form: ChainForm) -> int:
+    """Rows of the blocks of a loop that are multiplied one after another; 0 where none are."""
+    tiles = [batched(matrix_of(stage)) for stage in form.body]
+    return max((tile.rows for tile in tiles if tile.alone), default=0)
 
 
 def sides_lines(lines: Lines, form: ChainForm, grids: list[Standing]) -> None:

@@ -132,7 +132,7 @@ def _more(bundle: Bundle, code: DeviceCode, device: Loaded, precision: Precision
             if "flows" in code.answers
             else None
         )
-        return StepsWalker(found, device, own, inputs)
+        return StepsWalker(found, device, own, inputs, "map" in code.answers)
 
     def reverse(own: Tabled) -> FusedReverse | AdjointScalar | None:
         if precision is None:

@@ -174,11 +174,13 @@ def chain_warps(stages: Sequence[Form], batch: int, precision: Precision) -> int
     return 8 if most * batch > 1024 or precision == "ieee" else 4
 
 
-def ahead(alone: int) -> int:
-    """Of how many turns of a loop what it reads is on its way, this one with them, where blocks of so many rows are
-    multiplied one after another (0 if none are). With 3, blocks of 64 by 64 spilled 24 bytes a thread on sm_80, and
-    with 2 those of 128 by 128 16 bytes."""
-    return 3 if alone == 0 else 2 if alone <= 64 else 1
+def ahead(alone: int, gpu: Gpu) -> int:
+    """Of how many turns of a loop what it reads is on its way, this one with them: 3 reach from a code to the row of
+    the emission that it names. Where blocks of so many rows are multiplied one after another (0 if none are), 3 spilled
+    24 bytes a thread for 64 rows on sm_80, and 2 spilled 16 for 128 there; sm_100 spilled 80 with 1."""
+    if not alone:
+        return 3
+    return 1 if alone > 64 and gpu.architecture == 80 else 2
 
 
 def swept_warps(size: int, batch: int) -> int:

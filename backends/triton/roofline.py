@@ -72,17 +72,21 @@ def work_of(launch: Launch, rows: int, precision: Precision) -> Work:
         again = turns if moves and path.moving[number - len(path.head)] & {0} else 1  # weights of each turn
         own = _group(stage, rows, tall, precision, alone=number == 0 and bool(path.head), inside=True)
         if not path.scratch:
-            own = replace(own, special=rows * _on_chip(path, number, stage.matrix))
+            own = _on_chip(path, number, own, rows)
         total = total + own.times(turns, again)
     return total.times(launch.groups, launch.groups)
 
 
-def _on_chip(path: ChainForm, number: int, matrix: Matrix | None) -> int:
-    """Exponentials and logarithms of a stage for each row of data: what hands on sums takes no logarithms, and what
-    reads them no exponentials."""
+def _on_chip(path: ChainForm, number: int, work: Work, rows: int) -> Work:
+    """The work of a stage on chip: what hands on sums takes no logarithms, and what reads them no exponentials; blocks
+    of few rows are multiplied on matrix units as well."""
+    matrix = path.stages[number].matrix
     assert matrix is not None
     exponentials, logs = number == 0 or not continues(path.stages[number]), path.handed(number)[0]
-    return matrix.blocks * (matrix.columns * exponentials + matrix.rows * logs)
+    special = rows * matrix.blocks * (matrix.columns * exponentials + matrix.rows * logs)
+    if matrix.blocks > 1:
+        work = replace(work, tensor=work.tensor + work.plain, plain=0)
+    return replace(work, special=special)
 
 
 def path_of(form: ChainForm | LoopForm) -> ChainForm:
@@ -170,9 +174,7 @@ def memory_of(launch: Launch, work: Work, rows: int, rates: Rates) -> float:
     beyond = max(0.0, 1.0 - rates.cache / live) if live else 0.0
     if state:
         return max((work.bytes + state * beyond) / rates.bytes, state / taken)
-    if isinstance(form, Form):
-        return max((work.fixed + work.moved * beyond) / rates.bytes, work.moved / taken)
-    return work.bytes / rates.bytes
+    return max((work.fixed + work.moved * beyond) / rates.bytes, work.moved / taken)
 
 
 def _scratches(launch: Launch, form: ChainForm, rows: int, rates: Rates) -> int:

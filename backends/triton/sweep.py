@@ -69,7 +69,9 @@ def swept(form: LoopForm, precision: Precision) -> bool:
     sizes = 0
     for stage, moving in zip(form.stages, form.moving, strict=True):
         matrix = stage.matrix
-        if matrix is None or matrix.shared or 0 in moving or stage.value.width != matrix.blocks * matrix.columns:
+        if matrix is None or matrix.shared or 0 in moving or matrix.rows != matrix.columns:
+            return False
+        if stage.value.width != stage.width:
             return False
         sizes += size_on_chip(matrix)
     grids = standings(form.path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .kernel import Kernel
 from .policy import Precision, Tiles
-from .precision import product, rounded
+from .precision import rounded, summed
 from .pulls import kernel
 from .text import Lines
 
@@ -39,7 +39,7 @@ def tally(width: int, rows: int, turns: int, tiles: Tiles, precision: Precision)
         "code = tl.load(codes + (tl.load(place + 1) + turn * tl.load(place + 2)) * stride + b)",
         "one = tl.where(code[:, None] == value[None, :], 1.0, 0.0)",
     )
-    product(lines, precision, "total", rounded(lines, precision, "x"), "one", "total")
+    summed(lines, precision, "total", rounded(lines, precision, "x"), "one")
     lines.depth -= 1
     lines.add(
         f"own = sums + tl.load(place + 3) + value[None, :] * {width} + k[:, None]",

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from . import policy
-from .chain import ChainForm, resident
+from .chain import ChainForm, alone, resident
 from .dense import kernel_of, programs, tiles_of
 from .kernel import Kernel
 from .launch import AnyForm, Launch
@@ -63,7 +63,8 @@ def by_policy(form: AnyForm, rows: int, precision: Precision, gpu: Gpu) -> Tiled
                 form, [_path(by_scratch(form, tile, precision)) for tile in _halves(batch)], rows, precision, gpu
             )
         case ChainForm():
-            return _path(resident(form, min(batch, policy.chain_batch(rows, form.stages, precision, gpu)), precision))
+            tile = min(batch, policy.chain_batch(rows, form.stages, precision, gpu))
+            return _path(resident(form, tile, precision, policy.ahead(alone(form), gpu)))
         case Form(matrix=matrix) if matrix is not None and matrix.rows > policy.VECTOR:
             several = [with_tiles(form, tiles_of(form, tile, precision), precision) for tile in _doubles(batch)]
             return _quickest(form, several, rows, precision, gpu)
@@ -101,7 +102,7 @@ def with_tiles(form: AnyForm, tiles: Tiles, precision: Precision) -> Tiled:
         case ChainForm() if form.scratch:
             kernel = by_scratch(form, tiles.batch, precision)
         case ChainForm():
-            kernel = resident(form, tiles.batch, precision)
+            kernel = resident(form, tiles.batch, precision, tiles.stages)
         case Form():
             if form.writes is not None:  # what reads them knows of so many rows together
                 tiles = replace(tiles, rows=form.writes.tile)

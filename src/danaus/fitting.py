@@ -62,12 +62,16 @@ def fit(
     bit as if it had never stopped; without such a file it begins. `progress` shows the epochs, or is called with each.
 
     Raises: DanausError `nothing-to-learn`, `no-data`, `impossible-row`, `no-closed-form`, `not-normalised`,
-    `wrong-value` for an option, `damaged-checkpoint`, `other-checkpoint`, and what `compile` raises.
+    `wrong-value` for an option, `unknown-format` for a checkpoint's name, `damaged-checkpoint`, `other-checkpoint`,
+    and what `compile` raises.
     """
     wants_circuit(circuit)
     wants((str, Path), "a path", "" if checkpoint is None else checkpoint)
     if resume and checkpoint is None:
         raise error("wrong-arguments", "resume=True goes on from a checkpoint, and none is named", caller())
+    if checkpoint is not None and Path(checkpoint).suffix != ".safetensors":  # else a spec may be written over
+        hint = "a checkpoint is a .safetensors file"
+        raise error("unknown-format", f"{checkpoint} has not the suffix .safetensors", caller(), hint=hint)
     rows = validate_array(train, circuit.variables, None, missing="nan")
     held = None if valid is None else validate_array(valid, circuit.variables, None, missing="nan")
     options = {
@@ -116,7 +120,7 @@ def learned(circuit: Circuit, rows: Rows, held: Rows | None, how: Learning) -> F
     if dtype not in ("float32", "float64"):
         raise error("unknown-type", f'there is no type "{dtype}"', caller(), hint="there are float32 and float64")
     if device != "cpu" and dtype == "float64":
-        raise error("unknown-type", "kernels for GPUs compute in float32", caller(), hint="leave dtype out")
+        raise error("unknown-type", "kernels for GPUs compute in float32", hint="leave dtype out")
     require(Query("marginal", "marginal", (circuit,), span=caller()))
     model = compile(circuit, "float32" if dtype == "float32" else "float64", device)
     from .runtime.learning.options import Options

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
+from math import prod
 
 import pytest
 
@@ -26,12 +27,14 @@ MODELS = {
     "chain of 256": "circuit p = hmm(x, states = 256)",
     "chain of 512": "circuit p = hmm(x, states = 512)",
     "factors of 256": "circuit p = hmm(x, states = 256, transition = monarch(16, 16))",
+    "three factors of 256": "circuit p = hmm(x, states = 256, transition = monarch(4, 8, 8))",
 }
 UNITS = {  # what multiplies, by the rows of the left operand
     "chain of 64": ("mma.sync", "wgmma", "tcgen05", "mfma"),
     "chain of 256": ("mma.sync", "wgmma", "tcgen05", "mfma"),
     "chain of 512": ("mma.sync", "wgmma", "tcgen05", "mfma"),
     "factors of 256": ("mma.sync", "mma.sync", "mma.sync", "mfma"),
+    "three factors of 256": ("mma.sync", "mma.sync", "mma.sync", "mfma"),
 }
 
 
@@ -91,13 +94,15 @@ def test_long_chains_of_few_states_are_a_launch_or_two(states: int, most: int) -
         assert len(planned(f"circuit p = hmm(x, states = {states})", 256, rows, gpu=gpu).launches) <= most
 
 
-@pytest.mark.parametrize("precision", ["bf16x3", "tf32", "bf16"])
-@pytest.mark.parametrize("rows", [1, 1024, 65536])
-@pytest.mark.parametrize("parts", ["8, 8", "16, 16", "8, 32"])
-def test_factors_of_few_states_stay_on_chip(parts: str, rows: int, precision: Precision) -> None:
-    first, second = map(int, parts.split(","))
-    text = f"circuit p = hmm(x, states = {first * second}, transition = monarch({parts}))"
-    program = program_of(dn.parse(f"var x[256] : cat(3)\n{text}\n").circuits["p"])
+@pytest.mark.parametrize(("precision", "rows"), [("bf16x3", 1), ("tf32", 1024), ("bf16x3", 65536), ("bf16", 65536)])
+@pytest.mark.parametrize(
+    "parts", ["8, 8", "16, 16", "8, 32", "4, 64", "128, 2", "16, 4", "2, 3", "12, 20", "4, 8, 8", "6, 6, 7"]
+)
+@pytest.mark.parametrize("steps", [2, 256])
+def test_factors_of_few_states_stay_on_chip(parts: str, steps: int, rows: int, precision: Precision) -> None:
+    """A map alone, and a chain of them, in one launch."""
+    text = f"circuit p = hmm(x, states = {prod(map(int, parts.split(',')))}, transition = monarch({parts}))"
+    program = program_of(dn.parse(f"var x[{steps}] : cat(3)\n{text}\n").circuits["p"])
     assert [launch.kernel.name for launch in plan(program, precision, batch_class(rows)).launches] == ["chain"]
 
 

@@ -65,6 +65,32 @@ def test_a_budget_that_is_spent_ends_the_run_and_says_what_is_left(benchmark: An
     assert found == [("first", 1.0, ""), ("hangs", None, "no time left"), ("second", None, "no time left")]
 
 
+def test_peers_are_made_beside_ours(benchmark: Any) -> None:
+    """In processes of their own, whose failures are theirs; each job is there once."""
+    from gpu_jobs import Job
+
+    kinds = ["first", "PyJuice", "hangs", "PyJuice", "second"]
+    jobs = [Job("chains", number, kind, 1.5) for number, kind in enumerate(kinds)]
+    found = list(benchmark.results(benchmark.Options("cpu", "ieee", 2, "", True), jobs, 60, 2))
+    assert sorted(job.case for job, _, _ in found) == [0, 1, 2, 3, 4]
+    words = {job.case: cells[job.kind].words for job, cells, _ in found}
+    assert words == {0: "", 1: "", 2: "no answer within 2 s", 3: "", 4: ""}
+
+
+def test_processes_take_turns(benchmark: Any, tmp_path: Path) -> None:
+    import fcntl
+
+    import torch
+    from gpu_meter import Meter
+
+    turn = tmp_path / "turn"
+    turn.touch()
+    with turn.open() as other:
+        with Meter(torch.device("cpu"), "ieee", turn=str(turn)).alone(), pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def test_failures_of_any_kind_are_cells(benchmark: Any) -> None:
     import torch
     from gpu_meter import Cell, tried
@@ -72,13 +98,12 @@ def test_failures_of_any_kind_are_cells(benchmark: Any) -> None:
     def fails(failure: Exception) -> Any:
         raise failure
 
-    cpu = torch.device("cpu")
-    assert tried(lambda: fails(torch.OutOfMemoryError("no")), "a", cpu) == {"a": Cell(None, "memory")}
-    assert tried(lambda: fails(MemoryError("9 GB")), "a", cpu) == {"a": Cell(None, "memory: 9 GB")}
-    assert tried(lambda: fails(KeyError("x|y")), "a", cpu) == {"a": Cell(None, "KeyError: 'x/y'")}
-    assert tried(lambda: 2.0, "a", cpu) == {"a": Cell(2.0)}
+    assert tried(lambda: fails(torch.OutOfMemoryError("no")), "a") == {"a": Cell(None, "memory")}
+    assert tried(lambda: fails(MemoryError("9 GB")), "a") == {"a": Cell(None, "memory: 9 GB")}
+    assert tried(lambda: fails(KeyError("x|y")), "a") == {"a": Cell(None, "KeyError: 'x/y'")}
+    assert tried(lambda: 2.0, "a") == {"a": Cell(2.0)}
     with pytest.raises(RuntimeError):  # nothing runs any more: the next process goes on
-        tried(lambda: fails(RuntimeError("CUDA error: an illegal memory access was encountered")), "a", cpu)
+        tried(lambda: fails(RuntimeError("CUDA error: an illegal memory access was encountered")), "a")
 
 
 def test_rows_at_a_time_fit_and_take_not_too_long(benchmark: Any) -> None:
@@ -92,6 +117,20 @@ def test_rows_at_a_time_fit_and_take_not_too_long(benchmark: Any) -> None:
     assert meter.at_once(512, 0, 0, LONG) == 16
     with pytest.raises(MemoryError, match="160 GB for 16 rows"):
         meter.at_once(512, 0, 1e10, 0)
+
+
+def test_what_does_not_fit_is_measured_in_halves(benchmark: Any) -> None:
+    import torch
+    from gpu_meter import fitting
+
+    def run(part: int) -> int:
+        if part > 64:
+            raise torch.OutOfMemoryError
+        return part
+
+    assert fitting(512, run) == 64
+    with pytest.raises(torch.OutOfMemoryError):
+        fitting(512, lambda part: run(512))
 
 
 def test_every_model_of_the_issue_is_measured(benchmark: Any) -> None:

@@ -15,9 +15,9 @@ from danaus.runtime.learning.em import Steps
 from danaus.runtime.learning.resident import ResidentSteps
 from danaus.runtime.learning.stepping import steps_of
 
-HMM = dn.hmm(dn.Cat("x", 5, shape=6), states=7)
-MONARCH = dn.hmm(dn.Cat("x", 4, shape=5), states=12, transition=dn.monarch(3, 4))
-TREE = dn.quad_tree(dn.Cat("x", 3, shape=9), (3, 3), 4)
+HMM = dn.hmm(dn.Cat("x", 4, shape=4), states=5)
+MONARCH = dn.hmm(dn.Cat("x", 4, shape=3), states=12, transition=dn.monarch(3, 4))
+TREE = dn.quad_tree(dn.Cat("x", 3, shape=4), (2, 2), 4)
 CIRCUITS = {"hmm": HMM, "Monarch": MONARCH, "image": TREE}
 
 
@@ -67,8 +67,9 @@ def test_a_step(name: str, count: int) -> None:
     for parameter, counts in want.entries.items():
         found = np.asarray(got.entries[tables[parameter]])
         np.testing.assert_allclose(found, counts, atol=1e-4 * max(1.0, float(counts.max())), rtol=0)
+    own = steps.prior()
     for parameter, counts in host.prior().entries.items():
-        found = np.asarray(steps.prior().entries[tables[parameter]])
+        found = np.asarray(own.entries[tables[parameter]])
         np.testing.assert_allclose(found, counts, atol=1e-4 * max(1.0, float(counts.max())), rtol=0)
     before = {name: each.copy() for name, each in parameters(steps._model.circuit).items()}
     steps.take(got, 0.5)
@@ -93,9 +94,9 @@ def test_a_step(name: str, count: int) -> None:
 )
 def test_learning(method: str, options: dict[str, float]) -> None:
     """The same way as on the CPU, epoch by epoch, and the same held-out means."""
-    x = rows_of(HMM, 50, 1, 0.1)
+    x = rows_of(HMM, 40, 1, 0.1)
     found = [
-        dn.fit(HMM, x[:40], x[40:], method, epochs=3, tolerance=-1.0, **device, **options)  # type: ignore[arg-type]
+        dn.fit(HMM, x[:30], x[30:], method, epochs=2, tolerance=-1.0, **device, **options)  # type: ignore[arg-type]
         for device in ({}, {"device": "cuda"})
     ]
     for ours, theirs in zip(found[0].history, found[1].history, strict=True):
@@ -103,7 +104,7 @@ def test_learning(method: str, options: dict[str, float]) -> None:
         assert ours.valid == pytest.approx(theirs.valid, abs=2e-4)
     for name, each in parameters(found[0].circuit).items():
         np.testing.assert_allclose(parameters(found[1].circuit)[name], each, atol=2e-3)
-    assert found[0].history[-1].train > found[0].history[0].train + 1e-3
+    assert found[0].history[-1].train > found[0].history[0].train + 1e-4
 
 
 def test_zeros_stay() -> None:
