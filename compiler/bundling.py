@@ -141,7 +141,7 @@ def bundle_of(
     """What is saved of a circuit: its Program, the numbers of its present parameters, and code for targets by name.
 
     Kernels for GPUs answer likelihoods, and queries by kind: "flows", "sample", "map", "evidence", "hamming", "all".
-    With `tune`, tiles of likelihoods are tried; `precision` says how they multiply.
+    With `tune`, other tiles of these are tried; `precision` says how they multiply.
 
     Raises: DanausError `missing-package`, `unknown-target`, `unknown-precision`, `unsupported-cpu`, `not-in-bundle`,
     `not-on-device`, and as compiling kernels for GPUs.

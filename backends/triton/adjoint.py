@@ -17,7 +17,7 @@ from ...ir.parameter import Floats
 from ...ir.program.program import Program
 from . import policy
 from .alone import Lock, alone, lock
-from .engine import Bools, Codes, Exactly, Make, Placed, with_sums
+from .engine import Bools, Choose, Codes, Exactly, Make, Placed, with_sums
 from .module import function
 from .plan import drawn
 from .policy import Precision
@@ -50,6 +50,7 @@ class FusedReverse:
     tables: Sequence[torch.Tensor] = ()
     make: Make = function
     gpu: Gpu = MODEL
+    choose: Choose | None = None
     lock: Lock = field(default_factory=lock, repr=False)
 
     @alone
@@ -96,7 +97,8 @@ class FusedReverse:
         """The way of so many rows."""
         rows = policy.batch_class(count, self.gpu)
         if rows not in self.ready:
-            made = drawn(self.program, self.precision, rows, True, gpu=self.gpu)
+            choices = {} if self.choose is None else self.choose(self.program, self.precision, rows)
+            made = drawn(self.program, self.precision, rows, True, choices, self.gpu)
             placed = Placed(made.plan, self.device, self.precision, self.make)
             placed.fill(self.tables)
             self.ready[rows] = Way(made, placed, course(made, self.precision, self.wanted))

@@ -18,7 +18,7 @@ from ...ir.program.shares import Share
 from ...ir.program.tabled import Tabled
 from ...runtime.walking import Shared
 from . import policy
-from .engine import Make, Placed
+from .engine import Choose, Make, Placed
 from .module import function
 from .plan import drawn
 from .policy import Precision
@@ -37,6 +37,7 @@ class Inputs:
     precision: Precision
     make: Make = function
     gpu: Gpu = MODEL
+    choose: Choose | None = None
     ways: dict[int, tuple[Tabled, Way]] = field(default_factory=dict[int, tuple[Tabled, Way]])
 
     def run(self, tabled: Tabled, codes: Indices) -> Shared | None:
@@ -66,7 +67,8 @@ class Inputs:
         """The way for a class of batches, with the present tables."""
         of, way = self.ways.get(rows, (None, None))
         if way is None:
-            made = drawn(self.program, self.precision, rows, True, gpu=self.gpu)
+            choices = {} if self.choose is None else self.choose(self.program, self.precision, rows)
+            made = drawn(self.program, self.precision, rows, True, choices, self.gpu)
             placed = Placed(made.plan, self.device, self.precision, self.make)
             placed.fill(_tensors(tabled))
             loads = (step.table for step in self.program.operations if isinstance(step, Load))

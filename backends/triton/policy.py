@@ -127,6 +127,12 @@ def tally_tiles(width: int, rows: int, batch: int) -> Tiles:
     return Tiles(min(64, max(16, power(width))), min(64, max(16, power(rows))), batch, 4, 2)
 
 
+def outer_batch(batch: int) -> int:
+    """So many rows of data at a time for sums over them, whose tiles are rows by columns of the matrix: 32 are two
+    steps of a tensor core's 16, and less to hold beside the sums than 64."""
+    return 16 if batch < 32 else 32
+
+
 def vector_tiles(columns: int, batch: int) -> Tiles:
     """One row at a time, and 2048 elements at most, 16 for each of 128 threads."""
     return Tiles(1, min(power(columns), 2048 // batch), batch, 4, 2)

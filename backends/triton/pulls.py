@@ -110,7 +110,7 @@ def outer(form: Form, matrix: Matrix, tiles: Tiles, precision: Precision) -> Ker
         f"inside = (row < {matrix.rows})[:, None] & ok[None, :]",
         "tl.store(own + k[None, :], tl.load(own + k[None, :], inside, 0.0) + total, inside)",
     )
-    constants = {"ROWS": tiles.rows, "INNER": tiles.inner, "BATCH": 16 if tiles.batch < 32 else 32}
+    constants = {"ROWS": tiles.rows, "INNER": tiles.inner, "BATCH": tiles.batch}
     return kernel("outer", lines, constants, tiles.warps, tiles.stages, precision)
 
 

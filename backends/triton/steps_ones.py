@@ -22,6 +22,7 @@ from . import sparse_policy
 from .kernel import Argument, Kernel
 from .network import CONSTANTS, Shape, counts, indented, jitted
 from .scalar import Device
+from .shapes import steps_about
 from .steps import FIELDS, LOADS, MATRICES, TERMS, Steps, steps
 from .steps_kernels import EACH, LOAD, MATRIX, NONE, STEP
 
@@ -230,11 +231,16 @@ def ones(found: Ones, tables: Any, variables: int, device: Device) -> Floats:
     """The logarithms of the root's coefficients of 1, t, t², …; tables are logarithms there, as records name them."""
     count = variables + 1
     shape = sparse_policy.shape(count, device.drain)
-    kernel, own = step_of_ones(shape), found.steps
+    own = found.steps
     chunks = -(-count // shape.lanes)
     values = device.empty(own.rows * count, 8)
     given = (*map(device.put, (own.records, own.terms, own.indices)), tables)
-    for step, (tall, blocks) in enumerate(zip(found.tall, found.blocks, strict=True)):
-        tiles = blocks * -(-tall // shape.width)
-        device.launch(kernel, (tiles, chunks), (*given, values, count, variables, step))
+
+    def launch(shape: Shape) -> None:
+        kernel = step_of_ones(shape)
+        for step, (tall, blocks) in enumerate(zip(found.tall, found.blocks, strict=True)):
+            tiles = blocks * -(-tall // shape.width)
+            device.launch(kernel, (tiles, chunks), (*given, values, count, variables, step))
+
+    launch(device.shaped(step_of_ones, shape, steps_about(own), launch))
     return np.asarray(values[own.root * count : own.root * count + count].cpu().numpy())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from .inputs import Inputs
 from .network import Form, Shape
 from .network_queries import HELD, Walked, joined, signed
 from .scalar import Device
+from .shapes import steps_about
 from .steps import LOADS, Steps, tables_of
 
 
@@ -40,6 +42,7 @@ class StepsWalker:
     inputs: Inputs | None = None
     maxima: bool = True
     put: tuple[Any, ...] = field(init=False)
+    about: str = field(init=False)
     made: dict[Form, tuple[Tabled, Any]] = field(default_factory=dict[Form, tuple[Tabled, Any]])
     counted: dict[int, steps_ones.Ones | None] = field(default_factory=dict[int, "steps_ones.Ones | None"])
     tapes: Tapes = field(default_factory=Tapes)
@@ -48,6 +51,7 @@ class StepsWalker:
     def __post_init__(self) -> None:
         found = self.steps
         self.put = tuple(map(self.device.put, (found.records, found.terms, found.indices)))
+        self.about = steps_about(found)
 
     def over(self, tabled: Tabled) -> StepsWalker:
         """The same over present tables."""
@@ -168,16 +172,23 @@ class StepsWalker:
         turns = -(-rows // shape.lanes)
         tables, data = self._tables(over), device.put(codes)
         given = self._given(weights or {}, len(codes), rows)
-        kernel = steps_kernels.fill(form, shape, bool(given))
+        make = partial(steps_kernels.fill, form, weighted=bool(given))
+
+        def values_of() -> Any:
+            return device.empty(turns * self.steps.rows * shape.lanes, 8)
+
+        def launches(values: Any, shape: Shape) -> None:
+            self._launched(make(shape), turns, (*self.put, tables, data, *given, values), rows, False)
+
+        chosen = device.shaped(make, shape, self.about, lambda each: launches(values_of(), each))
 
         def made() -> tuple[tuple[Any, ...], Launch]:
-            values = device.empty(turns * self.steps.rows * shape.lanes, 8)
-            before = (*self.put, tables, data, *given, values)
-            return (values,), lambda: self._launched(kernel, turns, before, rows, False)
+            values = values_of()
+            return (values,), lambda: launches(values, chosen)
 
         # other tables that lie where those were that were recorded are read in their place
-        key, launches = (form, shape, rows, tables.data_ptr()), len(self._bounds(turns)[1])
-        (values,) = played(self.tapes, device.name, key, launches, (data, *given), made)
+        key, count = (form, chosen, rows, tables.data_ptr()), len(self._bounds(turns)[1])
+        (values,) = played(self.tapes, device.name, key, count, (data, *given), made)
         return values.view(turns, self.steps.rows, shape.lanes)
 
     def _given(self, weights: Mapping[int, Floats], columns: int, rows: int) -> tuple[Any, ...]:
@@ -226,13 +237,21 @@ class StepsWalker:
         turns = -(-rows // shape.lanes)
         possible = self._roots(values).cpu().numpy() > -np.inf
         possible = np.repeat(possible[:1], rows) if single else possible[:rows]
-        states = torch.full((turns, self.steps.rows, shape.lanes), -1, dtype=torch.int32, device=device.name)
+        states = torch.empty((turns, self.steps.rows, shape.lanes), dtype=torch.int32, device=device.name)
         start = np.full(turns * shape.lanes, -1, dtype=np.int32)
         start[:rows] = np.where(possible, 0, -1)
-        states[:, self.steps.root] = torch.from_numpy(start.reshape(turns, shape.lanes)).to(device.name)
+        roots = torch.from_numpy(start.reshape(turns, shape.lanes)).to(device.name)
         data = device.put(codes)
-        kernel = steps_descent.descend(sampled, single, shape)
+        asked = data.clone()
         keys = (signed(seed & 0xFFFFFFFF), signed(seed >> 32))
         before = (*self.put, self._tables(form), data, values.reshape(-1), states.view(-1), first, *keys)
-        self._launched(kernel, turns, before, rows, True)
+        make = partial(steps_descent.descend, sampled, single)
+
+        def launch(shape: Shape) -> None:
+            data.copy_(asked)  # what another launch has filled in is not missing any more
+            states.fill_(-1)
+            states[:, self.steps.root] = roots
+            self._launched(make(shape), turns, before, rows, True)
+
+        launch(device.shaped(make, shape, self.about, launch))
         return data, possible, states

@@ -6,9 +6,8 @@ and adds to sums that no other writes.
 
 from __future__ import annotations
 
-from . import policy
 from .kernel import Kernel
-from .policy import Precision
+from .policy import Precision, Tiles
 from .precision import rounded, summed
 from .pulls import kernel
 from .text import Lines
@@ -18,10 +17,9 @@ PLACES = 4
 [values, width] lie; flows of one turn lie after those of the turn before."""
 
 
-def tally(width: int, rows: int, turns: int, batch: int, precision: Precision) -> Kernel:
+def tally(width: int, rows: int, turns: int, tiles: Tiles, precision: Precision) -> Kernel:
     """For inputs of so many nodes and values, in so many turns."""
     lines = Lines()
-    tiles = policy.tally_tiles(width, rows, batch)
     tall, wide = -(-width // tiles.rows), -(-rows // tiles.inner)
     lines.add(
         "work = tl.program_id(0)",
