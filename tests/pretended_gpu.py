@@ -105,6 +105,8 @@ def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recording]:
         patch.setattr(InterpretedFunction, "run", launched)
         patch.setattr(device, "device_of", lambda name: GPU)
         patch.setattr(device, "gpu_of", lambda device: MODEL)
+        for module in (engine, way_back):
+            patch.setattr(module, "numbers_on", lambda device: 1 << 28, raising=False)
         for module in (engine, graphs, way_back, scalar, network_queries):
             patch.setattr(module, "on", lambda device: nullcontext(), raising=False)
         recording = Recording(patch)
