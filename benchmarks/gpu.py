@@ -2,6 +2,7 @@
 
     python benchmarks/gpu.py                       # predictions, and measurements where torch finds a GPU
     python benchmarks/gpu.py --write               # predictions to benchmarks/results/gpu-predicted.md
+    python benchmarks/gpu.py --measured --write    # measurements alone, 8 minutes, to results/gpu-measured.md
     python benchmarks/gpu.py --batch 512 --only "dense 64"
     TRITON_INTERPRET=1 python benchmarks/gpu.py --dry   # all that is measured, in small, without a GPU
 
@@ -9,27 +10,35 @@ Predicted are the plans that are launched: what each launch computes and moves o
 (backends/triton/roofline.py), beside the limit of the function itself: its operations over the rate of bf16, or the
 numbers that it reads and codes over the bandwidth, whichever is longer. Nothing of it was measured.
 
-Measured are (gpu_measured.py), within `--seconds` in all: copy bandwidth and the rate of bf16 products; parity with the
-float64 evaluator; kernels forward, and forward and back; calls of a likelihood, of expected counts and of a step of
-expectation maximisation; eager torch over logarithms; PyJuice where it is installed (`pip install pyjuice==2.6.3`) and
-has the like; hidden Chow–Liu trees and Poon–Domingos circuits over images of 28 × 28; d-DNNFs.
+Measured are (gpu_measured.py), within `--seconds` in all: copy bandwidth and the rates of products in bf16 and tf32;
+parity with the float64 evaluator; kernels forward, and forward and back; calls of a likelihood, of expected counts and
+of a step of expectation maximisation; eager torch over logarithms; PyJuice where it is installed; hidden Chow–Liu trees
+and Poon–Domingos circuits over images of 28 × 28; d-DNNFs. The most telling rows come first, in a process that is
+started anew where it hangs or fails (gpu_supervised.py), and `--write` keeps each cell when it is there.
+
+PyJuice is `pip install pyjuice==2.6.3 nvidia-cutlass`: the latter holds headers for its CUDA extensions, which nvcc and
+ninja compile at their first use, and without which it is slower. For a machine with torch but without internet take the
+wheels of both along, and of what they import those that are not there: numba, llvmlite, networkx, packaging, matplotlib
+and tqdm. They are installed with `--no-deps`, without `typing`: PyJuice asks for it, and from a folder on PYTHONPATH it
+stands before Python's own.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import textwrap
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
-from gpu_measured import Meter, chains, least_bytes, limits, pictures, sentences
-from gpu_models import MODELS, Model, circuit_of, program_of, rows_of
+from gpu_jobs import cases_of, jobs_of, label
+from gpu_models import MODELS, program_of
+from gpu_supervised import Options, results
+from gpu_tables import Cell, least_bytes, value
+from gpu_tables import tables as measured_tables
 
-import danaus as dn
 from danaus.backends.triton.device import interpreted
 from danaus.backends.triton.plan import plan
 from danaus.backends.triton.policy import DEFAULT
@@ -39,7 +48,6 @@ from danaus.compiler.cost import costs
 
 RESULTS = Path(__file__).parent / "results" / "gpu-predicted.md"
 MEASURED = Path(__file__).parent / "results" / "gpu-measured.md"
-ORDER = sorted(MODELS, key=lambda model: (model.numbers > 1 << 26, model.steps, model.numbers))  # the largest last
 PARITY = 2e-4  # of max(1, |ll|): three passes of bf16 keep 16 bits, over up to 256 steps
 
 
@@ -63,11 +71,6 @@ def rows_predicted(batch: int, only: str) -> Iterator[str]:
             f"| {flops / 1e9:.1f} | {moved / 1e6:.1f} | {max(computing, moving) * 1e3:.3f} {limit} "
             f"| {seconds * 1e3:.3f} | {passes / seconds:.0%} |"
         )
-
-
-def label(model: Model) -> str:
-    """A model's name and sizes."""
-    return f"{model.name} {model.states} T={model.steps} V={model.values}"
 
 
 def tables(batches: list[int], only: str) -> str:
@@ -96,39 +99,25 @@ def tables(batches: list[int], only: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def parity() -> None:
-    """Small models against the float64 evaluator; a wrong number ends the run."""
-    for model in (Model(64, 32, 27), Model(33, 8, 5), Model(256, 32, 27, (16, 16)), Model(4096, 4, 27, (64, 64))):
-        circuit = circuit_of(model)
-        compiled = dn.compile(circuit, device="cuda")
-        for batch in (1, 17, 1000):
-            x = rows_of(model, batch).astype(float)
-            got, want = compiled.log_likelihood(x).numpy(), dn.evaluate(circuit, x, semiring="log")
-            worst = float(np.max(np.abs(got - want) / np.maximum(1, np.abs(want))))
-            print(f"parity {label(model)} B={batch}: {worst:.1e}")
-            if not worst < PARITY:
-                sys.exit(f"{label(model)} is wrong")
+def measure(options: Options, budget: float, write: bool, lanes: int = 0) -> bool:
+    """Measures all, and prints it; says whether all that was compared with the evaluator is right."""
+    cases = cases_of(options.rows, options.only, options.dry)
+    found: dict[tuple[str, int], dict[str, Cell]] = {}
+    name = torch.cuda.get_device_name() if options.device == "cuda" else "no GPU"
 
+    def page() -> str:
+        return "\n".join(
+            ["# Measured on a GPU" if not options.dry else "# Run dry", "", *measured_tables(found, cases, name)]
+        )
 
-IMAGES = (("HCLT", 64), ("HCLT", 256), ("HCLT", 512), ("HCLT", 1024), ("PD", 64), ("PD", 256))
-SENTENCES = ((200, 10), (400, 40), (1000, 170))  # about 10⁴, 10⁵ and 10⁶ edges
-BATCHES = (1, 32, 128, 4096)
-
-
-def measure(meter: Meter, batch: int, only: str, dry: bool) -> Iterator[str]:
-    """The measured tables; a dry run takes small models."""
-    rates = limits(meter)
-    name = torch.cuda.get_device_name(meter.device) if meter.device.type == "cuda" else "no GPU"
-    yield f"{name}, {batch} rows: copy {rates[0] / 1e12:.2f} TB/s, bf16 {rates[1] / 1e12:.0f} TFLOP/s"
-    if not dry:
-        parity()
-    models = (Model(5, 4, 3), Model(6, 3, 3, (2, 3))) if dry else tuple(each for each in ORDER if only in label(each))
-    yield from ("", "## Hidden Markov models", *chains(models, batch, meter, rates))
-    pixels = (batch, 2, 3) if dry else (batch, 28, 256)
-    cases = (("HCLT", 2), ("PD", 2)) if dry else tuple(each for each in IMAGES if only in f"{each[0]} {each[1]}")
-    yield from ("", "## Images", *pictures(cases, *pixels, meter))
-    sizes, batches = (((6, 3),), (1, 2)) if dry else (SENTENCES if only in "d-DNNF" else (), BATCHES)
-    yield from ("", "## d-DNNFs", *sentences(sizes, batches, meter))
+    for job, cells, seconds in results(options, jobs_of(cases), budget, lanes):
+        found.setdefault((job.table, job.case), {}).update(cells)
+        shown = ", ".join(f"{name} {cell.words if cell.value is None else cell.value}" for name, cell in cells.items())
+        print(f"{job.table} {job.case} {job.kind} ({seconds:.1f} s): {shown}", file=sys.stderr, flush=True)
+        if write:  # each cell when it is there: what was measured stays if the run is ended
+            MEASURED.write_text(page() + "\n")
+    print(page(), flush=True)
+    return all(value(found.get(("parity", case), {}), "ours") < PARITY for case, _ in enumerate(cases.parity))
 
 
 def main() -> None:
@@ -137,35 +126,30 @@ def main() -> None:
     reader.add_argument("--batch", type=int, nargs="+", default=[512, 16384], help="measured is the first")
     reader.add_argument("--only", default="", help="models whose name holds this")
     reader.add_argument("--write", action="store_true", help="write the predictions, and what is measured, to results/")
-    reader.add_argument("--seconds", type=float, default=480, help="after which no further model is begun")
+    reader.add_argument("--seconds", type=float, default=450, help="after which nothing more is measured")
     reader.add_argument("--dry", action="store_true", help="all that is measured, in small, through the interpreter")
+    reader.add_argument(
+        "--lanes", type=int, default=4, help="processes that compile kernels, and as many that make PyJuice's circuits"
+    )
+    reader.add_argument("--measured", action="store_true", help="predict nothing: all the time of a GPU is measured in")
     options = reader.parse_args()
     if options.dry:
         if not interpreted():
             sys.exit("a dry run takes TRITON_INTERPRET=1 in the environment")
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            for line in measure(Meter(torch.device("cpu"), "ieee", options.seconds), 2, "", True):
-                print(line, flush=True)
+        measure(Options("cpu", "ieee", 2, "", True), options.seconds, False)
         return
-    found = tables(options.batch, options.only)
-    if options.write:
+    found = "" if options.measured else tables(options.batch, options.only)
+    if options.write and found:
         RESULTS.write_text(found)
     else:
-        print(found)
+        print(found, end="\n" if found else "")
     if not torch.cuda.is_available():
         print("torch finds no GPU on this machine: nothing was measured.", file=sys.stderr)
         return
-    lines: list[str] = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dn.DanausWarning)
-        for line in measure(
-            Meter(torch.device("cuda"), DEFAULT, options.seconds), options.batch[0], options.only, False
-        ):
-            lines.append(line)
-            print(line, flush=True)
-            if options.write:  # after each row: what was measured stays if the run is ended
-                MEASURED.write_text("\n".join(["# Measured on a GPU", "", *lines]) + "\n")
+    with tempfile.NamedTemporaryFile() as turn:
+        asked = Options("cuda", DEFAULT, options.batch[0], options.only, False, turn.name)
+        if not measure(asked, options.seconds, options.write, options.lanes):
+            sys.exit("a model is wrong, or was not compared with the evaluator")
 
 
 if __name__ == "__main__":

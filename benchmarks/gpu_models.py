@@ -4,10 +4,9 @@ circuits, and as the peers compute them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import numpy as np
 import torch
@@ -92,21 +91,27 @@ def circuit_of(model: Model) -> Circuit:
 
 
 def eager(
-    model: Model, device: torch.device, learnt: list[torch.Tensor] | None = None
+    model: Model,
+    device: torch.device,
+    learnt: list[torch.Tensor] | None = None,
+    numbers: Sequence[np.ndarray] | None = None,
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """The model in eager torch over logarithms: per factor a maximum, exp, a batched product, log and a transpose.
 
-    Its numbers are added to `learnt`, and then have derivatives.
+    Its numbers are added to `learnt`, and then have derivatives; `numbers` are those of the initial state, the factors
+    and the emission [states, values], at random if they are not given.
     """
     generator = torch.Generator(device).manual_seed(0)
 
-    def simplex(*shape: int) -> torch.Tensor:
+    def simplex(place: int, *shape: int) -> torch.Tensor:
+        if numbers is not None:
+            return torch.from_numpy(np.array(numbers[place], dtype=np.float32)).to(device).reshape(shape)
         return torch.softmax(torch.randn(*shape, generator=generator, device=device), -1)
 
-    emission = simplex(model.states, model.values).T.log().contiguous()
-    initial = simplex(model.states)
     sizes = model.parts or (model.states,)
-    factors = [simplex(model.states // part, part, part) for part in sizes]
+    emission = simplex(-1, model.states, model.values).T.log().contiguous()
+    initial = simplex(0, model.states)
+    factors = [simplex(1 + place, model.states // part, part, part) for place, part in enumerate(sizes)]
 
     if learnt is not None:
         learnt += [emission, initial, *factors]
@@ -142,18 +147,6 @@ def eager_back(model: Model, device: torch.device, codes: torch.Tensor) -> Calla
         forward(codes).sum().backward()
 
     return run
-
-
-def pyjuice(model: Model, device: torch.device) -> Any:
-    """The dense model in PyJuice; None where it is not installed, or has no such map."""
-    try:
-        import pyjuice as juice
-    except ImportError:
-        return None
-    if model.parts:
-        return None
-    nodes: Any = juice.structures.HMM(seq_length=model.steps, num_latents=model.states, num_emits=model.values)
-    return juice.compile(nodes).to(device)
 
 
 def rows_of(model: Model, batch: int) -> np.ndarray:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..backends.triton.policy import DEFAULT
+from ..backends.triton.policy import precision_named
 from ..backends.triton.targets import gpu_named, is_gpu
 from ..frontend.spec import Query
 from ..ir.circuit import Circuit
-from ..ir.diagnostic import DanausError, error
+from ..ir.diagnostic import DanausError, error, warn
 from ..ir.numbers import Numbers
 from ..ir.parameter import Floats
 from ..ir.query.exactness import one_path
@@ -28,13 +28,19 @@ from .properties import check
 
 if TYPE_CHECKING:
     from ..backends.triton.foretold import Foretold
+    from ..backends.triton.policy import Precision
     from ..runtime.bundle import Bundle, Walks
 from .able import Type, form_of, packages, runs_compiled
 from .pipeline import optimised, passed, plainly_passed, program_of
 
 
 def kernels_of(
-    circuit: Circuit, dtype: Type = "float32", target: str = "cpu", queries: Sequence[str] = (), tune: bool = False
+    circuit: Circuit,
+    dtype: Type = "float32",
+    target: str = "cpu",
+    queries: Sequence[str] = (),
+    tune: bool = False,
+    precision: str | None = None,
 ) -> str:
     """The LLVM IR of a circuit's likelihood for a target by name; of a network, for its narrowest tiles.
 
@@ -48,7 +54,9 @@ def kernels_of(
         from ..backends.triton.stored import text_of as text_of_kernels
 
         gpu = gpu_named(target)
-        return text_of_kernels(kernels_for(_of_gpus(circuit, dtype, [target]), DEFAULT, gpu, queries, tune))
+        found, mode = _of_gpus(circuit, dtype, [target]), precision_named(precision)
+        beyond = _beyond_kernels(found)
+        return f"# {beyond}\n" if beyond else text_of_kernels(kernels_for(found, mode, gpu, queries, tune))
     with packages():
         from ..backends.cpu.engine import text_of
         from ..backends.cpu.machine import named
@@ -60,7 +68,13 @@ def kernels_of(
 
 
 def report_of(
-    circuit: Circuit, dtype: Type, targets: Sequence[str], rows: int, queries: Sequence[str] = (), tune: bool = False
+    circuit: Circuit,
+    dtype: Type,
+    targets: Sequence[str],
+    rows: int,
+    queries: Sequence[str] = (),
+    tune: bool = False,
+    precision: str | None = None,
 ) -> str:
     """What a circuit's kernels take of GPUs by name, and the time that they take at least for a batch, as tables.
 
@@ -69,7 +83,9 @@ def report_of(
     """
     from ..backends.triton.report import report
 
-    return report(_of_gpus(circuit, dtype, targets), DEFAULT, targets, rows, queries, tune)
+    found, mode = _of_gpus(circuit, dtype, targets), precision_named(precision)
+    beyond = _beyond_kernels(found)
+    return f"{beyond}\n" if beyond else report(found, mode, targets, rows, queries, tune)
 
 
 def foretold_of(circuit: Circuit, targets: Sequence[str], rows: int) -> tuple[Foretold, ...]:
@@ -81,7 +97,7 @@ def foretold_of(circuit: Circuit, targets: Sequence[str], rows: int) -> tuple[Fo
     with packages():
         from ..backends.triton.foretold import foretold
     bundle = _of_gpus(circuit, "float32", targets)
-    return tuple(foretold(bundle, DEFAULT, rows, gpu) for gpu in gpus)
+    return tuple(foretold(bundle, precision_named(None), rows, gpu) for gpu in gpus)
 
 
 def _of_gpus(circuit: Circuit, dtype: Type, targets: Sequence[str]) -> Bundle:
@@ -106,21 +122,33 @@ def _require_kernels(bundle: Bundle, targets: Sequence[str]) -> None:
         raise error("unknown-type", message, hint="leave out --dtype, or its target")
 
 
+def _beyond_kernels(bundle: Bundle) -> str:
+    """Why a circuit's present numbers are answered beside the GPU, if they are: the kernels would never run."""
+    from ..runtime.bundled import negative
+
+    what = "numbers beyond float64" if bundle.exact else "negative numbers" if negative(bundle) else ""
+    return f'"{bundle.name}" has {what}: no kernels, it is answered in float64 on the CPU' if what else ""
+
+
 def bundle_of(
     circuit: Circuit,
     dtype: Type = "float32",
     targets: Sequence[str] = ("cpu",),
     queries: Sequence[str] = (),
     tune: bool = False,
+    precision: str | None = None,
 ) -> Bundle:
     """What is saved of a circuit: its Program, the numbers of its present parameters, and code for targets by name.
 
     Kernels for GPUs answer likelihoods, and queries by kind: "flows", "sample", "map", "evidence", "hamming", "all".
-    With `tune`, tiles of likelihoods are tried.
+    With `tune`, other tiles of these are tried; `precision` says how they multiply.
 
-    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`, `not-on-device`, and as
-    compiling kernels for GPUs.
+    Raises: DanausError `missing-package`, `unknown-target`, `unknown-precision`, `unsupported-cpu`, `not-in-bundle`,
+    `not-on-device`, and as compiling kernels for GPUs.
     """
+    mode = precision_named(precision)
+    if isinstance(targets, str):
+        raise error("wrong-arguments", f'"{targets}" where names of targets are expected', hint=f'["{targets}"]')
     with packages():
         from ..backends.cpu.load import codes_of, compiler
         from ..runtime.bundle import Bundle, not_compiled
@@ -160,7 +188,7 @@ def bundle_of(
         walks,
         fed=fed or (),
     )
-    return _with_devices(bundle, targets, queries, tune)
+    return _with_devices(bundle, targets, queries, tune, mode)
 
 
 def term_of(circuit: Circuit) -> Bundle:
@@ -175,15 +203,21 @@ def term_of(circuit: Circuit) -> Bundle:
     return Bundle(*kept, (), (), compiler(), ())
 
 
-def _with_devices(bundle: Bundle, targets: Sequence[str], queries: Sequence[str], tune: bool) -> Bundle:
+def _with_devices(
+    bundle: Bundle, targets: Sequence[str], queries: Sequence[str], tune: bool, precision: Precision
+) -> Bundle:
     """The same with kernels for those targets that are GPUs."""
     gpus = [target for target in targets if is_gpu(target)]
     if not gpus:
         return bundle
     _require_kernels(bundle, gpus)
+    beyond = _beyond_kernels(bundle)
+    if beyond:
+        warn(beyond)
+        return bundle
     from ..backends.triton.stored import devices_of
 
-    return replace(bundle, devices=devices_of(bundle, DEFAULT, gpus, queries, tune))
+    return replace(bundle, devices=devices_of(bundle, precision, gpus, queries, tune))
 
 
 def _answered(circuit: Circuit, lowered: Lowered, walks: bool, flows: bool) -> tuple[str, ...]:

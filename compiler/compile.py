@@ -130,8 +130,8 @@ def compile(
     def exactly_held(store: Store, numbers: Sequence[int]) -> list[Floats]:
         return held([lowered.tables[number] for number in numbers], store)
 
-    def bundle(circuit: Circuit, targets: Sequence[str], queries: Sequence[str]) -> Bundle:
-        return bundle_of(circuit, dtype, targets, queries)
+    def bundle(circuit: Circuit, targets: Sequence[str], queries: Sequence[str], precision: str | None) -> Bundle:
+        return bundle_of(circuit, dtype, targets, queries, precision=precision)
 
     def of_parameters(store: Callable[[], Store], given: Sequence[Floats]) -> dict[Parameter, Floats]:
         return parameter_derivatives(lowered.tables, feeding, store, given)

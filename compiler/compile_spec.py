@@ -41,25 +41,28 @@ def bundle_of_spec(
     targets: Sequence[str] = ("cpu",),
     queries: Sequence[str] | None = None,
     tune: bool = False,
+    precision: str | None = None,
 ) -> tuple[Bundle | Several, list[str]]:
     """What is saved of a spec, or of one of its circuits: a sentence is given for each part that is left out.
 
     Kernels for GPUs answer `queries` by kind; those of the spec where none are named; `tune` has their tiles
-    tried.
+    tried, `precision` says how they multiply.
 
-    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`, `unknown-query`.
+    Raises: DanausError `missing-package`, `unknown-target`, `unsupported-cpu`, `not-in-bundle`, `unknown-query`,
+    `unknown-precision`.
     """
     with packages():
         from ..runtime.several import kinds_by_circuit, several_of
     circuits, asked = _asked(spec)
     kinds_of = kinds_by_circuit(asked, queries)
     if only is not None:
-        bundle = bundle_of(circuits[only], dtype, targets, kinds_of(only), tune)
+        bundle = bundle_of(circuits[only], dtype, targets, kinds_of(only), tune, precision)
         answered = {name: of for name, of in asked.items() if of.circuit == only and of.kind in bundle.queries}
         return replace(bundle, asked=_renamed(answered, bundle.name)), []
     kinds = {query.name: query.kind for query in spec.queries.values()}
     makers = {
-        name: partial(bundle_of, circuit, dtype, targets, kinds_of(name), tune) for name, circuit in circuits.items()
+        name: partial(bundle_of, circuit, dtype, targets, kinds_of(name), tune, precision)
+        for name, circuit in circuits.items()
     }
     composed = saved_by(spec, term_of)
     several, left_out = several_of(makers, asked, composed, kinds, spec.name)

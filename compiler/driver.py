@@ -92,8 +92,11 @@ def _is_foreign(path: Path) -> bool:
         return True
     if suffix != ".circuit" and os.path.exists(path):  # which takes any text, however long
         if os.path.isdir(path):
-            raise error("unreadable-file", f'"{path}" is a folder, not a file')
+            hint = "`danaus run` answers from a bundle" if (path / "manifest.json").is_file() else ""
+            raise error("unreadable-file", f'"{path}" is a folder, not a file', hint=hint)
         hint = f"specs have the suffix .circuit; other formats are {', '.join(FOREIGN)}"
+        if suffix == ".zip":
+            hint = "`danaus run` answers from a bundle"
         raise error("unknown-format", f'"{path.name}" is no .circuit file', hint=hint)
     return False
 

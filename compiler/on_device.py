@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..ir.circuit import Circuit
+from ..ir.program.operation import Load
 from ..ir.program.program import Program
 from ..ir.program.tabled import Tabled
 from .folding import Folding
@@ -32,15 +33,16 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None, tune: 
         from ..backends.triton.device import chosen, device_of, gpu_of
         from ..backends.triton.engine import Fused
         from ..backends.triton.inputs import Inputs
-        from ..backends.triton.measured import tuner_on
+        from ..backends.triton.measured import shape_tuner, tuner_on
+        from ..backends.triton.resident import Resident
         from ..backends.triton.scalar import Device
         from ..backends.triton.steps import steps
         from ..backends.triton.steps_walker import StepsWalker
-        from ..backends.triton.tune import tuned
-        from ..runtime.compiled import Compiled
+        from ..backends.triton.tune import tuned, tuned_back
+        from ..runtime.compiled import Compiled, Staying
         from ..runtime.executable import Executable
     place = device_of(device)
-    runs = Device(place, gpu_of(place))
+    runs = Device(place, gpu_of(place), tuner=shape_tuner(place) if tune else None)
     if not runs_on_device(circuit):
         return Executable(circuit, None, Proofs())
     lowered = lower(circuit)
@@ -50,7 +52,8 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None, tune: 
     feeding = feeds(lowered.tables)
     by_node = frozenset(i for i, number in enumerate(folded.wanted) if number in feeding.by_node)
     mode = chosen(precision)
-    choose = partial(tuned, tuner=tuner_on(place, mode)) if tune else None
+    tuner = tuner_on(place, mode) if tune else None
+    choose = partial(tuned, tuner=tuner) if tuner else None
     fast = Fused(folded.program, place, mode, by_node, choose=choose, gpu=runs.gpu)
 
     @cache
@@ -65,13 +68,30 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None, tune: 
         if found is None:
             return None
         if not walkers:
-            walkers.append(StepsWalker(found, runs, tabled, Inputs(tabled.program, place, mode, gpu=runs.gpu)))
+            loads = frozenset(step.table for step in tabled.program.operations if isinstance(step, Load))
+            each = partial(tuned_back, tuner=tuner, wanted=loads, summed=False) if tuner else None
+            inputs = Inputs(tabled.program, place, mode, gpu=runs.gpu, choose=each)
+            walkers.append(StepsWalker(found, runs, tabled, inputs))
         return walkers[0].over(tabled)
 
     @cache
     def reverse() -> FusedReverse:
         wanted = frozenset(number for number, table in enumerate(lowered.tables) if depends(table))
-        return FusedReverse(lowered.program, place, mode, wanted, feeding.by_node, gpu=runs.gpu)
+        each = partial(tuned_back, tuner=tuner, wanted=wanted) if tuner else None
+        return FusedReverse(lowered.program, place, mode, wanted, feeding.by_node, gpu=runs.gpu, choose=each)
+
+    straight = {parameter: number for number, parameter in feeding.direct.items()}
+    shapes = {number: parameter.shape for number, parameter in feeding.direct.items() if parameter.learnable}
+    alone = len(straight) == len(feeding.direct) and not lowered.densities
+    learnt = [each for each in circuit.parameters if each.learnable]
+    rows = all(each.constraint == "simplex" and each in straight for each in learnt)
+    whole = len(feeding.direct) + len(feeding.fixed) == len(lowered.tables)
+
+    def resident() -> Resident:
+        wanted = frozenset(shapes)
+        each = partial(tuned_back, tuner=tuner, wanted=wanted) if tuner else None
+        own = FusedReverse(lowered.program, place, mode, wanted, feeding.by_node, gpu=runs.gpu, choose=each)
+        return Resident(own, shapes)
 
     folding = Folding(folded, fast, plain, 4, feeding.by_node)
     compiled = Compiled(
@@ -81,9 +101,11 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None, tune: 
         lowered.densities,
         lambda store: held(lowered.tables, store),
         lambda of, store: fed(lowered.tables, feeding, of, store),
-        len(feeding.direct) + len(feeding.fixed) == len(lowered.tables),
+        whole,
         lambda store, numbers: held([lowered.tables[number] for number in numbers], store),
-        lambda circuit, targets, queries: bundle_of(circuit, "float32", targets, queries, tune),
+        lambda circuit, targets, queries, mode: bundle_of(
+            circuit, "float32", targets, queries, tune, mode or precision
+        ),
         lowered.program,
         lambda store: [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)],
         lambda circuit: reverse(),
@@ -91,6 +113,7 @@ def on_device(circuit: Circuit, device: str, precision: Precision | None, tune: 
         lambda store, given, missing: counts(lowered.tables, store, given, missing),
         lowered.sites,
         links_of,
+        staying=Staying(straight, resident) if whole and alone and rows else None,
         walker=walker,
     )
     return Executable(circuit, compiled, Proofs())
@@ -129,7 +152,7 @@ def _network_on_device(circuit: Circuit, lowered: Lowered, program: Program, dev
         None,
         False,
         lambda store, numbers: held([lowered.tables[number] for number in numbers], store),
-        lambda circuit, *of: bundle_of(circuit, "float32", *of),
+        lambda circuit, targets, queries, mode: bundle_of(circuit, "float32", targets, queries, precision=mode),
         lowered.program,
         lambda store: [np.asarray(table, dtype=np.float64) for table in values(lowered.tables, store)],
         lambda circuit: reverse(*numeric_of(circuit, 4)),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from ..ir.diagnostic import error
 from ..ir.parameter import Floats
 from .columns import Bools
 from .derivatives import Derivatives
@@ -87,9 +88,24 @@ class LogLikelihood(torch.autograd.Function):
             found, factor = ctx.taken.backward(_weights(given[0]))
         wanted = zip(found.named.values(), ctx.parameters, ctx.needs_input_grad[4:], strict=True)
         shares = [
-            torch.from_numpy(_times(share, factor)).to(tensor) if need else None for share, tensor, need in wanted
+            _once(torch.from_numpy(_times(share, factor)).to(tensor), tensor) if need else None
+            for share, tensor, need in wanted
         ]
         return (None, None, None, _data(ctx.data, found, factor), *shares)
+
+
+class Once(torch.autograd.Function):
+    """A derivative that refuses to be differentiated: a penalty on it would else count for nothing, without a word."""
+
+    @staticmethod
+    def forward(ctx: Any, derivative: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+        """The derivative with respect to a tensor."""
+        return derivative.view_as(derivative)
+
+    @staticmethod
+    def backward(ctx: Any, *given: torch.Tensor) -> tuple[Any, ...]:
+        """Raises: DanausError `not-differentiable`."""
+        raise error("not-differentiable", "derivatives of compiled circuits have no derivatives themselves")
 
 
 class FreeLogLikelihood(torch.autograd.Function):
@@ -111,12 +127,22 @@ class FreeLogLikelihood(torch.autograd.Function):
         """Derivatives of the data and of the free numbers."""
         _require_same(ctx.versions, [ctx.free.numbers])
         found, factor = ctx.taken.backward(_weights(given[0]))
-        return (None, None, None, _data(ctx.data, found, factor), ctx.free.pulled(found, factor))
+        pulled = _once(ctx.free.pulled(found, factor), ctx.free.numbers)
+        return (None, None, None, _data(ctx.data, found, factor), pulled)
 
 
 def _require_same(versions: tuple[int, ...], tensors: Any) -> None:
     if tuple(tensor._version for tensor in tensors) != versions:
         raise RuntimeError("a parameter was changed in place between log_likelihood and backward")
+
+
+def _once(derivative: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
+    """A derivative with respect to a tensor; where autograd keeps a graph of it, one that refuses to be part of it."""
+    if not torch.is_grad_enabled():
+        return derivative
+    apply: Any = Once.apply
+    found: torch.Tensor = apply(derivative, tensor)
+    return found
 
 
 def _weights(given: torch.Tensor) -> Floats:
@@ -125,7 +151,7 @@ def _weights(given: torch.Tensor) -> Floats:
 
 
 def _data(data: torch.Tensor | None, found: Derivatives, factor: float) -> torch.Tensor | None:
-    return None if data is None else torch.from_numpy(_times(found.data, factor)).to(data)
+    return None if data is None else _once(torch.from_numpy(_times(found.data, factor)).to(data), data)
 
 
 def _times(found: Floats, factor: float) -> Floats:

@@ -18,18 +18,24 @@ from .several import kinds_by_circuit, several_of
 class Collection(Named[Executable]):
     """Executables by the names of their circuits; `run` answers a query of the spec."""
 
-    def save(self, path: str | Path, targets: Sequence[str] = ("cpu",), queries: Sequence[str] | None = None) -> None:
+    def save(
+        self,
+        path: str | Path,
+        targets: Sequence[str] = ("cpu",),
+        queries: Sequence[str] | None = None,
+        precision: str | None = None,
+    ) -> None:
         """Writes a bundle of all circuits that can be saved and the queries that they answer, as `Executable.save`.
 
         Unless `queries` are named, a GPU's code for a circuit answers those that the spec asks of it. Warns of each
         circuit and query that is left out. `danaus.load_bundle` reads it, and gives a `Loaded`.
 
         Raises: DanausError `not-in-bundle` where no circuit can be saved, `unknown-target`, `unknown-query`,
-        `unwritable-file`.
+        `unknown-precision`, `unwritable-file`.
         """
         require_place(Path(path))  # before kernels are made, which takes long
         kinds_of = kinds_by_circuit(self.queries, queries)
-        made = {name: partial(self[name].bundle, targets, kinds_of(name)) for name in self.circuits}
+        made = {name: partial(self[name].bundle, targets, kinds_of(name), precision) for name in self.circuits}
         composed = {name: each.saved for name, each in self.composed.items()}
         kinds = {name: asked.kind for name, asked in self.queries.items()}
         kinds |= {name: each.kind for name, each in self.composed.items()}

@@ -19,7 +19,7 @@ from ..ir.program.program import Program
 from ..ir.program.tabled import Tabled
 from ..ir.store import Store
 from .bundle import Bundle
-from .engines import Engine, FlatReverse, Reverse
+from .engines import Engine, FlatReverse, Resident, Reverse
 from .links import Links, Place
 from .walking import Walker
 
@@ -35,6 +35,14 @@ class Apart:
     tables: Mapping[Parameter, int]
     size: int
     reverse: Callable[[], FlatReverse]
+
+
+@dataclass(frozen=True, slots=True)
+class Staying:
+    """How to learn where the tables are: the table that each parameter is, and tables on a device of their own."""
+
+    tables: Mapping[Parameter, int]
+    make: Callable[[], Resident]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,7 @@ class Compiled:
     exactly: Callable[[Store, Sequence[int]], Sequence[Floats]]
     """Some tables by number."""
 
-    bundle: Callable[[Circuit, Sequence[str], Sequence[str]], Bundle]
+    bundle: Callable[[Circuit, Sequence[str], Sequence[str], str | None], Bundle]
     """What is saved, with code for targets and queries by name."""
 
     lowered: Program
@@ -91,6 +99,9 @@ class Compiled:
 
     apart: Apart | None = None
     """Where every parameter is one table, the adjoint over other tables than the module's."""
+
+    staying: Staying | None = None
+    """Steps of EM on a device, where every parameter is one table there, and rows of those that learn sum to 1."""
 
     walker: Callable[[Tabled], Walker | None] | None = None
     """Queries on a device over present tables, if it has them."""

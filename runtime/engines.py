@@ -86,6 +86,34 @@ class Reverse(Protocol):
         ...
 
 
+class Resident(Protocol):
+    """Tables that stay on a device while expectation maximisation moves them; counts are the device's, by table."""
+
+    def hold(self, tables: Sequence[Floats]) -> bool:
+        """Takes tables as `Engine.load` does; False where they are not the code's to hold."""
+        ...
+
+    def expected(self, codes: Indices) -> tuple[Floats, Mapping[int, Any]] | None:
+        """log p and expected counts of rows, codes [columns, batch]; None where a row is unsure."""
+        ...
+
+    def prior(self) -> tuple[Floats, Mapping[int, Any]] | None:
+        """The same of a row that the circuit draws."""
+        ...
+
+    def maximise(self, counts: Mapping[int, Any], pseudocount: float = 0.0) -> None:
+        """Moves each row of a parameter to its share of the counts."""
+        ...
+
+    def numbers(self) -> Mapping[int, Floats]:
+        """The numbers of the parameters that learn, by table."""
+        ...
+
+    def lifted(self, arrays: Mapping[int, Floats]) -> Mapping[int, Any]:
+        """Counts from the host."""
+        ...
+
+
 class Flat(Derived, Protocol):
     """Derivatives of tables that lie end to end, in the type in which the tables came."""
 

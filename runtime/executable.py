@@ -24,7 +24,6 @@ from ..ir.numbers import Numbers
 from ..ir.parameter import Floats, Parameter
 from ..ir.program.tabled import Tabled
 from ..ir.query.exactness import one_path
-from ..ir.query.likelihood import signed_log_value
 from ..ir.store import Store
 from .autograd import Ahead, LogLikelihood
 from .backward import Flows
@@ -40,7 +39,6 @@ from .queries.asking import Asking
 from .queries.evidence import as_array
 from .queries.on_device import ByDevice
 from .queries.questions import Questions
-from .signs import with_signs
 from .unconstrained import Unconstrained
 
 
@@ -151,10 +149,7 @@ class Executable(Asking):
         Raises: DanausError as `log_likelihood`.
         """
         values, mask = self.checked(x, observed)
-        return with_signs(
-            lambda: self._likelihoods.log(values, mask),
-            lambda rows: signed_log_value(self.circuit, values[rows], mask[rows]),
-        )
+        return self._likelihoods.signed(values, mask)
 
     def marginal(self, x: Any, observed: Any = None, evidence: Mapping[str, Any] | None = None) -> torch.Tensor:
         """log of the mass of what is observed, [batch]: as `log_likelihood`, but NaN without a mask is missing.
@@ -271,29 +266,37 @@ class Executable(Asking):
         tensors = self.tensors()
         return {parameter: tensors[name] for name, parameter in self._names.items()}
 
-    def save(self, path: str | Path, targets: Sequence[str] = ("cpu",), queries: Sequence[str] = ()) -> None:
+    def save(
+        self,
+        path: str | Path,
+        targets: Sequence[str] = ("cpu",),
+        queries: Sequence[str] = (),
+        precision: str | None = None,
+    ) -> None:
         """Writes a bundle, to run without the compiler and the circuit: a folder, or a zip where `path` ends in .zip.
 
         It has the present parameters, and code for each target: `cpu`, this machine's processor, `cpu:x86-64-v3`,
         `cpu:x86-64-v4` or `cpu:aarch64`. `danaus.load_bundle` reads it. It is written whole or not at all. What a GPU's
         code answers beside likelihoods is asked for by `queries`: "flows", "sample", "map", "evidence", "hamming", or
-        "all".
+        "all"; how it multiplies by `precision`, as `danaus.compile` takes it, and as this was compiled unless given.
 
         Raises: DanausError `not-in-bundle` where only the evaluator can answer, `unknown-target`, `unknown-query`,
-        `unwritable-file`.
+        `unknown-precision`, `unwritable-file`.
         """
         place = Path(path)
         require_place(place)  # before kernels are made, which takes long
-        save_bundle(self.bundle(targets, queries), place)
+        save_bundle(self.bundle(targets, queries, precision), place)
 
-    def bundle(self, targets: Sequence[str] = ("cpu",), queries: Sequence[str] = ()) -> Bundle:
+    def bundle(
+        self, targets: Sequence[str] = ("cpu",), queries: Sequence[str] = (), precision: str | None = None
+    ) -> Bundle:
         """What `save` writes.
 
         Raises: DanausError as `save`.
         """
         if self._compiled is None:
             raise not_compiled(self._circuit.name)
-        return self._compiled.bundle(self.circuit, targets, queries)
+        return self._compiled.bundle(self.circuit, targets, queries, precision)
 
     def _settled(self) -> tuple[set[str], Answers | None]:
         """What was proved of the present numbers, and who answers queries over them, if anyone was asked."""

@@ -20,6 +20,7 @@ from .columns import Bools, Codes, Columns, codes_of, free_logs, with_first_valu
 from .compiled import Compiled
 from .densities import Densities
 from .present import Present
+from .signs import with_signs
 
 
 class Likelihoods:
@@ -58,6 +59,13 @@ class Likelihoods:
             log[rows] = self._again(values[rows][:, own], observed[rows][:, own])
         return self._told(log)
 
+    def signed(self, values: Floats, observed: Bools) -> tuple[torch.Tensor, torch.Tensor]:
+        """log |p| and the sign of p of rows that are checked, [batch] each."""
+        return with_signs(
+            lambda: self.log(values, observed),
+            lambda rows: signed_log_value(self._present.circuit(), values[rows], observed[rows]),
+        )
+
     def log_of_codes(self, codes: Codes) -> Floats:
         """log p of rows as `codes` gives them."""
         engine = self._present.engine()
@@ -73,7 +81,7 @@ class Likelihoods:
         """Rows as codes [batch, columns] where no value needs a second look; None where all must be looked at."""
         if self.columns is None or not isinstance(x, np.ndarray) or (observed is not None and self.free):
             return None
-        if any(isinstance(each, np.ma.MaskedArray) for each in (x, observed)):
+        if isinstance(x, np.ma.MaskedArray) or isinstance(observed, np.ma.MaskedArray):  # which are refused
             return None
         return self.columns.plain(x, observed)
 

@@ -19,7 +19,7 @@ from ..ir.parameter import Floats
 def with_signs(
     log: Callable[[], Floats], signed: Callable[[Indices], tuple[Floats, Floats]]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """log |p| and the sign of p, [batch] each: `log` gives log p, NaN where that is negative, `signed` both of rows."""
+    """log |p| and the sign of p, [batch] each: `log` gives log p, NaN where p < 0, `signed` both of such rows."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DanausWarning)  # it says that NaN is no answer, which it is not here
         logs = log()

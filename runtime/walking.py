@@ -23,6 +23,15 @@ class Walked(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Path:
+    """The largest path of each row: the node of each column's input that it reaches, −1 for none, [columns, rows], and
+    the logarithm of its value, [rows]."""
+
+    nodes: Codes
+    log: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Shared:
     """What comes through inputs: the logarithm of the root per row, rows whose shares are not certain, and shares of
     inputs' nodes."""
@@ -60,4 +69,8 @@ class Walker(Protocol):
 
     def shares(self, codes: Indices) -> Shared | None:
         """The shares of inputs in each row; None where the present numbers are not for that."""
+        ...
+
+    def reached(self, codes: Indices) -> Path | None:
+        """The largest path of each row, missing inputs summed out; None where the device has no kernels of that."""
         ...

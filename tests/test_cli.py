@@ -234,11 +234,13 @@ def test_bundle_runs(danaus) -> None:
         (("likelihood",), "needs-data"),
         (("likelihood", "--data", "holes.csv"), "missing-value"),
         (("marginal", "--data", "rows.csv", "--given", "snow=1"), "unknown-variable"),
+        (("marginal", "--data", "rows.csv", "--given", "rain=7"), "wrong-value"),
+        (("marginal", "--data", "rows.csv", "--given", "rain=0.5"), "wrong-value"),
         (("marginal", "--data", "rows.csv", "--count", "3"), "wrong-option"),
         (("partition", "--data", "rows.csv"), "wrong-option"),
     ):
         status, _, err = danaus("run", "p.danaus", *arguments)
-        assert status == 2 and f"error[{code}]" in err
+        assert status == 2 and f"error[{code}]" in err and ".py:" not in err
 
 
 def test_a_bundle_of_several_circuits_runs(danaus) -> None:

@@ -17,14 +17,14 @@ from ...ir.parameter import Floats
 from ...ir.program.program import Program
 from . import policy
 from .alone import Lock, alone, lock
-from .engine import MOST, Bools, Codes, Exactly, Make, Placed, with_sums
+from .engine import Bools, Choose, Codes, Exactly, Make, Placed, with_sums
 from .module import function
 from .plan import drawn
 from .policy import Precision
 from .reverse import course
 from .tables import is_held
 from .targets import MODEL, Gpu
-from .way_back import Way
+from .way_back import Held, Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,10 @@ class FusedReverse:
     wanted: frozenset[int]
     by_node: frozenset[int] = frozenset()
     ready: dict[int, Way] = field(default_factory=dict[int, Way])
-    tables: Sequence[Floats] = ()
+    tables: Sequence[torch.Tensor] = ()
     make: Make = function
     gpu: Gpu = MODEL
+    choose: Choose | None = None
     lock: Lock = field(default_factory=lock, repr=False)
 
     @alone
@@ -60,10 +61,14 @@ class FusedReverse:
             found = [with_sums(table) if i in self.by_node else np.array(table) for i, table in enumerate(tables)]
         if not all(is_held(table) for table in found) or any(not found[i].all() for i in self.wanted):
             return False
-        self.tables = found
-        for ready in self.ready.values():
-            ready.placed.fill(found)
+        self.hold([torch.from_numpy(table) for table in found])
         return True
+
+    def hold(self, tables: Sequence[torch.Tensor]) -> None:
+        """Takes tables that are held, with rows of sums: float64, on the device or on the host."""
+        self.tables = tables
+        for ready in self.ready.values():
+            ready.placed.fill(tables)
 
     @alone
     def run(
@@ -76,14 +81,11 @@ class FusedReverse:
     ) -> Derived:
         """Derivatives of Σ weight · log p over codes [columns, batch]; by node those of tables that come so."""
         count = codes.shape[1]
-        ready = self._ready(count)
-        rows = max(1, ready.drawn.plan.rows + ready.course.rows, ready.drawn.plan.columns)
-        most = max(ready.drawn.plan.batch, MOST // rows // ready.drawn.plan.batch * ready.drawn.plan.batch)
+        ready = self.way(count)
         log, unsure = np.empty(count), np.zeros(count, dtype=bool)
         tables = [np.zeros(table.shape) for table in self.tables]
         flows = {source: np.zeros(logs.shape) for source, logs in densities.items()}
-        for start in range(0, count, most):
-            part = slice(start, min(count, start + most))
+        for part in ready.parts(count):
             given = {source: logs[:, part] for source, logs in densities.items()}
             log[part], unsure[part] = self._part(ready, codes[:, part], given, weights[part], tables, flows, part)
         for number in self.by_node:
@@ -91,10 +93,12 @@ class FusedReverse:
             tables[number] = by_value[:-1].T + (by_value[-1][:, None] if whole else 0.0)
         return Derived(log, unsure, tables, flows)
 
-    def _ready(self, count: int) -> Way:
+    def way(self, count: int) -> Way:
+        """The way of so many rows."""
         rows = policy.batch_class(count, self.gpu)
         if rows not in self.ready:
-            made = drawn(self.program, self.precision, rows, True, gpu=self.gpu)
+            choices = {} if self.choose is None else self.choose(self.program, self.precision, rows)
+            made = drawn(self.program, self.precision, rows, True, choices, self.gpu)
             placed = Placed(made.plan, self.device, self.precision, self.make)
             placed.fill(self.tables)
             self.ready[rows] = Way(made, placed, course(made, self.precision, self.wanted))
@@ -112,7 +116,24 @@ class FusedReverse:
     ) -> tuple[Floats, Bools]:
         """log p of some rows, and those that are unsure; what the others add goes into tables and flows."""
         made, count = ready.drawn.plan, codes.shape[1]
-        held = ready.held(codes, densities)
+        held, log, unsure = self.there_and_back(ready, codes, densities, weights)
+        sums = held.sums.double().cpu().numpy()
+        for number, offsets in ready.course.sums.items():
+            size = tables[number].size
+            found = np.sum([sums[offset : offset + size] for offset in offsets], axis=0)
+            given = found.reshape(tables[number].shape)
+            tables[number] += given if len(given.shape) == 3 else given / self.tables[number].numpy()
+        for source, buffer in ready.drawn.found.densities.items():
+            row, nodes = ready.course.flow_of.get(buffer, -1), made.densities[source][1]
+            if row >= 0:
+                flows_of[source][:, part] = held.flows[row : row + nodes, :count].double().cpu().numpy()
+        return log, unsure
+
+    def there_and_back(
+        self, ready: Way, codes: Indices | Codes, densities: Mapping[int, Floats], weights: Floats
+    ) -> tuple[Held, Floats, Bools]:
+        """What some rows leave in the buffers, sums for tables and flows; log p; and the rows that are in neither."""
+        count, held = codes.shape[1], ready.held(codes, densities)
         held.forward()
         answer = ready.placed.answer(held.values, held.flags, count)
         log, unsure = answer.log, answer.unsure
@@ -124,15 +145,4 @@ class FusedReverse:
             again = gone & ~unsure
             unsure |= gone
             if not again.any():
-                break
-        sums = held.sums.double().cpu().numpy()
-        for number, offsets in ready.course.sums.items():
-            size = tables[number].size
-            found = np.sum([sums[offset : offset + size] for offset in offsets], axis=0)
-            given = found.reshape(tables[number].shape)
-            tables[number] += given if len(given.shape) == 3 else given / self.tables[number]
-        for source, buffer in ready.drawn.found.densities.items():
-            row, nodes = ready.course.flow_of.get(buffer, -1), made.densities[source][1]
-            if row >= 0:
-                flows_of[source][:, part] = held.flows[row : row + nodes, :count].double().cpu().numpy()
-        return log, unsure
+                return held, log, unsure

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -151,20 +152,26 @@ class AdjointScalar:
     def _whole(
         self, shape: Shape, programs: int, data: Any, given: Any, leaf_sums: Any, weight_sums: Any, rows: int
     ) -> tuple[Any, Any]:
-        forward, ways, device = self.forward, self._ways(shape.width), self.device
-        code = forward.code(shape.width, False)
-        turns = -(-rows // shape.lanes)
-        values = device.empty(programs * code.size * shape.lanes, self.size)
-        back = device.empty(programs * code.size * shape.lanes, self.size)
+        forward, device = self.forward, self.device
+        turns, room = -(-rows // shape.lanes), programs * forward.net.nodes * shape.lanes
+        values, back = device.empty(room, self.size), device.empty(room, self.size)
         out, bad = device.empty(rows, self.size), device.zeros(rows, torch.int32)
         leaves, weights = (bool(wanted.any()) for wanted in self.wanted)
-        kernel = network_reverse.derive(forward.numbers, shape, weights, leaves)
-        tables = (*code.up.arrays, forward.leaves, forward.weights, data, values, code.up.ranks)
-        back_records = (*ways.down.arrays, ways.down.ranks, *ways.leaves.arrays, *ways.weights.arrays)
-        sums = (given, back, leaf_sums, weight_sums, out, bad)
-        counts = (rows, code.size, code.root, code.up.levels, turns, ways.leaves.bounds[-1], len(ways.entries))
-        more = (ways.weights.bounds[-1], len(self.tables[1]))
-        device.launch(kernel, (programs,), (*tables, *back_records, *sums, *counts, *more))
+        make = partial(network_reverse.derive, forward.numbers, weights=weights, leaves=leaves)
+
+        def launch(shape: Shape) -> None:
+            code, ways = forward.code(shape.width, False), self._ways(shape.width)
+            tables = (*code.up.arrays, forward.leaves, forward.weights, data, values, code.up.ranks)
+            back_records = (*ways.down.arrays, ways.down.ranks, *ways.leaves.arrays, *ways.weights.arrays)
+            sums = (given, back, leaf_sums, weight_sums, out, bad)
+            counts = (rows, code.size, code.root, code.up.levels, turns, ways.leaves.bounds[-1], len(ways.entries))
+            more = (ways.weights.bounds[-1], len(self.tables[1]))
+            device.launch(make(shape), (programs,), (*tables, *back_records, *sums, *counts, *more))
+
+        chosen = device.shaped(make, shape, forward.about, launch)
+        leaf_sums.zero_()  # to which what was tried has added
+        weight_sums.zero_()
+        launch(chosen)
         return out, bad
 
     @alone
@@ -204,37 +211,60 @@ class AdjointScalar:
         self, shape: Shape, data: Any, given: Any, leaf_sums: Any, weight_sums: Any, rows: int
     ) -> tuple[Any, Any]:
         """Values and derivatives or flows of all nodes, [tiles of the batch, nodes, lanes]; sums are written."""
-        forward, ways, device = self.forward, self._ways(shape.width), self.device
-        code = forward.code(shape.width, False)
+        forward, device, net = self.forward, self.device, self.forward.net
         turns = -(-rows // shape.lanes)
-        values = forward.by_levels(code, shape, data, (), rows)
-        summed = (ways.leaves, ways.weights)
-        ends = [held.bounds[-1] if wanted.any() else 0 for held, wanted in zip(summed, self.wanted, strict=True)]
+        values = forward.by_levels(shape, data, (), rows)
+        totals = (leaf_sums, weight_sums)
+        made_level = partial(network_reverse.reverse_level, forward.numbers)
+        made_sums = [partial(network_reverse.sums, forward.numbers, weights=heavy) for heavy in (False, True)]
+
+        def levels(back: Any, shape: Shape) -> None:
+            down, kernel = self._ways(shape.width).down, made_level(shape)
+            for first, last in pairwise(down.bounds):
+                arguments = (forward.weights, given, values.view(-1), back, rows, net.nodes, first, net.root)
+                device.launch(kernel, (last - first, turns), (*down.arrays, *arguments))
+
+        def adding(heavy: bool, shape: Shape) -> None:
+            added(room(), heavy, shape)
+
+        def added(back: Any, heavy: bool, shape: Shape) -> None:
+            ways = self._ways(shape.width)
+            held = ways.weights if heavy else ways.leaves
+            arguments = (forward.weights, data, values.view(-1), back, totals[heavy], rows, net.nodes, turns)
+            device.launch(made_sums[heavy](shape), (held.bounds[-1],), (*held.arrays, *arguments))
+
+        def room() -> Any:
+            return device.empty(turns * net.nodes * shape.lanes, self.size)
+
+        ways = self._ways(shape.width)
+        asked = [
+            bool(wanted.any()) and held.bounds[-1] > 0
+            for held, wanted in zip((ways.leaves, ways.weights), self.wanted, strict=True)
+        ]
+        one = device.shaped(made_level, shape, forward.about, lambda each: levels(room(), each))
+        others = [
+            device.shaped(make, shape, forward.about, partial(adding, bool(heavy))) if asked[heavy] else shape
+            for heavy, make in enumerate(made_sums)
+        ]
 
         def made() -> tuple[tuple[Any, ...], Launch]:
-            back = device.empty(turns * code.size * shape.lanes, self.size)
-            totals = (leaf_sums, weight_sums)
+            back = room()
 
             def launch() -> None:
                 for total in totals:
                     total.zero_()
-                kernel = network_reverse.reverse_level(forward.numbers, shape)
-                for first, last in pairwise(ways.down.bounds):
-                    arguments = (forward.weights, given, values.view(-1), back, rows, code.size, first, code.root)
-                    device.launch(kernel, (last - first, turns), (*ways.down.arrays, *arguments))
-                for heavy, (held, total, end) in enumerate(zip(summed, totals, ends, strict=True)):
-                    if end:
-                        kernel = network_reverse.sums(forward.numbers, shape, bool(heavy))
-                        arguments = (forward.weights, data, values.view(-1), back, total, rows, code.size, turns)
-                        device.launch(kernel, (end,), (*held.arrays, *arguments))
+                levels(back, one)
+                for heavy in (False, True):
+                    if asked[heavy]:
+                        added(back, heavy, others[heavy])
 
             return (back, *totals), launch
 
-        count = ways.down.levels + sum(map(bool, ends))
-        own = (values, data, given)
-        back, *found = played(self.tapes, device.name, (shape, rows), count, own, made)
+        count = self._ways(one.width).down.levels + sum(asked)
+        key = (one, *others, rows)
+        back, *found = played(self.tapes, device.name, key, count, (values, data, given), made)
         forward.fixed = forward.fixed or bool(self.tapes)
         for total, sums in zip((leaf_sums, weight_sums), found, strict=True):
             if total is not sums:
                 total.copy_(sums)
-        return values, back.view(turns, code.size, shape.lanes)
+        return values, back.view(turns, net.nodes, shape.lanes)

@@ -144,7 +144,7 @@ def _unsupported(kernel: Kernel, gpu: Gpu) -> Diagnostic | None:
     asks = [value for _, value in kernel.constants if isinstance(value, str)]
     if gpu.backend == "hip" and ("tf32x3" in asks or '"tf32x3"' in kernel.source):
         message = f"{kernel.name} multiplies in three passes of tf32, which {gpu.name} has not"
-        return Diagnostic("unsupported-precision", message, hint="three passes of bf16 are as exact there")
+        return Diagnostic("unsupported-precision", message, hint="ieee is as exact there, bf16x3 nearly so")
     return None
 
 

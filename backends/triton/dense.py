@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from . import policy
 from .kernel import Kernel
 from .policy import Precision, Tiles
-from .precision import loaded, padded, product
+from .precision import loaded, padded, product, summed
 from .sums import LOG2E, factor_lines, pointer_lines, shift_of, source_lines, store_lines
 from .text import ZERO, At, Lines, kernel, operands, value
 from .value import Constant, Form, Matrix, Value, leaves
@@ -225,7 +225,11 @@ def _multiplied(
         lines.add(f"weight = tl.load(w + k{f', {mask}, 0.0' if mask else ''})")
         lines.add(f"total {'=' if total is None else '+='} tl.sum(weight[:, None] * p, 0)")
     else:
-        product(lines, precision, "total", loaded(lines, precision, matrix, "w", "k[None, :]", mask), "p", total)
+        weights = loaded(lines, precision, matrix, "w", "k[None, :]", mask)
+        if total is None:
+            product(lines, precision, "total", weights, "p", None)
+        else:
+            summed(lines, precision, total, weights, "p")
 
 
 def _program(lines: Lines, form: Form, count: int) -> None:

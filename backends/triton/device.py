@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 from ...ir.diagnostic import error
-from .policy import DEFAULT, Precision
+from .policy import DEFAULT, RECORDED, Precision
 from .targets import GPUS, MODEL, Gpu, kind_like
 
 
@@ -43,6 +43,14 @@ def numbered(device: torch.device, hint: str) -> torch.device:
 def on(device: torch.device) -> AbstractContextManager[object]:
     """In it the device is the current one: Triton and the driver launch on that, wherever the tensors are."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
+def numbers_on(device: torch.device) -> int:
+    """How many numbers of 4 bytes the buffers of a batch have at most: those of as many sizes as are recorded take a
+    quarter of the memory, forward, and another one back."""
+    if device.type != "cuda":
+        return 1 << 31
+    return int(torch.cuda.get_device_properties(device).total_memory) // (4 * 4 * RECORDED)
 
 
 def target_of(device: torch.device) -> str:

@@ -19,7 +19,7 @@ from ...ir.parameter import Floats
 from ...ir.program.program import Program
 from . import policy
 from .alone import Lock, alone, lock
-from .device import on
+from .device import numbers_on, on
 from .graphs import captured, room
 from .kernel import Kernel
 from .module import function, options_of
@@ -78,12 +78,9 @@ class Placed:
         self.indices = torch.from_numpy(self.plan.indices).to(self.device)
         self.functions = [self.make(launch.kernel) for launch in self.plan.launches]
 
-    def fill(self, tables: Sequence[Floats]) -> None:
-        """Other values for the tables."""
-        numbers, others = packed(self.plan, tables, self.precision)
-        half = numbers.dtype == np.uint16
-        weights = torch.from_numpy(numbers.view(np.int16)).view(torch.bfloat16) if half else torch.from_numpy(numbers)
-        logs = torch.from_numpy(others)
+    def fill(self, tables: Sequence[torch.Tensor]) -> None:
+        """Other values for the tables: float64, on the device or on the host."""
+        weights, logs = packed(self.plan, tables, self.precision)
         if self.recorded or self.fixed:  # what was recorded reads them where they are
             self.weights.copy_(weights)
             self.tables.copy_(logs)
@@ -100,40 +97,50 @@ class Placed:
 
     def _replayed(self, codes: Indices | Codes, densities: Mapping[int, Floats]) -> Answer:
         """The same by launches that were recorded, over the buffers that they were recorded on."""
-        values, laid, flags, stride = self.filled(codes, densities)
-        found = self.recorded.pop(stride, None)
+        count = codes.shape[1]
+        found = self.recorded.pop(self.stride(count), None)
         if found is None:
+            values, laid, flags, stride = self.filled(codes, densities)
             replay = captured(self.device, lambda: self.launch(values, laid, flags, stride))
             found = Recorded(values, laid, flags, replay)
         else:
-            for first, nodes in self.plan.densities.values():
-                found.values[first : first + nodes].copy_(values[first : first + nodes])
-            found.codes.copy_(laid)
-        room(self.recorded)[stride] = found
+            self.put(found.values, found.codes, codes, densities)
+        room(self.recorded)[len(found.flags)] = found
         found.flags.zero_()
         found.replay()
-        return self.answer(found.values, found.flags, codes.shape[1])
+        return self.answer(found.values, found.flags, count)
 
     def answer(self, values: torch.Tensor, flags: torch.Tensor, count: int) -> Answer:
         """What the launches have left of so many rows."""
         log = values[self.plan.root, :count].double().cpu().numpy()
         return Answer(log, (flags[:count] != 0).cpu().numpy() | np.isnan(log) | np.isposinf(log))
 
+    def stride(self, count: int) -> int:
+        """The rows of data up to which buffers are filled, of so many."""
+        return max(1, -(-count // self.plan.batch)) * self.plan.batch
+
     def filled(
         self, codes: Indices | Codes, densities: Mapping[int, Floats]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, int]:
         """Buffers with what is given in them, codes, flags, and the rows of data up to which all are filled."""
-        count = codes.shape[1]
-        stride = max(1, -(-count // self.plan.batch)) * self.plan.batch
-        laid = np.zeros((max(1, len(codes)), stride), dtype=np.int32)
-        laid[: len(codes), :count] = codes
+        stride = self.stride(codes.shape[1])
         values = torch.empty((max(1, self.plan.rows), stride), dtype=torch.float32, device=self.device)
+        laid = torch.empty((max(1, len(codes)), stride), dtype=torch.int32, device=self.device)
+        self.put(values, laid, codes, densities)
+        return values, laid, torch.zeros(stride, dtype=torch.int32, device=self.device), stride
+
+    def put(
+        self, values: torch.Tensor, laid: torch.Tensor, codes: Indices | Codes, densities: Mapping[int, Floats]
+    ) -> None:
+        """Writes what is given of a batch into buffers for it."""
+        count = codes.shape[1]
+        whole = np.zeros(tuple(laid.shape), dtype=np.int32)
+        whole[: len(codes), :count] = codes
+        laid.copy_(torch.from_numpy(whole))
         for source, (first, nodes) in self.plan.densities.items():
-            given = np.zeros((nodes, stride), dtype=np.float32)
+            given = np.zeros((nodes, values.shape[1]), dtype=np.float32)
             given[:, :count] = densities[source]
             values[first : first + nodes] = torch.from_numpy(given)
-        flags = torch.zeros(stride, dtype=torch.int32, device=self.device)
-        return values, torch.from_numpy(laid).to(self.device), flags, stride
 
     def launch(self, values: torch.Tensor, codes: torch.Tensor, flags: torch.Tensor, stride: int) -> None:
         """All launches in order."""
@@ -170,7 +177,7 @@ class Fused:
     precision: Precision
     by_node: frozenset[int] = frozenset()
     placed: dict[int, Placed] = field(default_factory=dict[int, Placed])
-    tables: Sequence[Floats] = ()
+    tables: Sequence[torch.Tensor] = ()
     make: Make = function
     choose: Choose | None = None
     gpu: Gpu = MODEL
@@ -179,7 +186,7 @@ class Fused:
     @alone
     def refill(self, tables: Sequence[Floats]) -> None:
         """Other values for the tables: no kernel is made again."""
-        self.tables = [np.array(table, dtype=np.float64) for table in tables]
+        self.tables = [torch.from_numpy(np.array(table, dtype=np.float64)) for table in tables]
         for placed in self.placed.values():
             placed.fill(self.tables)
 
@@ -198,7 +205,8 @@ class Fused:
         """The answer for codes [columns, batch] and logarithms of densities [nodes, batch] by source."""
         count = codes.shape[1]
         placed = self._placed(count)
-        most = max(placed.plan.batch, MOST // max(1, placed.plan.rows, placed.plan.columns))
+        held = min(MOST, numbers_on(self.device))
+        most = max(placed.plan.batch, held // max(1, placed.plan.rows, placed.plan.columns))
         most = most // placed.plan.batch * placed.plan.batch
         if count <= most:
             return placed.run(codes, densities)

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from math import inf
 
-from .expected import kind_of
+from .backward import Outers, Pulls, Tallies, matrix_in
+from .expected import WIDE, kind_of
 from .launch import Launch
 from .policy import VECTOR, Precision, power
 from .precision import bytes_of
 from .resources import Resources
-from .roofline import Work, memory_of, path_of, rate, seconds_of, stages_of, weight_bytes, work_of
+from .reverse import Swept, Turn
+from .roofline import NUMBER, Work, memory_of, path_of, rate, seconds_of, stages_of, weight_bytes, work_of
+from .roofline_reverse import back_seconds, work_back
 from .targets import Gpu
 from .value import Form
 
@@ -67,6 +70,62 @@ def estimated(launch: Launch, rows: int, gpu: Gpu, precision: Precision, taken: 
         own = (computed * busy + special * busy) * rates.units / programs
         waiting = -(-most // held) * max(stages * rates.stage + own, here * own)
     return max(computed + special, memory, cached, waiting, seconds_of(launch, rows, gpu, precision))
+
+
+def estimated_back(launch: Turn | Swept, rows: int, gpu: Gpu, precision: Precision, taken: Resources) -> float:
+    """Seconds of a launch of a reverse; infinite where its kernel spills registers, or does not fit.
+
+    Each tile of what is written reads all that it is a sum over, and computes its exponentials anew.
+    """
+    held = at_once(gpu, taken)
+    if taken.spilled or not held:
+        return inf
+    rates, work = gpu.rates, work_back(launch, rows, precision)
+    programs = launch.grid(rows)
+    most = -(-programs // rates.units)
+    here = min(most, held)
+    busy = programs / (most * rates.units) * min(1.0, here * taken.threads / (WARPS * gpu.warp))
+    filled, again, read = -(-rows // launch.tiles.batch) * launch.tiles.batch / rows, 1, 0.0
+    if isinstance(launch, Turn):
+        tiles = launch.tiles
+        tall, wide, through = _sides(launch, rows)
+        across = -(-tall // tiles.rows)
+        filled *= across * tiles.rows / tall * (-(-wide // tiles.inner) * tiles.inner / wide)
+        again = across if isinstance(launch.what, Pulls) else -(-wide // tiles.inner)
+        read = float(
+            NUMBER
+            * programs
+            * through
+            * (tiles.rows + tiles.batch if isinstance(launch.what, Pulls) else tiles.rows + tiles.inner)
+        )
+    narrow = gpu.backend == "cuda" and precision != "ieee" and 0 < launch.tiles.rows < WIDE
+    share = NARROW.get(int(gpu.architecture), 1.0) if narrow else 1.0
+    computed = filled * (work.tensor / (rate(rates, precision) * share) + work.plain / rates.single) / busy
+    special = work.special * again / rates.special / busy
+    units = min(programs, rates.units)
+    flying = here * NUMBER * max(1, launch.tiles.rows) * launch.tiles.batch * max(1, launch.tiles.stages - 1)
+    cached = read / (units * min(rates.stream, flying / CACHE))
+    return max(computed + special, cached, back_seconds(launch, rows, gpu, precision))
+
+
+def _sides(launch: Turn, rows: int) -> tuple[int, int, int]:
+    """Of the sums that a launch computes how many are on each side of a tile, and what each is a sum over."""
+    match launch.what:
+        case Pulls(form):
+            return matrix_in(form).columns, matrix_in(form).rows, matrix_in(form).rows
+        case Outers(form):
+            return matrix_in(form).rows, matrix_in(form).columns, rows
+        case Tallies(width, values):
+            return width, values, rows
+
+
+def estimated_shape(seconds: float, gpu: Gpu, taken: Resources) -> float:
+    """Seconds of a network's kernel, or of a walk's, that are predicted for its tiles: longer where too few of its
+    warps are on a multiprocessor at once, infinite where it spills registers, or does not fit."""
+    held = at_once(gpu, taken)
+    if taken.spilled or not held:
+        return inf
+    return seconds / min(1.0, held * taken.threads / (WARPS * gpu.warp))
 
 
 def _computed(launch: Launch, work: Work, rows: int, gpu: Gpu, precision: Precision) -> float:

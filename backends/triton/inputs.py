@@ -18,7 +18,7 @@ from ...ir.program.shares import Share
 from ...ir.program.tabled import Tabled
 from ...runtime.walking import Shared
 from . import policy
-from .engine import MOST, Make, Placed
+from .engine import Choose, Make, Placed
 from .module import function
 from .plan import drawn
 from .policy import Precision
@@ -37,6 +37,7 @@ class Inputs:
     precision: Precision
     make: Make = function
     gpu: Gpu = MODEL
+    choose: Choose | None = None
     ways: dict[int, tuple[Tabled, Way]] = field(default_factory=dict[int, tuple[Tabled, Way]])
 
     def run(self, tabled: Tabled, codes: Indices) -> Shared | None:
@@ -45,15 +46,12 @@ class Inputs:
             return None
         count = codes.shape[1]
         way = self._way(tabled, policy.batch_class(count, self.gpu))
-        rows, batch = max(1, way.drawn.plan.rows + way.course.rows, way.drawn.plan.columns), way.drawn.plan.batch
-        most = max(batch, MOST // rows // batch * batch)
         log, unsure = np.empty(count), np.zeros(count, dtype=bool)
         parts = [np.empty((each.width, count)) for each in way.course.looked]
-        for start in range(0, count, most):
-            part = slice(start, min(count, start + most))
+        for part in way.parts(count):
             held = way.held(codes[:, part], {})
             held.forward()
-            answer = way.placed.answer(held.values, held.flags, part.stop - start)
+            answer = way.placed.answer(held.values, held.flags, part.stop - part.start)
             seed = np.where(answer.unsure | np.isneginf(answer.log), 0.0, 1.0).astype(np.float32)
             held.seed[: len(seed)] = torch.from_numpy(seed).to(self.device)
             held.back()
@@ -69,12 +67,17 @@ class Inputs:
         """The way for a class of batches, with the present tables."""
         of, way = self.ways.get(rows, (None, None))
         if way is None:
-            made = drawn(self.program, self.precision, rows, True, gpu=self.gpu)
+            choices = {} if self.choose is None else self.choose(self.program, self.precision, rows)
+            made = drawn(self.program, self.precision, rows, True, choices, self.gpu)
             placed = Placed(made.plan, self.device, self.precision, self.make)
-            placed.fill(tabled.tables)
+            placed.fill(_tensors(tabled))
             loads = (step.table for step in self.program.operations if isinstance(step, Load))
             way = Way(made, placed, course(made, self.precision, frozenset(loads), False))
         elif of is not tabled:
-            way.placed.fill(tabled.tables)
+            way.placed.fill(_tensors(tabled))
         self.ways[rows] = tabled, way
         return way
+
+
+def _tensors(tabled: Tabled) -> list[torch.Tensor]:
+    return [torch.from_numpy(np.array(table)) for table in tabled.tables]

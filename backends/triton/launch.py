@@ -15,7 +15,10 @@ AnyForm = Form | ChainForm | LoopForm
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One kernel on the groups whose places begin at `first`: `programs` programs for each tile of `batch` rows."""
+    """One kernel on the groups whose places begin at `first`: `programs` programs for each tile of `batch` rows.
+
+    `form` is what each computes; of a `loop`, which writes all of its states, the path that it is.
+    """
 
     kernel: Kernel
     programs: int
@@ -24,6 +27,7 @@ class Launch:
     groups: int
     form: Form | ChainForm
     tiles: Tiles
+    loop: LoopForm | None = None
 
     def grid(self, rows: int) -> int:
         """How many programs run for so many rows of data."""

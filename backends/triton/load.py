@@ -31,7 +31,7 @@ from .steps import steps
 from .steps_walker import StepsWalker
 from .stored import numbers_of, tabled_of, walked_of
 from .targets import GPUS
-from .tiled import NONE
+from .tiled import NONE, Choices
 from .walker import NetworkWalker
 
 
@@ -103,14 +103,14 @@ def ready_on(bundle: Bundle, device: str, driver: Driver | None = None) -> Ready
         return loaded[kernel.digest]
 
     gpu = GPUS[code.target]
-    runs = Loaded(place, gpu, make=make)
+    runs = Loaded(place, gpu, _choices(code), make=make)
     if bundle.program.layouts:
         numbers = numbers_of(bundle)
         return Ready(Scalar(bundle.program, numbers.size, numbers.form, runs), _more(bundle, code, runs, None))
     precision = next((each for each in PRECISIONS if each == code.precision), None)
     if precision is None:
         raise error("damaged-bundle", f'there is no precision "{code.precision}"', hint="compile it again")
-    engine = Fused(bundle.program, place, precision, make=make, choose=_tiles(code), gpu=gpu)
+    engine = Fused(bundle.program, place, precision, make=make, choose=_tiles(_choices(code)), gpu=gpu)
     return Ready(engine, _more(bundle, code, runs, precision))
 
 
@@ -127,14 +127,26 @@ def _more(bundle: Bundle, code: DeviceCode, device: Loaded, precision: Precision
             return NetworkWalker(sites, device, own)
         found = steps(program, sites)
         assert found is not None
-        inputs = Inputs(program, device.name, precision, device.make, device.gpu) if "flows" in code.answers else None
-        return StepsWalker(found, device, own, inputs)
+        inputs = (
+            Inputs(program, device.name, precision, device.make, device.gpu, _tiles(device.tiles))
+            if "flows" in code.answers
+            else None
+        )
+        return StepsWalker(found, device, own, inputs, "map" in code.answers)
 
     def reverse(own: Tabled) -> FusedReverse | AdjointScalar | None:
         if precision is None:
             found: FusedReverse | AdjointScalar = _network_reverse(bundle, own, device)
         else:
-            found = FusedReverse(program, device.name, precision, about.wanted, make=device.make, gpu=device.gpu)
+            found = FusedReverse(
+                program,
+                device.name,
+                precision,
+                about.wanted,
+                make=device.make,
+                gpu=device.gpu,
+                choose=_tiles(device.tiles),
+            )
         return found if found.load(list(own.tables), lambda numbers: ()) else None
 
     return OnDevice(frozenset(about.able), frozenset(code.answers), walker, reverse)
@@ -150,9 +162,12 @@ def _network_reverse(bundle: Bundle, tabled: Tabled, device: Loaded) -> AdjointS
     return AdjointScalar(tabled.program, size, numbers.form, (wanted[0], wanted[1]), device)
 
 
-def _tiles(code: DeviceCode) -> Choose:
+def _choices(code: DeviceCode) -> Mapping[int, Choices]:
     """The tiles that the code was made with, where they are not the policy's."""
-    found = {rows: {digest: Tiles(*each) for digest, each in own.items()} for rows, own in code.tiles.items()}
+    return {rows: {digest: Tiles(*each) for digest, each in own.items()} for rows, own in code.tiles.items()}
+
+
+def _tiles(found: Mapping[int, Choices]) -> Choose:
     return lambda program, precision, rows: found.get(rows, NONE)
 
 

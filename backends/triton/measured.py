@@ -17,15 +17,21 @@ import numpy as np
 import torch
 
 from . import policy
+from .candidates import MOST, Shaped, Trial
 from .device import gpu_of, interpreted, on, target_of
 from .graphs import captured
 from .launch import Launch
 from .module import function, options_of
+from .network import Shape
 from .plan import Plan
 from .policy import Precision
+from .reverse import Swept, Turn
 from .roofline import seconds_of
+from .roofline_reverse import back_seconds
+from .scalar import ShapeTuner
+from .shapes import Shaping, shaped
 from .targets import MODEL, Gpu
-from .tune import MOST, Judge, Tuner, ahead_tuned
+from .tune import Judge, Reversed, Subject, Tuner, Walking, ahead_tuned, tuned_shapes
 
 Run = Callable[[], None]
 Timer = Callable[[Sequence[Run]], Sequence[float]]
@@ -94,20 +100,25 @@ class Bench:
         flags = torch.zeros(self.stride, dtype=torch.int32, device=device)
         self.given = (values, tables, weights, codes, indices, places, flags)
 
-    def seconds(self, trials: Sequence[Launch]) -> list[float]:
+    def seconds(self, trials: Sequence[Trial]) -> list[float]:
         """Seconds of each; infinite for one that the device refuses."""
-        runs = [partial(self.run, trial) for trial in trials]
-        able = [runs_at_all(run) for run in runs]
-        found = iter(self.timer([run for run, fine in zip(runs, able, strict=True) if fine]))
-        return [next(found) if fine else inf for fine in able]
+        return timed_runs([partial(self.run, trial) for trial in trials], self.timer)
 
-    def run(self, launch: Launch) -> None:
+    def run(self, launch: Trial) -> None:
         """Launches once."""
+        assert isinstance(launch, Launch)
         kernel = launch.kernel
         arguments = (*self.given, launch.first, self.stride)
         options = dict(kernel.constants) | options_of(kernel)
         with on(self.device), np.errstate(all="ignore"):  # the interpreter is numpy
             function(kernel)[(launch.grid(self.stride),)](*arguments, **options)
+
+
+def timed_runs(runs: Sequence[Run], timer: Timer) -> list[float]:
+    """Seconds of each of some runs; infinite for one that the device refuses."""
+    able = [runs_at_all(run) for run in runs]
+    found = iter(timer([run for run, fine in zip(runs, able, strict=True) if fine]))
+    return [next(found) if fine else inf for fine in able]
 
 
 def runs_at_all(run: Run) -> bool:
@@ -122,21 +133,100 @@ def runs_at_all(run: Run) -> bool:
     return True
 
 
+@dataclass(slots=True, eq=False)
+class BackBench:
+    """The same for the launches of a reverse; flows and values are such that none of them is left out."""
+
+    reversed: Reversed
+    bench: Bench
+    places: Any = field(init=False)
+    buffers: tuple[Any, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        way, device, stride = self.reversed.course, self.bench.device, self.bench.stride
+        self.places = torch.from_numpy(way.places).to(device)
+        flows = torch.ones((max(1, way.rows), stride), dtype=torch.float32, device=device)
+        largest = torch.zeros((max(1, way.blocks), stride), dtype=torch.float32, device=device)
+        self.buffers = (flows, largest)
+
+    def run(self, launch: Trial) -> None:
+        """Launches once."""
+        assert isinstance(launch, Turn | Swept)
+        values, tables, weights, codes, indices, _, flags = self.bench.given
+        stride, device = self.bench.stride, self.bench.device
+        size = max(1, self.reversed.course.size)
+        if isinstance(launch, Swept):
+            size = len(launch.sums) * (stride // launch.batch) * sum(launch.sizes)
+        sums = torch.zeros(size, dtype=torch.float32, device=device)
+        given = (values, tables, weights, codes, indices, self.places, flags, *self.buffers, sums)
+        options = dict(launch.kernel.constants) | options_of(launch.kernel)
+        with on(device), np.errstate(all="ignore"):  # as above
+            function(launch.kernel)[(launch.grid(stride),)](*given, launch.first, stride, **options)
+
+    def seconds(self, trials: Sequence[Trial]) -> list[float]:
+        """Seconds of each; infinite for one that the device refuses."""
+        return timed_runs([partial(self.run, trial) for trial in trials], self.bench.timer)
+
+
 def tuner_on(device: torch.device, precision: Precision, timer: Timer | None = None) -> Tuner:
     """What tunes for a device that is here; for Triton's interpreter, which has no times, an H200's roofline does."""
     if timer is None and interpreted():
-        return Tuner(MODEL, "roofline", lambda made: _roofline(made, precision))
+        return Tuner(MODEL, "roofline", lambda subject: _roofline(subject, precision))
     time, gpu = timer or by_events(device), gpu_of(device)
 
-    def judge(made: Plan) -> Judge:
-        return Bench(made, device, precision, time, gpu).seconds
+    def judge(subject: Subject) -> Judge:
+        match subject:
+            case Plan():
+                return Bench(subject, device, precision, time, gpu).seconds
+            case Reversed():
+                bench = Bench(subject.drawn.plan, device, precision, time, gpu)
+                return BackBench(subject, bench).seconds
+            case Walking():
+                raise AssertionError("networks and walks are measured where they run: shape_tuner")
 
     return Tuner(gpu, "measured", judge)
 
 
-def _roofline(made: Plan, precision: Precision) -> Judge:
-    rows = policy.typical(made.most)
-    return lambda trials: [seconds_of(trial, rows, MODEL, precision) for trial in trials]
+def shape_tuner(device: torch.device, timer: Timer | None = None) -> ShapeTuner | None:
+    """What finds shapes of networks and walks on a device, by what launches them; None for the interpreter, which has
+    no times."""
+    if timer is None and interpreted():
+        return None
+    time, gpu, known = timer or by_events(device), gpu_of(device), dict[tuple[str, str], Shape]()
+
+    def find(shaping: Shaping, about: str, probe: Callable[[Shape], None]) -> Shape:
+        digest = shaping.make(shaping.shape).digest
+        if (digest, about) not in known:
+
+            def judged(trials: Sequence[Trial]) -> list[float]:
+                shapes = [trial.shaping.shape for trial in trials if isinstance(trial, Shaped)]
+                return timed_runs([partial(probe, shape) for shape in shapes], time)
+
+            walking = Walking(about, shaping.shape.lanes, lambda kernels: {})
+            found = tuned_shapes([shaping], walking, "ieee", Tuner(gpu, "measured", lambda subject: judged))
+            known[digest, about] = shaped(found, shaping.make, shaping.shape)
+        return known[digest, about]
+
+    return find
+
+
+def _roofline(subject: Subject, precision: Precision) -> Judge:
+    """Seconds by the roofline alone."""
+
+    def judged(trials: Sequence[Trial]) -> list[float]:
+        found: list[float] = []
+        for trial in trials:
+            match subject, trial:
+                case Plan(), Launch():
+                    found.append(seconds_of(trial, policy.typical(subject.most), MODEL, precision))
+                case Reversed(), Turn() | Swept():
+                    rows = policy.typical(subject.drawn.plan.most)
+                    found.append(back_seconds(trial, rows, MODEL, precision))
+                case _:
+                    raise AssertionError("the interpreter tunes no networks and walks")
+        return found
+
+    return judged
 
 
 def tuner_for(gpu: Gpu, precision: Precision) -> Tuner:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache, partial
+from itertools import pairwise
 
 import numpy as np
 
@@ -19,7 +21,8 @@ from . import sparse_policy
 from .kernel import Argument, Kernel
 from .network import CONSTANTS, RECORDS, TILE, Form, Numbers, Shape, counts, indented, jitted, sums
 from .records import Edges, Tiles, Wired, tiles, wired
-from .scalar import Device, tables_for
+from .scalar import Device, Held, tables_for
+from .shapes import network_about
 
 PAIRS = 4
 """The kind of tiles of products of two."""
@@ -142,14 +145,22 @@ def ones(program: Program, tables: Sequence[Floats], variables: int, form: Form,
     """The logarithms of the root's coefficients of 1, t, t², …, where the first columns are so many booleans."""
     net, numbers, count = wired(program.layouts[0]), Numbers(form, 8), variables + 1
     shape = sparse_policy.shape(count, device.drain)
-    held = device.held(tiles_of_ones(net, variables, shape.width))
+
+    @cache
+    def records(width: int) -> Held:
+        return device.held(tiles_of_ones(net, variables, width))
+
     leaves, weights = map(device.put, tables_for(numbers, tables))
     chunks = -(-count // shape.lanes)
     values = device.empty(net.nodes * count + chunks * shape.lanes, 8)
-    kernel = level_of_ones(numbers, shape)
-    for first, last in zip(held.bounds[:-1], held.bounds[1:], strict=True):
-        arguments = (*held.arrays, leaves, weights, values, count, count, variables, first)
-        device.launch(kernel, (last - first, chunks), arguments)
+
+    def launch(shape: Shape) -> None:
+        held, kernel = records(shape.width), level_of_ones(numbers, shape)
+        for first, last in pairwise(held.bounds):
+            arguments = (*held.arrays, leaves, weights, values, count, count, variables, first)
+            device.launch(kernel, (last - first, chunks), arguments)
+
+    launch(device.shaped(partial(level_of_ones, numbers), shape, network_about(program.layouts[0]), launch))
     found = values[net.root * count : (net.root + 1) * count].cpu().numpy()
     if form == "linear":
         with np.errstate(divide="ignore"):

@@ -6,8 +6,9 @@ was missing in its place. Rows are taken in stretches, so that the values of all
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -24,6 +25,7 @@ from .engine import Bools
 from .network import Form, Shape
 from .records import by_leaf, descending
 from .scalar import Device, Held, Scalar
+from .shapes import Make
 
 HELD = 1 << 31
 """Bytes that the values and states of a stretch of the batch may take."""
@@ -114,8 +116,8 @@ class Walks:
         turns = -(-rows // shape.lanes)
         levels, tiles = code.up.levels, code.up.bounds[-1]
         if sparse_policy.programs(code.size, rows, self.size, levels, tiles, self.device.gpu) < turns:
-            return forward.by_levels(code, shape, data, (), rows)
-        return forward.whole(code, shape, turns, data, (), rows)[1]  # a program for each tile keeps its values
+            return forward.by_levels(shape, data, (), rows)
+        return forward.whole(False, shape, turns, data, (), rows)[1]  # a program for each tile keeps its values
 
     def _way(self, width: int) -> _Ways:
         if width not in self.ways:
@@ -132,30 +134,56 @@ class Walks:
         rows = codes.shape[1]
         shape = sparse_policy.walk_shape(rows, False, device.drain)
         ways = self._way(shape.width)
-        levels, tiles = ways.down.levels, ways.down.bounds[-1]
-        programs = sparse_policy.programs(3 * net.nodes, rows, 4, levels, tiles, device.gpu)
+        deep, tiles = ways.down.levels, ways.down.bounds[-1]
+        programs = sparse_policy.programs(3 * net.nodes, rows, 4, deep, tiles, device.gpu)
         if programs and sampled:
             shape = sparse_policy.walk_shape(rows, True, device.drain)
             ways = self._way(shape.width)
         turns, data = -(-rows // shape.lanes), device.put(codes)
+        asked = data.clone()
         roots = values[:, net.root].reshape(-1).contiguous()
         room = (programs or turns) * net.nodes * shape.lanes
         states, choices = device.zeros(room, torch.int32), device.zeros(room, torch.int32)
         tables = (forward.leaves, forward.weights, data, self.ids, self.numbers, states, choices)
-        given = (*ways.down.arrays, *ways.leaves.arrays, *tables, values.reshape(-1), roots, first)
         keys = (signed(seed & 0xFFFFFFFF), signed(seed >> 32))
         counts = (*keys, rows, net.nodes, net.root)
-        bounds, leaves = ways.down.bounds, ways.leaves.bounds[-1]
+
+        def given(ways: _Ways) -> tuple[Any, ...]:
+            return (*ways.down.arrays, *ways.leaves.arrays, *tables, values.reshape(-1), roots, first)
+
+        def whole(shape: Shape) -> None:
+            ways = self._way(shape.width)
+            more = (ways.down.ranks, *counts, ways.down.levels, turns, ways.leaves.bounds[-1])
+            device.launch(made_whole(shape), (programs,), (*given(ways), *more))
+
+        def levels(shape: Shape) -> None:
+            ways, kernel = self._way(shape.width), made_level(shape)
+            for start, stop in pairwise(ways.down.bounds):
+                device.launch(kernel, (stop - start, turns), (*given(ways), *counts, start))
+
+        def ends(shape: Shape) -> None:
+            ways = self._way(shape.width)
+            device.launch(made_leaves(shape), (ways.leaves.bounds[-1], turns), (*given(ways), *counts, 0))
+
+        def chosen(make: Make, launch: Callable[[Shape], None]) -> Shape:
+            def probe(shape: Shape) -> None:
+                data.copy_(asked)  # what a walk has filled in is not missing any more
+                launch(shape)
+
+            found = device.shaped(make, shape, forward.about, probe)
+            data.copy_(asked)
+            return found
+
+        made_whole = partial(network_descent.descend, forward.numbers, sampled=sampled, single=single)
+        made_level = partial(network_descent.descend_level, forward.numbers, sampled=sampled, single=single)
+        made_leaves = partial(network_descent.descend_leaves, forward.numbers, sampled=sampled)
         if programs:
-            kernel = network_descent.descend(forward.numbers, shape, sampled, single)
-            device.launch(kernel, (programs,), (*given, ways.down.ranks, *counts, ways.down.levels, turns, leaves))
+            whole(chosen(made_whole, whole))
         else:
-            kernel = network_descent.descend_level(forward.numbers, shape, sampled, single)
-            for start, stop in pairwise(bounds):
-                device.launch(kernel, (stop - start, turns), (*given, *counts, start))
-            kernel = network_descent.descend_leaves(forward.numbers, shape, sampled)
-            if leaves:
-                device.launch(kernel, (leaves, turns), (*given, *counts, 0))
+            last = chosen(made_leaves, ends) if ways.leaves.bounds[-1] else shape
+            levels(chosen(made_level, levels))
+            if ways.leaves.bounds[-1]:
+                ends(last)
         none = 0.0 if self.form == "linear" else -np.inf
         possible = roots.cpu().numpy() > none
         out = data.cpu().numpy().reshape(-1)[: codes.size].reshape(codes.shape)

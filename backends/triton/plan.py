@@ -16,6 +16,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from ...ir.diagnostic import error
 from ...ir.program.program import Program
 from . import policy
 from .chain import ChainForm, fits, weights_of
@@ -27,6 +28,7 @@ from .precision import held
 from .sums import linked
 from .sweep import LoopForm, swept
 from .targets import MODEL, Gpu
+from .text import FAR
 from .tiled import NONE, Choices, launched, tiled
 from .value import Form, Matrix
 from .ways import one_launch
@@ -350,6 +352,9 @@ class Space:
                 size = prod(shape) + prod(shape[:-1])
             else:
                 vector, count = matrix.rows <= policy.VECTOR, held(matrix)
+                if count >= FAR:
+                    message = f"a map of {count} numbers is beyond the offsets of kernels"
+                    raise error("not-on-device", message, hint="factors, as those of monarch, take fewer")
                 self.laid[key] = Laid(table, self.tables + ALIGNED if vector else self.weights, matrix, scale)
                 if vector:  # after its scale
                     size = ALIGNED + count

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ...ir.diagnostic import error
 from .targets import MODEL, Gpu
 from .value import Form
 
@@ -25,6 +26,23 @@ off, one of bf16 4e-3 to 6e-2. tf32x3 (3e-6) has half the rate of bf16x3 and is 
 ERROR: Mapping[Precision, float] = {"ieee": 3e-5, "tf32": 2e-2, "tf32x3": 3e-5, "bf16": 1.5e-1, "bf16x3": 3e-4}
 """How far off the log-likelihood of a chain of 256 steps, about −900, may be: tests/backends/triton/test_precision.py
 holds the rounding of each against it."""
+
+
+def precision_named(name: str | None) -> Precision:
+    """The precision of a name; the one that is taken where none is named.
+
+    >>> precision_named("tf32"), precision_named(None)
+    ('tf32', 'bf16x3')
+
+    Raises: DanausError `unknown-precision`.
+    """
+    for known in PRECISIONS:
+        if name == known:
+            return known
+    if name is None:
+        return DEFAULT
+    raise error("unknown-precision", f'there is no precision "{name}"', hint=f"there are {', '.join(PRECISIONS)}")
+
 
 LEAVES = 8
 """So many loads a value may take where it is read: beyond, registers and text grow faster than a buffer's write and
@@ -109,6 +127,12 @@ def tally_tiles(width: int, rows: int, batch: int) -> Tiles:
     return Tiles(min(64, max(16, power(width))), min(64, max(16, power(rows))), batch, 4, 2)
 
 
+def outer_batch(batch: int) -> int:
+    """So many rows of data at a time for sums over them, whose tiles are rows by columns of the matrix: 32 are two
+    steps of a tensor core's 16, and less to hold beside the sums than 64."""
+    return 16 if batch < 32 else 32
+
+
 def vector_tiles(columns: int, batch: int) -> Tiles:
     """One row at a time, and 2048 elements at most, 16 for each of 128 threads."""
     return Tiles(1, min(power(columns), 2048 // batch), batch, 4, 2)
@@ -116,17 +140,20 @@ def vector_tiles(columns: int, batch: int) -> Tiles:
 
 def resident(precision: Precision) -> int:
     """How many weights of a loop stay on chip: 128 · 128 took 80 KB of shared memory and 134 to 155 registers on sm_90,
-    256 · 256 in bf16, in four parts, 152 KB; 128 · 128 without tensor cores spilled 4.7 KB a thread."""
+    256 · 256 in bf16, in four parts, 152 KB; 128 · 128 without tensor cores spilled 4.7 KB a thread, and in three
+    passes of tf32, whose factors are taken apart in registers, 704 bytes on sm_100."""
     if precision == "bf16":
         return 256 * 256
-    return 64 * 64 if precision == "ieee" else 128 * 128
+    return 64 * 64 if precision in ("ieee", "tf32x3") else 128 * 128
 
 
 def resident_factors(precision: Precision) -> int:
     """The same where all matrices of a loop are blocks: the factors of 2 by 128 states are 128 · 128 numbers twice, and
     blocks of 16 by 16 that those of two by two make up, 147 KB of shared memory. `tf32x3` takes weights apart in
     registers, where these spilled 1.9 KB a thread, and `ieee` has them there."""
-    return resident(precision) if precision in ("ieee", "tf32x3") else resident(precision) * 9 // 4
+    if precision == "tf32x3":
+        return 128 * 128
+    return resident(precision) if precision == "ieee" else resident(precision) * 9 // 4
 
 
 def swept(precision: Precision, stages: int = 1) -> int:

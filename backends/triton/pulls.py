@@ -16,7 +16,7 @@ from . import policy
 from .dense import scaled, whole
 from .kernel import Argument, Kernel
 from .policy import Precision, Tiles
-from .precision import loaded, padded, product, rounded
+from .precision import loaded, padded, rounded, summed
 from .text import HEAD, ZERO, At, Lines, arguments_of, named
 from .value import Form, Matrix
 
@@ -58,7 +58,7 @@ def pull(form: Form, matrix: Matrix, tiles: Tiles, precision: Precision) -> Kern
     rows, columns = padded(matrix)
     inside = f"ok[:, None] & (row < {rows})[None, :]"
     weights = loaded(lines, precision, matrix, "w", f"row[None, :] * {columns} + k[:, None]", inside)
-    product(lines, precision, "total", weights, "rho", "total")
+    summed(lines, precision, "total", weights, "rho")
     lines.depth -= 1
     x = whole(lines, form.value, At(_node(lines, matrix), "ok"), names, "ROWS")
     lines.add(
@@ -103,14 +103,14 @@ def outer(form: Form, matrix: Matrix, tiles: Tiles, precision: Precision) -> Ker
         f"p = tl.exp(tl.minimum({x} + tl.where(q == {ZERO}, 0.0, q)[None, :], {REACH}))",
         f"p = tl.trans(tl.where(ok[:, None] & (q > {ZERO})[None, :], p, 0.0))",
     )
-    product(lines, precision, "total", rounded(lines, precision, "rho"), "p", "total")
+    summed(lines, precision, "total", rounded(lines, precision, "rho"), "p")
     lines.depth -= 1
     lines.add(
         f"own = sums + tl.load(start + {form.fields + 3}) + (block * {matrix.rows} + row[:, None]) * {matrix.columns}",
         f"inside = (row < {matrix.rows})[:, None] & ok[None, :]",
         "tl.store(own + k[None, :], tl.load(own + k[None, :], inside, 0.0) + total, inside)",
     )
-    constants = {"ROWS": tiles.rows, "INNER": tiles.inner, "BATCH": 16 if tiles.batch < 32 else 32}
+    constants = {"ROWS": tiles.rows, "INNER": tiles.inner, "BATCH": tiles.batch}
     return kernel("outer", lines, constants, tiles.warps, tiles.stages, precision)
 
 

@@ -48,7 +48,7 @@ def report(
 
 
 def _parts(bundle: Bundle, precision: Precision, gpu: Gpu, rows: int, queries: Sequence[str], tune: bool) -> list[str]:
-    tiles = tiles_for(bundle.program, precision, gpu, tune)
+    tiles = tiles_for(bundle, precision, gpu, queries, tune)
     by = kernels_by(bundle, precision, gpu, queries, tiles)
     choices = tiles.get(batch_class(rows, gpu), NONE)
     walks = walked_of(bundle)
@@ -83,7 +83,7 @@ def _launched(
         return [(each.kernel, seconds_of(each, rows, gpu, precision)) for each in made.launches]
     if what != "flows" or walks is None:
         return None
-    kept, way = reverse_for(walks, precision, rows, gpu)
+    kept, way = reverse_for(walks, precision, rows, gpu, choices)
     up = [(each.kernel, seconds_of(each, rows, gpu, precision)) for each in kept.plan.launches]
     return up + back_seconds_of(way, rows, gpu, precision)
 

@@ -15,31 +15,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import policy
+from .backward import Backward, Outers, Pulls, Tallies, back_programs, backed, matrix_in
 from .groups import Group, Grouped
 from .kernel import Kernel
 from .plan import Drawn, Work
-from .policy import Precision
-from .pulls import outer, pull, tiles_of
+from .policy import Precision, Tiles
 from .sweep import LoopForm, reads_inputs
-from .sweep_back import backward, sizes_of
-from .tally import PLACES, tally
+from .sweep_back import sizes_of
+from .tally import PLACES
 from .value import Constant, Form, Look, Read, Times, Value, leaves
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A launch: its programs, for each tile of `batch` rows where that is not 0, and where its places begin.
+    """A launch: `what` it computes `times` over, for each tile of `batch` rows where that is not 0, and where its
+    places begin.
 
-    It is of so many `groups` of a form, or of inputs of so many nodes and values, which it has `counted`.
+    It is of so many `groups` of a form, or of inputs.
     """
 
     kernel: Kernel
-    programs: int
+    tiles: Tiles
     batch: int
     first: int
     groups: int
-    form: Form | None = None
-    counted: tuple[int, int] = (0, 0)
+    what: Pulls | Outers | Tallies
+    times: int
+
+    @property
+    def programs(self) -> int:
+        """Programs of a tile of rows, or of all rows."""
+        return back_programs(self.what, self.tiles) * self.times
+
+    @property
+    def form(self) -> Form | None:
+        """The form of its groups; None of inputs."""
+        return None if isinstance(self.what, Tallies) else self.what.form
 
     def grid(self, rows: int) -> int:
         """How many programs run for so many rows of data, a multiple of `batch`."""
@@ -59,15 +70,20 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """A launch that runs loops back: tiles of `batch` rows, where its places begin, and of each loop where the sums for
-    each stage's weights go, of so many numbers."""
+    """A launch that runs loops back: its tiles, where its places begin, and of each loop where the sums for each
+    stage's weights go, of so many numbers."""
 
     kernel: Kernel
-    batch: int
+    tiles: Tiles
     first: int
     sums: tuple[tuple[int, ...], ...]
     sizes: tuple[int, ...]
     form: LoopForm
+
+    @property
+    def batch(self) -> int:
+        """Rows of data of a program."""
+        return self.tiles.batch
 
     def grid(self, rows: int) -> int:
         """How many programs run for so many rows of data."""
@@ -116,6 +132,12 @@ class Course:
     flow_of: dict[int, int]
     root: int
     looked: tuple[Looked, ...]
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers all take for each row of data: flows, and sums of programs that sweep."""
+        swept = (each for act in self.acts for each in act.swept)
+        return self.rows + sum(-(-len(each.sums) * sum(each.sizes) // each.batch) for each in swept)
 
     @property
     def launches(self) -> int:
@@ -199,7 +221,7 @@ class _Maker:
 
     def loops(self, works: Sequence[Work]) -> None:
         """The act of loops of one form."""
-        act, form, batch = Act(), works[0].form, self.drawn.plan.batch
+        act, form = Act(), works[0].form
         assert isinstance(form, LoopForm)
         groups, where = self.drawn.found.groups, self.drawn.where
         taken: Counter[tuple[int, int]] = Counter()
@@ -222,9 +244,8 @@ class _Maker:
                 elif form.kept[number]:
                     for turn, group in enumerate(turns):
                         self._leaves(group, own + turn * stage.value.width, act, taken, tallied)
-        tile = min(batch, policy.chain_batch(self.drawn.plan.most, form.stages, self.precision, self.drawn.gpu))
-        kernel = backward(form, tile, self.precision)
-        act.swept.append(Swept(kernel, tile, first, tuple(sums), tuple(sizes_of(form)), form))
+        kernel, tiles = self._backed(form)
+        act.swept.append(Swept(kernel, tiles, first, tuple(sums), tuple(sizes_of(form)), form))
         self._tallies(act, tallied)
         self._tallies(act, stepped, form.count)
         self.acts.append(act)
@@ -252,13 +273,15 @@ class _Maker:
 
     def _tallies(self, act: Act, tallied: dict[tuple[int, int], list[int]], turns: int = 1) -> None:
         """The launches that add flows of inputs up, by width and values."""
-        batch = self.drawn.plan.batch
         for (width, rows), own in tallied.items():
-            tiles = policy.tally_tiles(width, rows, batch)
-            kernel, count = tally(width, rows, turns, batch, self.precision), len(own) // PLACES
-            programs = -(-width // tiles.rows) * -(-rows // tiles.inner) * count
-            act.tallies.append(Turn(kernel, programs, 0, len(self.places), count * turns, counted=(width, rows)))
+            what, count = Tallies(width, rows, turns), len(own) // PLACES
+            kernel, tiles = self._backed(what)
+            act.tallies.append(Turn(kernel, tiles, 0, len(self.places), count * turns, what, count))
             self.places += own
+
+    def _backed(self, what: Backward) -> tuple[Kernel, Tiles]:
+        made = self.drawn
+        return backed(what, made.plan.most, made.plan.batch, self.precision, made.gpu, made.choices)
 
     def _flow(self, buffer: int, act: Act) -> int | None:
         """Where the flow of a buffer that a group wrote lies: from what reads it and from a join that it is part of."""
@@ -336,9 +359,7 @@ class _Maker:
     def _matrices(self, pulled: Sequence[tuple[Group, int, int]], act: Act) -> None:
         """The launch of a wave of one form, flows of its values; what its weights' sums are made of stays."""
         form = pulled[0][0].form
-        matrix = form.matrix
-        assert matrix is not None
-        first, where, batch = len(self.places), self.drawn.where, self.drawn.plan.batch
+        first, where = len(self.places), self.drawn.where
         for group, source, block in pulled:
             placed = self.drawn.space.operands(group)
             row = [where[group.out], *(where[place] if buffer else place for buffer, place in placed)]
@@ -346,19 +367,17 @@ class _Maker:
             self.places += row
             if group.operands[0] in self.wanted:
                 self.counted.setdefault(form, {}).setdefault(group.operands[0], []).append(row)
-        tiles = tiles_of(matrix, batch, self.precision)
-        programs = matrix.blocks * -(-matrix.columns // tiles.rows) * len(pulled)
-        act.turns.append(Turn(pull(form, matrix, tiles, self.precision), programs, batch, first, len(pulled), form))
+        kernel, tiles = self._backed(Pulls(form))
+        act.turns.append(Turn(kernel, tiles, tiles.batch, first, len(pulled), Pulls(form), len(pulled)))
 
     def products(self) -> None:
         """The last act: sums for the weights of all groups of a form, those of one table in a few products."""
-        act, batch = Act(), self.drawn.plan.batch
+        act = Act()
         taken: Counter[tuple[int, int]] = Counter()
         for form, by_table in self.counted.items():
-            matrix = form.matrix
-            assert matrix is not None
-            tiles = policy.dense_tiles(matrix.rows, matrix.columns, batch, self.precision)
-            programs = matrix.blocks * -(-matrix.rows // tiles.rows) * -(-matrix.columns // tiles.inner)
+            matrix, what = matrix_in(form), Outers(form)
+            kernel, tiles = self._backed(what)
+            programs = back_programs(what, tiles)
             given: list[int] = []
             for table, rows in by_table.items():
                 size = -(-len(rows) // policy.products(programs * len(by_table), len(rows), self.drawn.gpu))
@@ -368,8 +387,7 @@ class _Maker:
                     given += [len(self.places), len(own)]
                     self.places += [place for row in own for place in row]
             groups = sum(map(len, by_table.values()))
-            kernel = outer(form, matrix, tiles, self.precision)
-            act.turns.append(Turn(kernel, programs * (len(given) // 2), 0, len(self.places), groups, form))
+            act.turns.append(Turn(kernel, tiles, 0, len(self.places), groups, what, len(given) // 2))
             self.places += given
         if act.turns:
             self.acts.append(act)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .backward import Tallies
 from .kernel import Kernel
 from .policy import VECTOR, Precision
 from .reverse import Course, Swept, Turn
@@ -19,13 +20,18 @@ from .value import Form
 def back_seconds_of(way: Course, rows: int, gpu: Gpu, precision: Precision) -> list[tuple[Kernel, float]]:
     """The kernel of each launch and its least time, in order."""
     launches = (launch for act in way.acts for launch in act.launches)
-    return [(launch.kernel, gpu.rates.launch + max(_seconds(launch, rows, gpu, precision))) for launch in launches]
+    return [(launch.kernel, back_seconds(launch, rows, gpu, precision)) for launch in launches]
+
+
+def back_seconds(launch: Turn | Swept, rows: int, gpu: Gpu, precision: Precision) -> float:
+    """The least time of a launch, with the gap before it."""
+    return gpu.rates.launch + max(_seconds(launch, rows, gpu, precision))
 
 
 def _seconds(launch: Turn | Swept, rows: int, gpu: Gpu, precision: Precision) -> Iterator[float]:
     """What a launch waits for after the gap before it: products, exponentials, bytes, turns after one another."""
     rates = gpu.rates
-    work = _work(launch, rows, precision)
+    work = work_back(launch, rows, precision)
     busy = min(1.0, launch.grid(rows) / rates.units)
     yield (work.tensor / rate(rates, precision) + work.plain / rates.single) / busy
     yield work.special / rates.special / busy
@@ -35,14 +41,15 @@ def _seconds(launch: Turn | Swept, rows: int, gpu: Gpu, precision: Precision) ->
         yield 2 * launch.form.count * len(launch.form.stages) * rates.stage
 
 
-def _work(launch: Turn | Swept, rows: int, precision: Precision) -> Work:
+def work_back(launch: Turn | Swept, rows: int, precision: Precision) -> Work:
+    """The work of a launch on so many rows of data."""
     if isinstance(launch, Swept):
         each = [_matrix(stage, rows, False, precision) for stage in launch.form.stages]
         one = sum(each, Work())
         return (one + one).times(launch.form.count * len(launch.sums), len(launch.sums))
-    if launch.form is not None:
-        return _matrix(launch.form, rows, True, precision).times(launch.groups, launch.groups)
-    width, values = launch.counted
+    if not isinstance(launch.what, Tallies):
+        return _matrix(launch.what.form, rows, True, precision).times(launch.groups, launch.groups)
+    width, values = launch.what.width, launch.what.values
     flops = 2 * width * values * rows
     tensor = width > VECTOR
     own = Work(flops * tensor, flops * (not tensor), 0, (width + 1) * rows * NUMBER, width * values * NUMBER)

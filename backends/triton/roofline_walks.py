@@ -10,14 +10,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+import numpy as np
+
 from ...ir.program.program import Layout
 from . import sparse_policy
 from .kernel import Kernel
 from .network import Numbers, Shape
 from .records import Tiles, Wired, downward, slotted, upward, wired
 from .sparse_roofline import Level, apart, levels_of, together
-from .steps import Steps
+from .steps import MATRICES, TERMS, Steps
 from .targets import Gpu
+
+DOUBLE = 8  # bytes
 
 Launched = tuple[int, float]
 """How often a kernel is launched, and the seconds that all of it takes."""
@@ -84,11 +88,30 @@ def _network(
 
 def of_steps(steps: Steps, kernels: Sequence[Kernel], rows: int, gpu: Gpu) -> dict[str, Launched]:
     """What each kernel of a walk over a Program of vectors takes, by its digest: all steps in one launch, each after
-    the one before; its values are float64, and are written once up, and read once down."""
-    count, rates = len(steps.records), gpu.rates
-    through = 8 * steps.rows * rows
-    seconds = rates.launch + max(count * rates.stage, through / rates.bytes)
-    return {kernel.digest: (1, seconds) for kernel in kernels}
+    the one before; its values are float64."""
+    return {
+        kernel.digest: (1, _steps(steps, _shape(kernel), "descend" in kernel.name, rows, gpu)) for kernel in kernels
+    }
+
+
+def _steps(steps: Steps, shape: Shape, down: bool, rows: int, gpu: Gpu) -> float:
+    """Seconds of all steps in one launch. A program takes the tiles of each step in turn, for one tile of the batch: up
+    a sum looks at its columns twice, a column at a time; down the sums that chose are looked for, then theirs twice."""
+    rates, records, tile = gpu.rates, steps.records.astype(np.int64), DOUBLE * shape.width * shape.lanes
+    kinds, nodes = records[:, 0], records[:, 2]
+    blocks, tall, columns = (records[:, place] for place in (6, 7, 8))
+    terms = np.where(kinds == TERMS, records[:, 6], 1)
+    tiles, loaded = -(-nodes // shape.width), terms * tile
+    if down:
+        looks = -(-tall // shape.width) + 2 * -(-columns // shape.width)
+        tiles = np.where(kinds == MATRICES, blocks * looks, tiles)
+    else:
+        tiles = np.where(kinds == MATRICES, blocks * -(-tall // shape.width), tiles)
+        loaded = np.where(kinds == MATRICES, 2 * columns * DOUBLE * (shape.width + shape.lanes), loaded)
+    one = float((tiles * np.maximum(rates.stage, loaded / rates.stream)).sum())
+    turns = -(-rows // shape.lanes)
+    all_ = turns * float((tiles * loaded).sum()) / (rates.stream * min(turns, rates.units))
+    return rates.launch + max(one, all_, DOUBLE * steps.rows * rows / rates.bytes)
 
 
 def _shape(kernel: Kernel) -> Shape:

@@ -6,8 +6,9 @@ from the first call on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -27,7 +28,9 @@ from .kernel import Kernel
 from .module import function, options_of
 from .network import Form, Numbers, Shape
 from .records import Tiles, Wired, slotted, upward, wired
+from .shapes import Make, Shaping, network_about, shaped
 from .targets import MODEL, Gpu
+from .tiled import NONE, Choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +54,36 @@ class Held:
         return len(self.bounds) - 1
 
 
+ShapeTuner = Callable[[Shaping, str, Callable[[Shape], None]], Shape]
+"""Finds the shape of kernels, for a content, by what launches them with one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device on which kernels run: a GPU of a kind, or the CPU for Triton's interpreter."""
+    """A device on which kernels run: a GPU of a kind, or the CPU for Triton's interpreter.
+
+    `tiles` stand in place of the policy's, by lanes; with a `tuner` they are found on the device when first asked for.
+    """
 
     name: torch.device
     gpu: Gpu = MODEL
+    tiles: Mapping[int, Choices] = field(default_factory=dict[int, Choices])
+    tuner: ShapeTuner | None = None
 
     @property
     def drain(self) -> bool:
         """Whether barriers have to wait for stores: on AMD's processors."""
         return self.gpu.backend == "hip"
 
+    def shaped(self, make: Make, shape: Shape, about: str, probe: Callable[[Shape], None]) -> Shape:
+        """The shape of the kernels that are made, for what is `about` in content; `probe` launches them with one."""
+        if self.tuner is not None:
+            return self.tuner(Shaping(make, shape), about, probe)
+        return shaped(self.tiles.get(shape.lanes, NONE), make, shape)
+
     def launch(self, kernel: Kernel, grid: tuple[int, ...], arguments: Sequence[Any]) -> None:
         """Runs a kernel over a grid of programs, with its arguments in order."""
-        with on(self.name):
+        with on(self.name), np.errstate(all="ignore"):  # the interpreter is numpy
             function(kernel)[grid](*arguments, **dict(kernel.constants), **options_of(kernel))
 
     def put(self, array: NDArray[Any]) -> Any:
@@ -118,6 +136,7 @@ class Scalar:
     device: Device
     numbers: Numbers = field(init=False)
     net: Wired = field(init=False)
+    about: str = field(init=False)
     leaves: Any = field(init=False)
     weights: Any = field(init=False)
     codes: dict[tuple[int, bool], _Code] = field(default_factory=dict[tuple[int, bool], _Code])
@@ -128,6 +147,7 @@ class Scalar:
     def __post_init__(self) -> None:
         self.numbers = Numbers(self.form, self.size)
         self.net = wired(self.program.layouts[0])
+        self.about = network_about(self.program.layouts[0])
 
     @alone
     def refill(self, tables: Sequence[Floats]) -> None:
@@ -189,9 +209,9 @@ class Scalar:
         data = self.device.put(np.ascontiguousarray(codes, dtype=np.int32))
         given = self.given(evidence, rows)
         if programs:
-            out, _ = self.whole(code, shape, programs, data, given, rows)
+            out, _ = self.whole(True, shape, programs, data, given, rows)
         else:
-            values = self.by_levels(self.code(shape.width, False), shape, data, given, rows)
+            values = self.by_levels(shape, data, given, rows)
             out = values[:, self.net.root].reshape(-1)[:rows]
         return np.asarray(out.double().cpu().numpy())
 
@@ -214,37 +234,47 @@ class Scalar:
         return tuple(map(self.device.put, (together.astype(kind), spots, np.array(columns, dtype=np.int32))))
 
     def whole(
-        self, code: _Code, shape: Shape, programs: int, data: Any, given: tuple[Any, ...], rows: int
+        self, slots: bool, shape: Shape, programs: int, data: Any, given: tuple[Any, ...], rows: int
     ) -> tuple[Any, Any]:
         """The roots [rows], in one launch, and the programs' scratches, [programs, nodes or slots, lanes]."""
-        turns = -(-rows // shape.lanes)
-        values = self.device.empty(programs * code.size * shape.lanes, self.size)
+        turns, size = -(-rows // shape.lanes), self.code(shape.width, slots).size
+        values = self.device.empty(programs * size * shape.lanes, self.size)
         out = self.device.empty(rows, self.size)
-        kernel = network.whole(self.numbers, shape, bool(given))
-        tables = (self.leaves, self.weights, data, *given, values, code.up.ranks, out)
-        counts = (rows, code.size, code.root, code.up.levels, turns)
-        self.device.launch(kernel, (programs,), (*code.up.arrays, *tables, *counts))
-        return out, values.view(programs, code.size, shape.lanes)
+        make = partial(network.whole, self.numbers, weighted=bool(given))
 
-    def by_levels(self, code: _Code, shape: Shape, data: Any, given: tuple[Any, ...], rows: int) -> Any:
+        def launch(shape: Shape) -> None:
+            code = self.code(shape.width, slots)
+            tables = (self.leaves, self.weights, data, *given, values, code.up.ranks, out)
+            counts = (rows, code.size, code.root, code.up.levels, turns)
+            self.device.launch(make(shape), (programs,), (*code.up.arrays, *tables, *counts))
+
+        launch(self.device.shaped(make, shape, self.about, launch))
+        return out, values.view(programs, size, shape.lanes)
+
+    def by_levels(self, shape: Shape, data: Any, given: tuple[Any, ...], rows: int) -> Any:
         """The values of all nodes by place, [tiles of the batch, nodes, lanes], a launch for each level.
 
         Where launches are recorded, they are written again by the next call for so many rows.
         """
-        turns = -(-rows // shape.lanes)
-        kernel = network.level(self.numbers, shape, bool(given))
+        turns, room = -(-rows // shape.lanes), self.net.nodes
+        make = partial(network.level, self.numbers, weighted=bool(given))
+
+        def launches(values: Any, shape: Shape) -> None:
+            up, kernel = self.code(shape.width, False).up, make(shape)
+            for first, last in pairwise(up.bounds):
+                arguments = (self.leaves, self.weights, data, *given, values, rows, room, first)
+                self.device.launch(kernel, (last - first, turns), (*up.arrays, *arguments))
+
+        def values_of() -> Any:
+            return self.device.empty(turns * room * shape.lanes, self.size)
+
+        chosen = self.device.shaped(make, shape, self.about, lambda each: launches(values_of(), each))
 
         def made() -> tuple[tuple[Any, ...], Launch]:
-            values = self.device.empty(turns * code.size * shape.lanes, self.size)
+            values = values_of()
+            return (values,), lambda: launches(values, chosen)
 
-            def launch() -> None:
-                for first, last in pairwise(code.up.bounds):
-                    arguments = (self.leaves, self.weights, data, *given, values, rows, code.size, first)
-                    self.device.launch(kernel, (last - first, turns), (*code.up.arrays, *arguments))
-
-            return (values,), launch
-
-        key = (shape, rows, len(given))
-        (values,) = played(self.tapes, self.device.name, key, code.up.levels, (data, *given), made)
+        levels, key = self.code(chosen.width, False).up.levels, (chosen, rows, len(given))
+        (values,) = played(self.tapes, self.device.name, key, levels, (data, *given), made)
         self.fixed = self.fixed or bool(self.tapes)
-        return values.view(turns, code.size, shape.lanes)
+        return values.view(turns, room, shape.lanes)

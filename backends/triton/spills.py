@@ -2,7 +2,8 @@
 
 What enters is a kernel as it was compiled and what compiles it with other options; what leaves is the one that spills
 least. Where ptxas spills a few bytes so that registers are few and more programs fit on a multiprocessor, it is told to
-take as many as there are. On AMD's GPUs other numbers of warps share a tile otherwise.
+take as many as there are; where there are no more, twice the warps share a tile. On AMD's GPUs other numbers of warps
+share it otherwise.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ Options = dict[str, int]
 
 def others(backend: str, warp: int, threads: int) -> list[Options]:
     """Options to try where a kernel of so many threads spills."""
-    if backend == "cuda":
-        return [{"maxnreg": min(255, REGISTERS // threads // 8 * 8)}]
     warps = threads // warp
+    if backend == "cuda":
+        return [
+            {"maxnreg": min(255, REGISTERS // threads // 8 * 8)},
+            *([{"num_warps": 2 * warps}] if warps < 16 else []),
+        ]
     return [{"num_warps": each} for each in (2 * warps, warps // 2) if 1 <= each <= 16]
 
 

@@ -112,6 +112,7 @@ def descend(sampled: bool, single: bool, shape: Shape) -> Kernel:
         "if tl.program_id(1) == 0:",
         *indented([line.format("nodes", "r") for line in FOUND], 1),
         "    asked = (hit >= 0) & (tl.load(codes + column * rows + row, live, -1) == count)",
+        "    tl.debug_barrier()  # every thread has seen what is missing before one of them writes",
         "    if tl.max(asked.to(tl.int32), 0) > 0:",
         *indented(
             [

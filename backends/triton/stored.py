@@ -15,16 +15,29 @@ from ...ir.program.tabled import Tabled
 from ...runtime.bundle import Bundle
 from ...runtime.device_code import DeviceCode, DeviceKernel
 from .ahead import Compiled, compiled_pairs, triton_version
-from .answering import Answering, Walked, answering, of_network, of_vectors, walked
+from .answering import (
+    UNTUNED,
+    Answering,
+    Walked,
+    answering,
+    of_network,
+    of_vectors,
+    shapings_of_network,
+    shapings_of_vectors,
+    walked,
+)
 from .kernel import Kernel
 from .network import Form, Numbers
 from .plan import Plan, plan
 from .policy import Precision, classes
+from .roofline_walks import of_network as time_of_network
+from .roofline_walks import of_steps
+from .shapes import Shaping, network_about, steps_about
+from .sparse_policy import LANES
+from .steps import steps
 from .targets import MODEL, Gpu, gpu_named
 from .tiled import NONE, Choices
-from .tune import tuned
-
-UNTUNED: Mapping[int, Choices] = {}
+from .tune import Walking, ahead_tuned, tuned, tuned_back, tuned_shapes
 
 
 def plans_of(
@@ -57,18 +70,18 @@ def kernels_by(
     Raises: DanausError `not-on-device`, `unknown-query`.
     """
     wanted = answering(queries)
-    drain, walks, program = gpu.backend == "hip", walked_of(bundle), bundle.program
+    walks, program = walked_of(bundle), bundle.program
     able = ("likelihood", *(() if walks is None else walks.able))
     found: dict[Answering, tuple[Kernel, ...]] = {}
     for what in wanted:
         if what not in able:
             continue
         if program.layouts:
-            found[what] = of_network(walks or Walked(program, ()), what, numbers_of(bundle), drain)
+            found[what] = of_network(walks or Walked(program, ()), what, numbers_of(bundle), gpu, tiles)
         elif what == "likelihood":
             found[what] = kernels_of(plans_of(program, precision, tiles, gpu))
         elif walks is not None:
-            found[what] = of_vectors(walks, what, precision, gpu)
+            found[what] = of_vectors(walks, what, precision, gpu, tiles)
     return found
 
 
@@ -76,7 +89,7 @@ def kernels_for(
     bundle: Bundle, precision: Precision, gpu: Gpu, queries: Sequence[str] = (), tune: bool = False
 ) -> tuple[Kernel, ...]:
     """The same, all of them, each once."""
-    by = kernels_by(bundle, precision, gpu, queries, tiles_for(bundle.program, precision, gpu, tune))
+    by = kernels_by(bundle, precision, gpu, queries, tiles_for(bundle, precision, gpu, queries, tune))
     return tuple({kernel.digest: kernel for own in by.values() for kernel in own}.values())
 
 
@@ -100,17 +113,61 @@ def numbers_of(bundle: Bundle) -> Numbers:
     return Numbers(form, bundle.size)
 
 
-def tiles_for(program: Program, precision: Precision, gpu: Gpu, tune: bool) -> Mapping[int, Choices]:
-    """Tiles in place of the policy's for a GPU, by class of batches; without `tune`, and of a network, none.
+def tiles_for(
+    bundle: Bundle, precision: Precision, gpu: Gpu, queries: Sequence[str], tune: bool
+) -> Mapping[int, Choices]:
+    """Tiles in place of the policy's for a GPU, of what queries may launch: by the largest batch of a class, and of
+    networks and walks by lanes; without `tune` none.
 
-    Raises: DanausError `missing-package`, `not-on-device`.
+    Raises: DanausError `missing-package`, `not-on-device`, `unknown-query`.
     """
-    if not tune or program.layouts:
+    if not tune:
         return UNTUNED
     from .measured import tuner_for
 
-    tuner = tuner_for(gpu, precision)
-    return {rows: found for rows in classes(gpu) if (found := tuned(program, precision, rows, tuner))}
+    program, walks, tuner = bundle.program, walked_of(bundle), tuner_for(gpu, precision)
+    wanted = [what for what in answering(queries) if what == "likelihood" or (walks is not None and what in walks.able)]
+    found: dict[int, Choices] = {}
+    if not program.layouts:
+        for rows in classes(gpu):
+            own = tuned(program, precision, rows, tuner)
+            if walks is not None and "flows" in wanted:
+                own = tuned_back(walks.program, precision, rows, tuner, walks.wanted, known=own)
+            found[rows] = own
+    shapings = {each.make(each.shape).digest: each for what in wanted for each in _shapings(bundle, walks, what, gpu)}
+    for lanes in sorted({each.shape.lanes for each in shapings.values()}):
+        alike = [each for each in shapings.values() if each.shape.lanes == lanes]
+        found[lanes] = tuned_shapes(alike, _walking(bundle, walks, lanes, gpu), precision, ahead_tuned(gpu, precision))
+    return {rows: own for rows, own in found.items() if own}
+
+
+def _shapings(bundle: Bundle, walks: Walked | None, what: Answering, gpu: Gpu) -> list[Shaping]:
+    if bundle.program.layouts:
+        return shapings_of_network(walks or Walked(bundle.program, ()), what, numbers_of(bundle), gpu)
+    return [] if walks is None else shapings_of_vectors(walks, what, gpu)
+
+
+def _walking(bundle: Bundle, walks: Walked | None, lanes: int, gpu: Gpu) -> Walking:
+    """What kernels of a network, or of a walk over a Program of vectors, are predicted to take with tiles of so many
+    lanes: for one tile of the batch, or of the widest for one on each multiprocessor."""
+    rows = lanes if lanes < max(LANES) else lanes * gpu.rates.units
+    if bundle.program.layouts:
+        layout = bundle.program.layouts[0]
+        ones = len(bundle.variables) + 1
+
+        def of_layout(kernels: Sequence[Kernel]) -> Mapping[str, float]:
+            return {digest: time for digest, (_, time) in time_of_network(layout, kernels, rows, ones, gpu).items()}
+
+        return Walking(network_about(layout), lanes, of_layout)
+    assert walks is not None and bundle.walks is not None
+    found = steps(walks.program, bundle.walks.sites)
+    assert found is not None
+    made = found
+
+    def of_program(kernels: Sequence[Kernel]) -> Mapping[str, float]:
+        return {digest: time for digest, (_, time) in of_steps(made, kernels, rows, gpu).items()}
+
+    return Walking(steps_about(made), lanes, of_program)
 
 
 def devices_of(
@@ -122,7 +179,7 @@ def devices_of(
     """
     gpus = [gpu_named(name) for name in dict.fromkeys(names)]
     program = bundle.program
-    tiles = {gpu.name: tiles_for(program, precision, gpu, tune) for gpu in gpus}
+    tiles = {gpu.name: tiles_for(bundle, precision, gpu, queries, tune) for gpu in gpus}
     by = {gpu.name: kernels_by(bundle, precision, gpu, queries, tiles[gpu.name]) for gpu in gpus}
     kernels = {name: tuple({k.digest: k for each in own.values() for k in each}.values()) for name, own in by.items()}
     made = compiled_pairs([(kernel, gpu) for gpu in gpus for kernel in kernels[gpu.name]])

@@ -74,7 +74,7 @@ def backward(form: LoopForm, batch: int, precision: Precision) -> Kernel:
     sizes = sizes_of(form)
     lines.add(
         "tl.store(flags + b, tl.full([BATCH], 1, tl.int32), beyond != 0)",
-        f"part = sums + tl.program_id(0) * {sum(sizes)}",
+        f"part = sums + tl.program_id(0).to(tl.int64) * {sum(sizes)}",
     )
     for back, start in zip(backs, [0, *accumulate(sizes)][:-1], strict=True):
         _sums_stored(lines, back, start)

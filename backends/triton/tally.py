@@ -6,10 +6,9 @@ and adds to sums that no other writes.
 
 from __future__ import annotations
 
-from . import policy
 from .kernel import Kernel
-from .policy import Precision
-from .precision import product, rounded
+from .policy import Precision, Tiles
+from .precision import rounded, summed
 from .pulls import kernel
 from .text import Lines
 
@@ -18,10 +17,9 @@ PLACES = 4
 [values, width] lie; flows of one turn lie after those of the turn before."""
 
 
-def tally(width: int, rows: int, turns: int, batch: int, precision: Precision) -> Kernel:
+def tally(width: int, rows: int, turns: int, tiles: Tiles, precision: Precision) -> Kernel:
     """For inputs of so many nodes and values, in so many turns."""
     lines = Lines()
-    tiles = policy.tally_tiles(width, rows, batch)
     tall, wide = -(-width // tiles.rows), -(-rows // tiles.inner)
     lines.add(
         "work = tl.program_id(0)",
@@ -41,7 +39,7 @@ def tally(width: int, rows: int, turns: int, batch: int, precision: Precision) -
         "code = tl.load(codes + (tl.load(place + 1) + turn * tl.load(place + 2)) * stride + b)",
         "one = tl.where(code[:, None] == value[None, :], 1.0, 0.0)",
     )
-    product(lines, precision, "total", rounded(lines, precision, "x"), "one", "total")
+    summed(lines, precision, "total", rounded(lines, precision, "x"), "one")
     lines.depth -= 1
     lines.add(
         f"own = sums + tl.load(place + 3) + value[None, :] * {width} + k[:, None]",

@@ -37,6 +37,9 @@ import triton.language as tl
 
 ZERO = 'float("-inf")'
 
+FAR = 2**31
+"""Offsets beyond are of 64 bits: tables of 65536 nodes and 50257 values are larger."""
+
 
 @dataclass(slots=True)
 class Lines:
@@ -134,8 +137,9 @@ def value(lines: Lines, what: Value, at: At, names: dict[int, str], given: dict[
             if at.nodes is None:
                 return lines.let("v", f"tl.load({names[slot]})[None, :]")
             return lines.let("v", at.loaded(f"{names[slot]}[None, :] + {at.nodes}[:, None] * stride"))
-        case Look(table, column, width, _):
-            rows = f"{names[table]} + {names[column]}[None, :]" + (f" * {width}" if width > 1 else "")
+        case Look(table, column, width, count):
+            code = f"{names[column]}[None, :]" + (".to(tl.int64)" if width * count >= FAR else "")
+            rows = f"{names[table]} + {code}" + (f" * {width}" if width > 1 else "")
             if at.nodes is None:
                 return lines.let("v", f"tl.load({rows})")
             return lines.let("v", at.loaded(f"{rows} + {at.nodes}[:, None]"))

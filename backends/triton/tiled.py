@@ -41,8 +41,8 @@ class Tiled:
 
 def launched(form: AnyForm, made: Tiled, first: int, groups: int) -> Launch:
     """So many groups of a form as one launch, whose places begin at `first`."""
-    shape = form.path if isinstance(form, LoopForm) else form
-    return Launch(made.kernel, made.programs * groups, made.tiles.batch, first, groups, shape, made.tiles)
+    shape, loop = (form.path, form) if isinstance(form, LoopForm) else (form, None)
+    return Launch(made.kernel, made.programs * groups, made.tiles.batch, first, groups, shape, made.tiles, loop)
 
 
 def tiled(form: AnyForm, rows: int, precision: Precision, gpu: Gpu, choices: Choices) -> Tiled:

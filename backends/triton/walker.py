@@ -16,7 +16,7 @@ from ...ir.linear import Indices
 from ...ir.parameter import Floats
 from ...ir.program.descent import Sites
 from ...ir.program.tabled import Tabled
-from ...runtime.walking import Shared
+from ...runtime.walking import Path, Shared
 from .adjoint_scalar import AdjointScalar
 from .alone import Lock, alone, lock
 from .network import Form
@@ -85,3 +85,7 @@ class NetworkWalker:
     @alone
     def log(self, codes: Indices | NDArray[np.int32], weights: Mapping[int, Floats]) -> Floats:
         return self._walks(self.form).forward.run(codes, {}, evidence=weights).log
+
+    def reached(self, codes: Indices) -> Path | None:
+        """None: of a network the CPU finds it."""
+        return None

@@ -14,8 +14,8 @@ import torch
 from ...ir.linear import Indices
 from ...ir.parameter import Floats
 from . import policy
-from .device import on
-from .engine import Codes, Placed
+from .device import numbers_on, on
+from .engine import MOST, Codes, Placed
 from .graphs import captured, room
 from .kernel import Kernel
 from .module import options_of
@@ -62,25 +62,29 @@ class Way:
 
         self.turns = [[of(spread) for spread in act.spread] for act in self.course.acts]
 
+    def parts(self, count: int) -> list[slice]:
+        """The stretches of so many rows that its buffers hold at once: offsets within them are 32-bit."""
+        plan = self.drawn.plan
+        held = min(MOST, numbers_on(self.placed.device))
+        most = max(plan.batch, held // max(1, plan.rows + self.course.numbers, plan.columns) // plan.batch * plan.batch)
+        return [slice(start, min(count, start + most)) for start in range(0, count, most)]
+
     def held(self, codes: Indices | Codes, densities: Mapping[int, Floats]) -> Held:
         """Buffers with what is given of a batch; its launches are recorded for its size where they are many."""
         placed, device = self.placed, self.placed.device
-        values, laid, flags, stride = placed.filled(codes, densities)
         if not policy.records(device.type, len(self.drawn.plan.launches) + self.course.launches):
-            return self._made(values, laid, flags, stride)
-        found = self.recorded.pop(stride, None)
+            return self._made(*placed.filled(codes, densities))
+        found = self.recorded.pop(placed.stride(codes.shape[1]), None)
         if found is None:
             placed.fixed = True
-            found = self._made(values, laid, flags, stride)
+            found = self._made(*placed.filled(codes, densities))
             found.forward = captured(device, found.forward)
             found.back = captured(device, found.back)
         else:
-            for first, nodes in self.drawn.plan.densities.values():
-                found.values[first : first + nodes].copy_(values[first : first + nodes])
-            found.codes.copy_(laid)
+            placed.put(found.values, found.codes, codes, densities)
             found.seed.zero_()
         found.flags.zero_()
-        room(self.recorded)[stride] = found
+        room(self.recorded)[found.stride] = found
         return found
 
     def _made(self, values: torch.Tensor, codes: torch.Tensor, flags: torch.Tensor, stride: int) -> Held:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import log
 
 import numpy as np
 
@@ -61,7 +62,16 @@ class SignedLog(Field):
             return np.stack([np.log(np.abs(values)), np.sign(values)], axis=-1)
 
     def lift(self, value: Value) -> Array:
-        return self._of(value.floats)
+        """Of rationals that float64 does not hold with all its digits, their own logarithms."""
+        found = self._of(value.floats)
+        if value.rationals is None:
+            return found
+        beyond = (np.abs(value.floats) < np.finfo(np.float64).tiny) | ~np.isfinite(value.floats)
+        for place in zip(*np.nonzero(beyond), strict=True):
+            number = value.rationals[place]
+            if number:
+                found[place] = log(abs(number.numerator)) - log(number.denominator), 1.0 if number > 0 else -1.0
+        return found
 
     def closed_form(self, family: Family, variable: Variable, parameters: list[Array], x: Array) -> Array:
         logs, signs = log_values(family, variable, parameters, x)

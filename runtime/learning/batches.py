@@ -14,8 +14,8 @@ import numpy as np
 from ...ir.parameter import Floats
 from ..columns import Bools
 from ..executable import Executable
-from .em import Counts, Steps
 from .options import Options
+from .stepping import Counted, steps_of
 
 ALPHA = 0.4
 
@@ -26,12 +26,13 @@ class FullBatch:
     def __init__(self, model: Executable, rows: tuple[Floats, Bools], options: Options) -> None:
         """Raises: DanausError `no-closed-form`."""
         self._model, self._rows, self._options = model, rows, options
-        self._steps = Steps(model)
+        self._steps = steps_of(model)
 
     def epoch(self, number: int) -> None:
         """One step of EM."""
         counts = self._steps.expected(*self._rows)
-        self._model.take(self._steps.maximised(counts, self._options.pseudocount))
+        self._steps.take(counts, self._options.pseudocount)
+        self._steps.settle()
 
     def state(self) -> dict[str, Floats]:
         """Nothing beside the parameters."""
@@ -50,8 +51,9 @@ class MiniBatch:
     def __init__(self, model: Executable, rows: tuple[Floats, Bools], options: Options) -> None:
         """Raises: DanausError `no-closed-form`."""
         self._model, self._rows, self._options = model, rows, options
-        self._steps = Steps(model)
-        self._mean: list[Floats] | None = None
+        self._steps = steps_of(model)
+        self._mean: Counted | None = None
+        self._restored: list[Floats] | None = None
         self._count = 0
 
     def epoch(self, number: int) -> None:
@@ -66,9 +68,10 @@ class MiniBatch:
             part = alpha * (1 - ((number - 1) * turns + turn) / (options.epochs * turns))
             found = self._averaged(self._steps.expected(values[own], observed[own], own), len(own))
             mixed = found.blended(self._steps.prior(), part, 1 - part)
-            self._model.take(self._steps.maximised(mixed, part * options.pseudocount / len(values)))
+            self._steps.take(mixed, part * options.pseudocount / len(values))
+        self._steps.settle()
 
-    def _averaged(self, found: Counts, rows: int) -> Counts:
+    def _averaged(self, found: Counted, rows: int) -> Counted:
         """The counts of a row, on average over this batch or over those so far."""
         fresh = found.blended(found, 1 / rows, 0.0)
         momentum = self._options.momentum
@@ -76,18 +79,21 @@ class MiniBatch:
             return fresh
         self._count += 1
         weight = (1 - momentum) / (1 - momentum**self._count)
+        if self._restored is not None:
+            self._mean, self._restored = fresh.over(self._restored), None
         if self._mean is not None:
-            fresh = fresh.blended(fresh.over(self._mean), weight, 1 - weight)
-        self._mean = fresh.arrays()
+            fresh = fresh.blended(self._mean, weight, 1 - weight)
+        self._mean = fresh
         return fresh
 
     def state(self) -> dict[str, Floats]:
         """The mean over the batches so far, and their number."""
-        means = {} if self._mean is None else {f"mean/{i}": array for i, array in enumerate(self._mean)}
+        arrays = self._restored or ([] if self._mean is None else self._mean.arrays())
+        means = {f"mean/{i}": array for i, array in enumerate(arrays)}
         return {"count": np.array([float(self._count)]), **means}
 
     def restore(self, state: dict[str, Floats]) -> None:
         """Takes up such a state."""
         self._count = int(state["count"][0])
         found = [state[f"mean/{i}"] for i in range(len(state) - 1)]
-        self._mean = found or None
+        self._mean, self._restored = None, found or None

@@ -150,6 +150,13 @@ class Steps:
         entries, units, valued = compiled.counts(model.circuit.store, found.tables, True)
         return Counts(entries, units, densities, valued, found.log)
 
+    def take(self, counts: Counts, pseudocount: float = 0.0) -> None:
+        """Moves the parameters to what the counts make most likely."""
+        self._model.take(self.maximised(counts, pseudocount))
+
+    def settle(self) -> None:
+        """Writes the parameters to the module: they are there."""
+
     def maximised(self, counts: Counts, pseudocount: float = 0.0) -> Store:
         """The store whose parameters the counts make most likely; what is never used stays as it is."""
         store = self._model.circuit.store

@@ -15,7 +15,8 @@ METHODS: tuple[Method, ...] = ("em", "minibatch-em", "adam")
 class Options:
     """`step` is Adam's rate, or how far a batch of EM goes (α, in (0, 1]), which falls to 0 over the epochs.
 
-    `momentum` is how much of the mean of earlier batches' counts mini-batch EM keeps; `dtype` that of the executable.
+    `momentum` is how much of the mean of earlier batches' counts mini-batch EM keeps; `dtype` and `device` are the
+    executable's.
     """
 
     method: Method = "em"
@@ -28,6 +29,7 @@ class Options:
     pseudocount: float = 0.0
     seed: int = 0
     dtype: str = "float64"
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         """Raises: DanausError `wrong-value`, naming the option."""
@@ -52,6 +54,8 @@ class Options:
     def path(self) -> dict[str, object]:
         """The options that the way of the parameters hangs on; the others only say where it ends."""
         ends = {"tolerance", "patience", *(() if self.method == "minibatch-em" else ("epochs",))}
+        if self.device == "cpu":  # as it was before there were others
+            ends.add("device")
         return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in ends}
 
 

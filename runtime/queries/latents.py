@@ -7,11 +7,13 @@ latent says which component does. Variables that a row leaves out are summed out
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...ir.diagnostic import error
+from ...ir.linear import Indices
 from ...ir.parameter import Floats
 from ...ir.program.descent import descend
 from ...ir.program.filled import Rows
@@ -20,6 +22,7 @@ from ...ir.program.program import Program
 from ...ir.query.conditional import warn_of_impossible
 from ...ir.query.maximum import MostProbable
 from ..columns import free_logs
+from ..walking import Path
 from .best import largest
 from .conditional import Device, posterior
 from .questions import Bools, Questions
@@ -79,11 +82,17 @@ def latents_of(program: Program, variables: int) -> States | Components | None:
     return None
 
 
-def decode(questions: Questions, values: Floats, observed: Bools, single: bool) -> MostProbable:
+def decode(
+    questions: Questions,
+    values: Floats,
+    observed: Bools,
+    single: bool,
+    device: Callable[[Indices], Path | None] | None = None,
+) -> MostProbable:
     """The best joint value of the latents given each row, [batch, latents], with log p(states, row).
 
     `certain` where `single` says that every joint value is one path through the circuit; NaN where the row is
-    impossible.
+    impossible. A `device` gives largest paths of rows by their codes where it can.
     """
     kind = latents(questions)
     rows = questions.rows(values, observed)
@@ -96,6 +105,11 @@ def decode(questions: Questions, values: Floats, observed: Bools, single: bool) 
             logs = questions.log(rows) + np.log(np.where(impossible, 0.0, shares[np.arange(len(best)), best]))
         states = np.where(impossible, np.nan, best)[:, None].astype(np.float64)
         return MostProbable(states, logs + free, np.ones(rows.count, dtype=bool))
+    path = None if device is None or any(kind.first) else device(rows.codes)
+    if path is not None:
+        nodes = path.nodes[: len(kind.first)].T
+        states = np.where(np.isneginf(path.log)[:, None], np.nan, nodes)
+        return MostProbable(states, path.log + free, np.isneginf(path.log) | single)
     states = np.full((rows.count, len(kind.first)), np.nan)
     for names, _, found in questions.filled(rows, "max"):
         there = np.flatnonzero(~np.isneginf(found.root))

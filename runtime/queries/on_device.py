@@ -25,7 +25,7 @@ from .answers import ByProgram, free_observed, free_weights
 from .best import Decoded, most_probable
 from .conditional import conditional
 from .hamming import hamming
-from .latents import posterior_of_states
+from .latents import decode, posterior_of_states
 from .questions import Bools, Questions
 
 
@@ -102,7 +102,7 @@ class ByDevice:
         return log + free_weights(questions.free, weights)
 
     def decode(self, values: Floats, observed: Bools) -> MostProbable:
-        return self.program.decode(values, observed)
+        return decode(self.questions, values, observed, self.program.single, self.walker.reached)
 
     def posterior(self, values: Floats, observed: Bools) -> Floats:
         return posterior_of_states(self.questions, values, observed, self.walker.shares)

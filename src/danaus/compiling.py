@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 from .arguments import wants
-from .backends.triton.policy import PRECISIONS, Precision
+from .backends.triton.policy import Precision, precision_named
 from .compiler.compile import compile as compile_circuit
 from .compiler.compile_spec import compile_spec
 from .frontend.spec import Spec
 from .ir.circuit import Circuit
-from .ir.diagnostic import error
+from .ir.diagnostic import error, placed
 from .ir.span import caller
 
 if TYPE_CHECKING:
@@ -75,10 +75,8 @@ def _precision(name: str | None, device: str) -> Precision | None:
     wants(str, "a name", name)
     if device == "cpu":
         raise error("unknown-precision", "precision is for GPUs; on the CPU it is dtype", caller())
-    for known in PRECISIONS:
-        if name == known:
-            return known
-    raise error("unknown-precision", f'there is no precision "{name}"', caller(), hint=", ".join(PRECISIONS))
+    with placed(caller()):
+        return precision_named(name)
 
 
 def load_bundle(path: str | Path, device: str = "cpu") -> Bundled | Loaded:

@@ -42,7 +42,8 @@ def fit(
     patience: int = 5,
     pseudocount: float = 0.0,
     seed: int = 0,
-    dtype: str = "float64",
+    dtype: str | None = None,
+    device: str = "cpu",
     checkpoint: str | Path | None = None,
     resume: bool = False,
     progress: bool | Callable[[Epoch], None] = False,
@@ -54,16 +55,23 @@ def fit(
     when EM gains less than `tolerance` nats per row, or when `patience` epochs have brought no better mean of the
     held-out rows; the best parameters are kept.
 
+    `dtype` is that of the code, float64 unless set; on a GPU, such as the `device` "cuda", it is float32. There the
+    parameters stay between the steps of EM, where all that learn are rows of weights or of categorical inputs.
+
     `checkpoint` is a .safetensors file that is written while it learns, and from which `resume=True` goes on, bit for
     bit as if it had never stopped; without such a file it begins. `progress` shows the epochs, or is called with each.
 
     Raises: DanausError `nothing-to-learn`, `no-data`, `impossible-row`, `no-closed-form`, `not-normalised`,
-    `wrong-value` for an option, `damaged-checkpoint`, `other-checkpoint`, and what `compile` raises.
+    `wrong-value` for an option, `unknown-format` for a checkpoint's name, `damaged-checkpoint`, `other-checkpoint`,
+    and what `compile` raises.
     """
     wants_circuit(circuit)
     wants((str, Path), "a path", "" if checkpoint is None else checkpoint)
     if resume and checkpoint is None:
         raise error("wrong-arguments", "resume=True goes on from a checkpoint, and none is named", caller())
+    if checkpoint is not None and Path(checkpoint).suffix != ".safetensors":  # else a spec may be written over
+        hint = "a checkpoint is a .safetensors file"
+        raise error("unknown-format", f"{checkpoint} has not the suffix .safetensors", caller(), hint=hint)
     rows = validate_array(train, circuit.variables, None, missing="nan")
     held = None if valid is None else validate_array(valid, circuit.variables, None, missing="nan")
     options = {
@@ -77,6 +85,7 @@ def fit(
         "pseudocount": pseudocount,
         "seed": seed,
         "dtype": dtype,
+        "device": device,
     }
     options = {name: given.item() if isinstance(given, np.generic) else given for name, given in options.items()}
     path = None if checkpoint is None else Path(checkpoint)
@@ -101,15 +110,22 @@ def learned(circuit: Circuit, rows: Rows, held: Rows | None, how: Learning) -> F
 
     Raises: DanausError, as `fit`.
     """
-    method, dtype = how.options["method"], how.options["dtype"]
+    method, dtype, device = (how.options[name] for name in ("method", "dtype", "device"))
     if method not in METHODS:
         hint = nearest(str(method), METHODS) or 'there are "em", "minibatch-em" and "adam"'
         raise error("unknown-method", f'there is no method "{method}"', caller(), hint=hint)
+    wants(str, "a name", device)
+    if dtype is None:
+        dtype = "float64" if device == "cpu" else "float32"
     if dtype not in ("float32", "float64"):
         raise error("unknown-type", f'there is no type "{dtype}"', caller(), hint="there are float32 and float64")
+    if device != "cpu" and dtype == "float64":
+        raise error("unknown-type", "kernels for GPUs compute in float32", hint="leave dtype out")
     require(Query("marginal", "marginal", (circuit,), span=caller()))
-    model = compile(circuit, "float32" if dtype == "float32" else "float64")
+    model = compile(circuit, "float32" if dtype == "float32" else "float64", device)
     from .runtime.learning.options import Options
     from .runtime.learning.trainer import train
 
-    return train(model, rows, held, Options(**how.options), how.checkpoint, how.resume, how.progress)
+    return train(
+        model, rows, held, Options(**{**how.options, "dtype": dtype}), how.checkpoint, how.resume, how.progress
+    )

@@ -103,3 +103,20 @@ def test_gaussians_by_known_derivatives() -> None:
     grads = dict(model.named_parameters())
     for got, want in ((grads["m"].grad, m.grad), (grads["s"].grad, s.grad), (x.grad, z.grad)):
         torch.testing.assert_close(got, want, rtol=1e-12, atol=1e-12)
+
+
+def test_second_derivatives_are_refused() -> None:
+    """A penalty on derivatives would else count for nothing, without a word."""
+    model = dn.compile(dn.hmm(dn.Cat("x", 3, shape=2), states=2)).requires_grad_()
+    free = dn.compile(dn.hmm(dn.Cat("x", 3, shape=2), states=2)).unconstrained()
+    data = torch.tensor([[0.5]], dtype=torch.float64, requires_grad=True)
+    normal = dn.compile(dn.parse("var x : real; circuit p { return gaussian(x, [0], [1]) }").circuit)
+    for log, leaf in (
+        (model.log_likelihood([[0, 1]]), next(model.parameters())),
+        (free.log_likelihood([[0, 1]]), free.numbers),
+        (normal.log_likelihood(data), data),
+    ):
+        (slope,) = torch.autograd.grad(log.sum(), leaf, create_graph=True)
+        assert bool((slope != 0).any())
+        with pytest.raises(dn.DanausError, match="not-differentiable"):
+            (log.sum() + (slope**2).sum()).backward()

@@ -183,3 +183,12 @@ def test_parameters_are_no_checkpoint(tmp_path: Path) -> None:
     save_file({"w": np.ones(3)}, tmp_path / "c.safetensors")
     with pytest.raises(dn.DanausError, match="no checkpoint of `fit`"):
         dn.fit(mixture(), rows(), checkpoint=tmp_path / "c.safetensors", resume=True)
+
+
+def test_a_checkpoint_takes_the_place_of_no_spec(tmp_path: Path) -> None:
+    spec = tmp_path / "mixture.circuit"
+    spec.write_text("var x : bool\n")
+    for resume in (False, True):
+        with pytest.raises(dn.DanausError, match=r"has not the suffix \.safetensors"):
+            dn.fit(mixture(), rows(), epochs=1, checkpoint=spec, resume=resume)
+    assert spec.read_text() == "var x : bool\n"

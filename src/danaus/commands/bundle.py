@@ -13,6 +13,7 @@ from ..compiler.information import KINDS
 from ..compiler.latents import decode_columns, posterior_columns
 from ..compiler.queries import Answer, conditional_columns, map_columns, ones_columns, value_columns, value_of
 from ..ir.data import Column, read_data
+from ..ir.data.value import explain, unusable
 from ..ir.diagnostic import Diagnostic, error, nearest
 from ..runtime.asked import Asked
 from .options import say, working
@@ -146,12 +147,20 @@ def _rows(model: Bundled, kind: str, options: dict[str, Any]) -> tuple[Floats, B
 
 
 def _fixed(model: Bundled, text: str) -> dict[int, float]:
-    """The values of `--given`, by position."""
+    """The values of `--given`, by position.
+
+    Raises: DanausError `unknown-variable`, `wrong-value`.
+    """
     places = {variable.name: position for position, variable in enumerate(model.variables)}
     fixed: dict[int, float] = {}
     for name, value in assignments(text):
         if name not in places:
             hint = nearest(name, places) or f"it has {', '.join(list(places)[:8])}"
             raise error("unknown-variable", f'the bundle has no variable "{name}"', hint=hint)
-        fixed[places[name]] = value_of(model.variables[places[name]], value)
+        variable = model.variables[places[name]]
+        found = value_of(variable, value)
+        if unusable(np.array([[found]]), [variable]).any():
+            message, hint = explain(variable, found)
+            raise error("wrong-value", f'--given "{text}": {message}', hint=hint)
+        fixed[places[name]] = found
     return fixed

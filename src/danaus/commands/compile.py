@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ..backends.triton.policy import precision_named
 from ..backends.triton.targets import is_gpu
 from ..compiler.able import Type, packages
 from ..compiler.bundling import kernels_of, report_of
@@ -19,7 +21,7 @@ from ..compiler.pipeline import program_of
 from ..frontend.print_syntax import print_syntax
 from ..frontend.spec import Spec
 from ..ir.circuit import Circuit
-from ..ir.diagnostic import DanausError, Diagnostic, error, nearest
+from ..ir.diagnostic import DanausError, DanausWarning, Diagnostic, error, nearest
 from ..ir.printer import print_circuit
 from ..ir.program.text import text
 from ..runtime.package import require_place
@@ -37,6 +39,7 @@ def run(file: Path, **options: Any) -> int:
     targets: tuple[str, ...] = options["target"] or ("cpu",)
     queries = _queries(options["queries"], targets)
     tune = _tuned(options["tune"], targets)
+    precision = _precision(options["precision"], targets)
     match options["emit"]:
         case "circuit":
             status = _judged(spec)
@@ -50,21 +53,22 @@ def run(file: Path, **options: Any) -> int:
             for target in targets:
                 sign = "#" if is_gpu(target) else ";"
                 _print(
-                    _named(circuit, kernels_of(circuit, dtype, target, _kinds(spec, circuit, queries), tune), sign)
+                    _named(circuit, kernels_of(circuit, dtype, target, kinds, tune, precision), sign)
                     for circuit in circuits
+                    for kinds in [_kinds(spec, circuit, queries)]
                 )
             return 0
         case _:
             if options["report"]:
                 kinds = [_kinds(spec, circuit, queries) for circuit in circuits]
-                _report(circuits, kinds, dtype, targets, options["batch"] or 1024, tune)
+                _report(circuits, kinds, dtype, targets, options["batch"] or 1024, tune, precision)
                 if options["output"] is None:
                     return 0
             elif options["batch"] is not None:
                 raise error(
                     "wrong-option", "--batch has no part without --report", hint="add --report, or leave it out"
                 )
-            return _bundle(spec, options["circuit"], dtype, targets, queries, tune, options["output"])
+            return _bundle(spec, options["circuit"], dtype, targets, queries, tune, precision, options["output"])
 
 
 def _queries(text: str | None, targets: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -95,6 +99,19 @@ def _tuned(tune: bool, targets: tuple[str, ...]) -> bool:
     return tune
 
 
+def _precision(name: str | None, targets: tuple[str, ...]) -> str | None:
+    """How GPUs multiply; None where none is named.
+
+    Raises: DanausError `wrong-option` without a GPU, `unknown-precision`.
+    """
+    if name is None:
+        return None
+    if not any(map(is_gpu, targets)):
+        hint = "on a CPU it is --dtype; name a GPU with --target, such as cuda:sm_90"
+        raise error("wrong-option", "--precision is on kernels for GPUs", hint=hint)
+    return precision_named(name)
+
+
 def _kinds(spec: Spec, circuit: Circuit, queries: tuple[str, ...] | None) -> Sequence[str]:
     """What kernels of a circuit are to answer: what is named, or what the file asks of it."""
     if queries is not None:
@@ -109,6 +126,7 @@ def _report(
     targets: tuple[str, ...],
     rows: int,
     tune: bool,
+    precision: str | None,
 ) -> None:
     gpus = [target for target in targets if is_gpu(target)]
     if not gpus:
@@ -117,7 +135,7 @@ def _report(
         )
     for circuit, own in zip(circuits, kinds, strict=True):
         with working(f"compiling {circuit.name}"):
-            found = report_of(circuit, dtype, gpus, rows, own, tune)
+            found = report_of(circuit, dtype, gpus, rows, own, tune, precision)
         _print([_named(circuit, found, "#")])
 
 
@@ -128,6 +146,7 @@ def _bundle(
     targets: tuple[str, ...],
     queries: tuple[str, ...] | None,
     tune: bool,
+    precision: str | None,
     output: Path | None,
 ) -> int:
     if output is None:
@@ -136,9 +155,10 @@ def _bundle(
     status = _judged(spec)
     if status:
         return status
-    with working(f"compiling {only or spec.name}"):
-        bundle, left_out = bundle_of_spec(spec, only, dtype, targets, queries, tune)
-    for sentence in left_out:
+    with warnings.catch_warnings(record=True) as caught, working(f"compiling {only or spec.name}"):
+        warnings.simplefilter("always", DanausWarning)
+        bundle, left_out = bundle_of_spec(spec, only, dtype, targets, queries, tune, precision)
+    for sentence in (*left_out, *(str(each.message) for each in caught if each.category is DanausWarning)):
         say(Diagnostic("not-in-bundle", sentence, severity="warning"))
     from ..runtime.bundle import save_bundle
 

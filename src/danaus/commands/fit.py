@@ -27,7 +27,19 @@ def run(file: Path, **options: Any) -> int:
         train = _rows(spec, circuit, options["data"])
         valid = None if options["valid"] is None else _rows(spec, circuit, options["valid"])
         test = None if options["test"] is None else _rows(spec, circuit, options["test"])
-    names = ("method", "epochs", "batch", "step", "momentum", "tolerance", "patience", "pseudocount", "seed", "dtype")
+    names = (
+        "method",
+        "epochs",
+        "batch",
+        "step",
+        "momentum",
+        "tolerance",
+        "patience",
+        "pseudocount",
+        "seed",
+        "dtype",
+        "device",
+    )
     chosen = {name: options[name] for name in names}
     if options["resume"] and not checkpoint.exists() and not options["quiet"]:
         click.echo(f"note: there is no {checkpoint} to resume from; learning begins", err=True)

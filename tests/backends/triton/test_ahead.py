@@ -179,7 +179,11 @@ def test_loops_are_told_from_straight_code() -> None:
     ("backend", "spills", "tried"),
     [
         ("cuda", {(): 24, ("maxnreg", 255): 0}, [(), ("maxnreg", 255)]),
-        ("cuda", {(): 24, ("maxnreg", 255): 48}, [(), ("maxnreg", 255)]),
+        (
+            "cuda",
+            {(): 24, ("maxnreg", 255): 48, ("num_warps", 8): 0},
+            [(), ("maxnreg", 255), ("num_warps", 8)],
+        ),
         ("cuda", {(): 0}, [()]),
         (
             "hip",

@@ -45,5 +45,5 @@ def test_devices_that_are_none(name: str) -> None:
 def test_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device.torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(device.torch.cuda, "device_count", lambda: 2)
-    assert device.present(device.gpu_of("cuda:1")).index == 1
-    assert code_of(lambda: device.present(device.gpu_of("cuda:2"))) == "no-device"
+    assert device.numbered(device.named("cuda:1"), "").index == 1
+    assert code_of(lambda: device.numbered(device.named("cuda:2"), "elsewhere")) == "no-device"

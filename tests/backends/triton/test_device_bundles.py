@@ -26,8 +26,7 @@ from danaus.backends.triton.plan import plan
 from danaus.backends.triton.roofline_reverse import back_seconds_of
 from danaus.backends.triton.targets import gpu_named
 from danaus.cli import main
-from danaus.compiler import bundling
-from danaus.compiler.bundling import bundle_of
+from danaus.compiler.bundling import bundle_of, kernels_of
 from danaus.compiler.pipeline import program_of
 from danaus.ir.circuit import Circuit
 from danaus.runtime.bundle import Bundle, files_of, save_bundle
@@ -176,8 +175,7 @@ class Interpreted:
 
 def test_an_engine_of_a_bundle_launches_its_kernels(circuit: Circuit, monkeypatch: pytest.MonkeyPatch) -> None:
     # the interpreter's own products are float32: its bfloat16 is not to be relied on
-    monkeypatch.setattr(bundling, "DEFAULT", "ieee")
-    bundle = bundle_of(circuit, targets=["cuda:sm_90"])
+    bundle = bundle_of(circuit, targets=["cuda:sm_90"], precision="ieee")
     driver = Interpreted(bundle, gpu_named("cuda:sm_90"))
 
     class Entry:
@@ -339,11 +337,17 @@ def test_the_command_prints_kernels_and_what_they_take(danaus: Callable[..., Any
     Path("asks.circuit").write_text(SPEC + "query best = map(p)\nquery mass = partition(p)\n")
     status, asked, _ = danaus("compile", "asks.circuit", "--emit", "kernels", "--target", "cuda:sm_90")
     assert status == 0 and asked.count("def descend_steps(") == 3  # the file asks for the most probable values
+    status, out, _ = danaus(
+        "compile", "p.circuit", "--emit", "kernels", "--target", "cuda:sm_90", "--precision", "ieee"
+    )
+    assert status == 0 and kernels_of(dn.parse(SPEC).circuits["p"], target="cuda:sm_90", precision="ieee") in out
     for wrong, code in (
         (["-o", "q.zip", "--queries", "sampel", "--target", "cuda:sm_90"], "unknown-query"),
         (["-o", "q.zip", "--queries", "sample"], "wrong-option"),
         (["--report"], "wrong-option"),
         (["-o", "q.zip", "--batch", "3"], "wrong-option"),
+        (["-o", "q.zip", "--precision", "ieee"], "wrong-option"),
+        (["-o", "q.zip", "--precision", "fp8", "--target", "cuda:sm_90"], "unknown-precision"),
         (["-o", "q.zip", "--target", "cuda:sm_91"], "unknown-target"),
         (["--emit", "kernels", "--target", "cuda:sm_91"], "unknown-target"),
         (["-o", "q.zip", "--target", "cuda:sm_90", "--dtype", "float64"], "unknown-type"),

@@ -320,10 +320,23 @@ def test_numbers_of_ones_of_a_network(tmp_path: Path) -> None:
     assert launched and set(launched) == {"ones_level"}
 
 
+def test_numbers_of_ones_of_vectors() -> None:
+    circuit = dn.hmm(dn.Bool("x", shape=3), states=2)
+    cells = np.array(list(itertools.product((0, 1), repeat=3)), dtype=float)
+    want = np.bincount(cells.sum(axis=1).astype(int), weights=np.exp(dn.evaluate(circuit, cells, semiring="log")))
+    model, launched = on_device(circuit, ["hamming"])
+    np.testing.assert_allclose(model.hamming().exp().numpy(), want, rtol=1e-12)
+    assert launched and set(launched) == {"ones_step"}
+    with pytest.raises(dn.DanausError, match="not-in-bundle") as failure:
+        on_device(circuit, ["sample"])[0].hamming()
+    assert "--queries hamming" in (failure.value.diagnostics[0].hint or "")
+
+
 def test_what_is_asked_decides_what_is_compiled() -> None:
     assert answering([]) == ("likelihood",) == answering(["marginal", "moment", "count"])
     assert answering(["posterior"]) == ("likelihood", "flows") == answering(["conditional", "flows"])
     assert answering(["map", "sample", "map"]) == ("likelihood", "sample", "map")
+    assert answering(["decode"]) == ("likelihood", "map")
     assert answering(["all"]) == ANSWERING
     with pytest.raises(dn.DanausError, match="unknown-query") as failure:
         answering(["sampel"])
@@ -332,7 +345,8 @@ def test_what_is_asked_decides_what_is_compiled() -> None:
     names = {
         what: {each.name for each in own} for what, own in stored.kernels_by(bundle, "ieee", SM90, ["all"]).items()
     }
-    assert list(names) == ["likelihood", "flows", "sample", "map", "evidence"]
+    assert list(names) == ["likelihood", "flows", "sample", "map", "evidence", "hamming"]
+    assert names["hamming"] == {"ones_step"}
     assert names["sample"] == names["map"] == {"fill_steps", "descend_steps"} and names["evidence"] == {"fill_steps"}
 
 
@@ -346,3 +360,36 @@ def test_what_a_bundle_says_of_its_queries_is_read(tmp_path: Path) -> None:
     assert isinstance(found, Bundle) and found.devices[0].answers == ("likelihood", "sample")
     assert found.fed == bundle.fed and {each.name for each in found.fed} == {"p/initial", "p/transition", "p/emission"}
     assert files_of(found) == files_of(bundle)
+
+
+@pytest.mark.parametrize("maps", [{}, {"transition": dn.monarch(2, 2)}], ids=["chain", "Monarch"])
+def test_states_are_those_of_the_best_path(maps: dict[str, object]) -> None:
+    """By every path of a chain, missing values summed out, an impossible row among the rest."""
+    circuit = dn.hmm(dn.Cat("x", 3, shape=3), states=4, **maps)  # type: ignore[arg-type]
+    found = {parameter.name.partition(".")[2]: value.floats.copy() for parameter, value in circuit.store.items()}
+    found["emission"][:, 2] = 0.0
+    given = {each: Value.of(found[each.name.partition(".")[2]]) for each in circuit.parameters}
+    circuit = circuit.over(circuit.store.updated(given))
+    move = found["transition"]
+    if maps:  # the second part first, each leaving its digit slowest
+        move = np.eye(4)
+        for part in (found["transition#1"], found["transition"]):
+            move = np.einsum("bij,bjk->ibk", part, move.reshape(2, 2, -1)).reshape(4, -1)
+    model, launched = on_device(circuit, ["decode"])
+    x = np.array([[0, 1, 0], [1, np.nan, 1], [np.nan, 0, np.nan], [0, 2, 1]])
+    got = model.decode(x)
+    assert {"fill_steps", "descend_steps"} <= set(launched)
+    emission = found["emission"]
+    for row, states, log in zip(x, got.values, got.log_probability, strict=True):
+        masses = {
+            path: found["initial"][0][path[0]]
+            * np.prod([move[a, b] for a, b in itertools.pairwise(path)])
+            * np.prod([emission[s, int(v)] if v == v else emission[s].sum() for s, v in zip(path, row, strict=True)])
+            for path in itertools.product(range(4), repeat=3)
+        }
+        top = max(masses, key=masses.__getitem__)
+        if masses[top] == 0:
+            assert np.isnan(states).all() and np.isneginf(log)
+        else:  # of two parts, one path leads from a state to another
+            assert tuple(states) == top and log == pytest.approx(np.log(masses[top]), abs=1e-12)
+    assert got.certain.all()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -233,8 +234,16 @@ def test_launches_are_recorded_once_for_a_size(monkeypatch: pytest.MonkeyPatch) 
         recorded.append(launch)
         return launch
 
+    filled: list[object] = []
+    usual = engine.Placed.filled
+
+    def counted(placed: engine.Placed, *given: Any) -> Any:
+        filled.append(placed)
+        return usual(placed, *given)
+
     monkeypatch.setattr(policy, "records", lambda device, launches: True)
     monkeypatch.setattr(engine, "captured", captured)
+    monkeypatch.setattr(engine.Placed, "filled", counted)
     x, y = dn.Real("x"), dn.Cat("y", 2)
     weights = dn.param("w", [1, 3], "simplex", [[0.2, 0.3, 0.5]])
     parts = dn.gaussian(x, [0.0, 1.0, 50.0], [1.0, 2.0, 0.1]) * dn.categorical(y, [[0.5, 0.5], [0.1, 0.9], [1.0, 0.0]])
@@ -243,7 +252,7 @@ def test_launches_are_recorded_once_for_a_size(monkeypatch: pytest.MonkeyPatch) 
         got = model.log_likelihood(np.array(rows)).numpy()
         np.testing.assert_allclose(got, dn.evaluate(model.circuit, np.array(rows), semiring="log"), rtol=1e-6)
         dict(model.named_parameters())["w"].copy_(torch.tensor([[0.5, 0.4, 0.1]]))
-    assert len(recorded) == 1
+    assert len(recorded) == len(filled) == 1  # no memory is taken but that of the first time
     model.log_likelihood(np.zeros((17, 2)))
     assert len(recorded) == 2
 

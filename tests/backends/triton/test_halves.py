@@ -20,7 +20,7 @@ from danaus.backends.triton.module import function
 from danaus.backends.triton.plan import plan
 from danaus.backends.triton.policy import Precision
 from danaus.backends.triton.precision import padded
-from danaus.backends.triton.tables import floats, packed
+from danaus.backends.triton.tables import packed
 from danaus.compiler.pipeline import program_of
 from danaus.ir.circuit import Circuit
 from danaus.runtime.columns import codes_of
@@ -92,8 +92,9 @@ def test_weights_in_memory(precision: Precision) -> None:
     program = program_of(circuit)
     made = plan(program, precision, 16)
     tables = [np.random.default_rng(i).random(shape) + 1e-3 for i, shape in enumerate(program.tables)]
-    weights, others = packed(made, tables, precision)
-    assert weights.dtype == np.uint16 and len(weights) == made.weights
+    weights, logs = packed(made, [torch.from_numpy(table) for table in tables], precision)
+    assert weights.dtype == torch.bfloat16 and len(weights) == made.weights
+    others = logs.numpy()
     matrices = [laid for laid in made.laid if laid.matrix is not None]
     assert sorted(laid.matrix.rows <= policy.VECTOR for laid in matrices if laid.matrix) == [False, True]
     for laid in matrices:
@@ -103,8 +104,8 @@ def test_weights_in_memory(precision: Precision) -> None:
         if laid.matrix.rows <= policy.VECTOR:
             got, bound = others[laid.offset : laid.offset + size], 2.0**-24
         else:
-            parts = floats(weights[laid.offset : laid.offset + (1 if precision == "bf16" else 2) * size])
-            got = parts.reshape(-1, size).astype(np.float64).sum(axis=0)
+            parts = weights[laid.offset : laid.offset + (1 if precision == "bf16" else 2) * size].double()
+            got = parts.reshape(-1, size).sum(0).numpy()
             bound = 2.0**-8 if precision == "bf16" else 2.0**-16
         found = got.reshape(rows, columns)
         np.testing.assert_allclose(found[: wanted.shape[0], : wanted.shape[1]], wanted, rtol=bound)

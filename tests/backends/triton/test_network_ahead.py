@@ -12,6 +12,7 @@ from danaus.backends.triton import network as forward
 from danaus.backends.triton.network_descent import descend
 from danaus.backends.triton.network_reverse import derive
 from danaus.backends.triton.steps_descent import descend as walk
+from danaus.backends.triton.steps_ones import step_of_ones
 from danaus.backends.triton.targets import gpu_named
 
 pytest.importorskip("triton")
@@ -37,6 +38,7 @@ def test_nothing_spills() -> None:
         walk(False, False, sparse_policy.walk_shape(8, False)),
     ]
     assert [kernel.registers for kernel in kernels] == [128, 128, 255, 255]
+    kernels.append(step_of_ones(sparse_policy.shape(65)))
     for made in ahead.compiled(kernels, [gpu_named(f"cuda:sm_{number}") for number in (80, 90, 100)]).values():
         taken = made.resources
         assert taken.spilled == 0 < taken.registers <= made.kernel.registers, (made.kernel.name, made.gpu.name)

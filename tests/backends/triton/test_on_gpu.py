@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 import torch
 
 import danaus as dn
-from danaus.backends.triton import engine, policy, sparse_policy
+from danaus.backends.triton import engine, policy, sparse_policy, text
 from danaus.backends.triton.device import interpreted
 from danaus.backends.triton.plan import drawn, plan
 from danaus.backends.triton.policy import ERROR, PRECISIONS, Precision
@@ -293,6 +294,25 @@ def test_samples_and_most_probable_values(scale: Scale, way: str, kind: str) -> 
     np.testing.assert_allclose(mine.log_probability, best.log_probability, rtol=1e-9)
 
 
+@pytest.mark.parametrize("method", ["em", "minibatch-em"])
+def test_steps_of_em_where_the_tables_are(scale: Scale, method: str) -> None:
+    """Parameters stay on the device between steps: the same way as in float64 on the CPU."""
+    states, count = scale.of(64, 5), scale.of(256, 12)
+    circuit = dn.hmm(dn.Cat("x", 7, shape=scale.of(32, 3)), states=states)
+    x = np.asarray(
+        dn.compile(dn.hmm(dn.Cat("x", 7, shape=scale.of(32, 3)), states=states, seed=1)).sample(count, seed=2)
+    )
+    options = {"method": method, "epochs": scale.of(4, 1), "batch": count // 2, "tolerance": -1.0}
+    ours = dn.fit(circuit, x, device="cuda", **options)
+    theirs = dn.fit(circuit, x, **options)
+    for mine, other in zip(ours.history, theirs.history, strict=True):
+        assert mine.train == pytest.approx(other.train, abs=2e-3)
+    for parameter in circuit.parameters:
+        np.testing.assert_allclose(
+            ours.circuit.store[parameter].floats, theirs.circuit.store[parameter].floats, atol=5e-3
+        )
+
+
 def test_launches_are_replayed(scale: Scale, monkeypatch: pytest.MonkeyPatch) -> None:
     """A graph reads what it is given anew: other rows, other parameters, sizes one after the other."""
     if not scale.device:
@@ -336,3 +356,95 @@ def test_tuned_tiles_give_the_same(scale: Scale) -> None:
     model = dn.compile(circuit, device="cuda", tune=True)
     for rows in (17, 600) if scale.device else (3,):
         agrees(circuit, rows, scale.precision, model)
+
+
+def test_the_same_bits_every_time(scale: Scale, way: str) -> None:
+    """Threads of a program that read what others have not written yet would differ from one time to the next."""
+    chain, flat = FORMS["path of 256"][0] if scale.device else hmm(5, 3), network(scale.of(20, 3), scale.of(900, 6))
+    for circuit in (chain, flat):
+        model = dn.compile(circuit, device="cuda")
+        for rows in (1, 40, 700) if scale.device else (2,):
+            x, observed = drawn_rows(circuit, rows)
+            asked = {
+                "likelihood": lambda model=model, x=x, observed=observed: model.marginal(x, observed).numpy(),
+                "samples": lambda model=model, x=x, observed=observed: model.sample(x, observed, seed=2),
+                "best": lambda model=model, x=x, observed=observed: model.map(x, observed).values,
+            }
+            for name, ask in asked.items():
+                first = ask()
+                for _ in range(scale.of(20, 1)):
+                    np.testing.assert_array_equal(ask(), first, err_msg=name)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_long_sums(scale: Scale, precision: Precision) -> None:
+    """Tensor cores cut off what a sum does not hold: what that costs must not grow with the number of columns."""
+    if not scale.device or (precision == "tf32x3" and torch.version.hip):
+        precision = "ieee"
+    circuit = hmm(scale.of(2048, 20), scale.of(64, 3))
+    x, observed = drawn_rows(circuit, scale.of(24, 2), 0.0)
+    got = dn.compile(circuit, device="cuda", precision=precision).marginal(x, observed).numpy()
+    error = got - dn.evaluate(circuit, x, observed=observed, semiring="log")
+    print(f"{precision}: mean {error.mean():.1e}, largest {np.abs(error).max():.1e}")
+    assert np.abs(error).max() <= ERROR[precision]
+
+
+def test_threads_and_streams(scale: Scale) -> None:
+    """Threads that share a model, each on a stream of its own, over sizes whose launches are recorded."""
+    for circuit in (hmm(scale.of(600, 5), scale.of(9, 2)), network(scale.of(20, 3), scale.of(900, 6))):
+        model = dn.compile(circuit, device="cuda")
+        rows = [drawn_rows(circuit, count)[0] for count in ((30, 31, 500, 40) if scale.device else (2, 3))]
+        want = [model.log_likelihood(x).numpy() for x in rows]
+        wrong: list[int] = []
+
+        def ask(number: int, model: Executable = model, rows: list[np.ndarray] = rows, want: list[np.ndarray] = want,
+                wrong: list[int] = wrong) -> None:  # fmt: skip
+            stream = torch.cuda.Stream() if scale.device else None
+            with torch.cuda.stream(stream):
+                for _ in range(scale.of(30, 1)):
+                    if not np.array_equal(model.log_likelihood(rows[number]).numpy(), want[number]):
+                        wrong.append(number)
+
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(len(rows))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not wrong
+
+
+def test_a_device_that_is_not_the_current_one(scale: Scale, tmp_path: Path) -> None:
+    """Kernels of Triton, graphs, and machine code through the driver, all on the second GPU."""
+    if not scale.device or torch.cuda.device_count() < 2:
+        pytest.skip("it takes two GPUs")
+    from danaus.backends.triton.device import target_of
+
+    for number, circuit in enumerate((hmm(64, 20), hmm(600, 9), network(9, 60))):
+        dn.compile(circuit).save(tmp_path / f"{number}.danaus", [target_of(torch.device("cuda:1"))])
+        x, _ = drawn_rows(circuit, 33)
+        want = dn.evaluate(circuit, x, semiring="log")
+        for model in (
+            dn.compile(circuit, device="cuda:1"),
+            dn.load_bundle(tmp_path / f"{number}.danaus", device="cuda:1"),
+        ):
+            for _ in range(2):
+                np.testing.assert_allclose(model.log_likelihood(x), want, rtol=1e-5, atol=ERROR[policy.DEFAULT])
+                assert torch.cuda.current_device() == 0
+
+
+def test_more_rows_than_a_grid_has_sides(scale: Scale) -> None:
+    """Beyond 65535 tiles of the batch what comes through leaves is asked for in stretches."""
+    circuit = network(3, 6)
+    model, rows = dn.compile(circuit, device="cuda"), scale.of(2_200_000, 40)
+    few, _ = drawn_rows(circuit, 40)
+    x = np.tile(few, (rows // 40, 1))
+    x[:, 0] = np.nan
+    got, want = (model.conditional(each)["x0"] for each in (x, x[:40]))
+    np.testing.assert_array_equal(got, np.tile(want, (rows // 40, 1)))
+
+
+def test_offsets_of_64_bits(scale: Scale, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in tables of more than 2^31 numbers, which are too large for a test."""
+    monkeypatch.setattr(text, "FAR", 1)
+    circuit = hmm(scale.of(128, 5), scale.of(40, 3))
+    agrees(circuit, scale.of(50, 2), scale.precision)

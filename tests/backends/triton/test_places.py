@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,30 +15,29 @@ import torch
 
 import danaus as dn
 from danaus.backends.triton import device as devices
-from danaus.backends.triton import engine, graphs, load, network_queries, policy, scalar, sparse_policy, way_back
+from danaus.backends.triton import (
+    engine,
+    graphs,
+    network_queries,
+    plan,
+    policy,
+    scalar,
+    sparse_policy,
+    text,
+    way_back,
+)
 from danaus.backends.triton.device import device_of
+from danaus.backends.triton.plan import drawn
+from danaus.backends.triton.reverse import course
+from danaus.backends.triton.text import At, Lines
+from danaus.backends.triton.value import Look
 from danaus.compiler.pipeline import program_of
-from danaus.ir.block import indexed, input_block, weighted
 from danaus.ir.circuit import Circuit
 from danaus.ir.diagnostic import DanausError
-from danaus.ir.domain import Bool, Variable
-from danaus.ir.expression import constant
-from danaus.ir.family import Table
-from danaus.ir.linear import sparse
-from danaus.ir.store import Store
 from recorded_launches import Recording
+from scalar_network import network
 
 pytest.importorskip("triton")
-
-
-def network() -> Circuit:
-    """Scalar nodes: two products of leaves of four booleans, and their sum."""
-    numbers = constant(np.array([[0.2, 0.8], [0.7, 0.3]]))
-    leaves = [input_block(Table(), Variable(f"x{i}", Bool()), (numbers,)) for i in range(4)]
-    products = indexed(leaves, np.array([0, 4, 8]), np.array([0, 2, 5, 7, 1, 3, 4, 6]))
-    circuit = Circuit(weighted([products], sparse([0, 0], [0, 1], constant(np.array([0.4, 0.6])), 1, 2)), Store({}))
-    assert program_of(circuit).layouts
-    return circuit
 
 
 @pytest.fixture
@@ -49,15 +49,14 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "interpreted", lambda: False)
 
 
-@pytest.mark.parametrize("named", [device_of, load._device])
-def test_a_gpu_without_a_number_is_the_current_one(two_gpus: None, named: Callable[[str], torch.device]) -> None:
+def test_a_gpu_without_a_number_is_the_current_one(two_gpus: None) -> None:
     """Whatever is current later: tensors, modules and launches stay together."""
-    assert named("cuda") == torch.device("cuda", 1)
-    assert named("cuda:0") == torch.device("cuda", 0)
-    for name in ("cuda:2", "mps"):
+    assert device_of("cuda") == torch.device("cuda", 1)
+    assert device_of("cuda:0") == torch.device("cuda", 0)
+    for name, code in (("cuda:2", "no-device"), ("mps", "unknown-device")):
         with pytest.raises(DanausError) as failure:
-            named(name)
-        assert failure.value.diagnostics[0].code == "no-device" and failure.value.diagnostics[0].hint
+            device_of(name)
+        assert failure.value.diagnostics[0].code == code and failure.value.diagnostics[0].hint
 
 
 def test_the_device_is_current_while_kernels_are_launched(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,6 +119,73 @@ def test_virtual_evidence_is_taken_in_stretches_of_its_values(monkeypatch: pytes
         np.testing.assert_allclose(found, np.zeros(33), atol=1e-9)
         assert max(asked) == sum(columns)
         asked.clear()
+
+
+def test_offsets_in_large_tables_have_64_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table of 65536 nodes and 50257 values has more numbers than 32 bits count."""
+    at, names = At("k", None), {0: "t", 1: "code"}
+
+    def written(width: int, values: int) -> str:
+        lines = Lines()
+        text.value(lines, Look(0, 1, width, values), at, names)
+        return "".join(lines.lines)
+
+    assert "code[None, :].to(tl.int64) * 65536" in written(65536, 50257)
+    assert "int64" not in written(16384, 50257)
+    monkeypatch.setattr(text, "FAR", 1)
+    circuit = dn.hmm(dn.Cat("x", 3, shape=4), states=5)
+    model, x = dn.compile(circuit, device="cuda"), np.array([[0, 1, 2, 1], [2, 2, 0, 0]])
+    np.testing.assert_allclose(model.log_likelihood(x), dn.evaluate(circuit, x, semiring="log"), rtol=1e-5)
+    monkeypatch.setattr(plan, "FAR", 16)
+    with pytest.raises(DanausError) as failure:
+        plan.plan(program_of(circuit), "ieee", 16)
+    assert failure.value.diagnostics[0].code == "not-on-device" and failure.value.diagnostics[0].hint
+
+
+def test_rows_are_counted_with_the_sums_of_programs() -> None:
+    """Each program that sweeps has sums of its own, as many as weights: more than flows where a path is short."""
+    made = drawn(program_of(dn.hmm(dn.Cat("x", 3, shape=8), states=64)), "ieee", 64, True)
+    way = course(made, "ieee", frozenset(range(len(made.found.program.tables))))
+    (swept,) = (each for act in way.acts for each in act.swept)
+    rows = 64 * swept.batch
+    assert way.numbers * rows >= way.rows * rows + swept.grid(rows) * 64 * 64
+    assert "tl.program_id(0).to(tl.int64)" in swept.kernel.source
+
+
+def test_batches_take_a_part_of_the_memory_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=24 << 30))
+    some = devices.numbers_on(torch.device("cuda", 0))
+    assert 4 * some * policy.RECORDED == 6 << 30
+    circuit = dn.hmm(dn.Cat("x", 3, shape=4), states=5)
+    x = np.random.default_rng(0).integers(0, 3, (40, 4))
+    model, whole = (dn.compile(circuit, device="cuda") for _ in range(2))
+    want, flows = whole.log_likelihood(x).numpy(), whole.flows(x)
+    launched: list[int] = []
+    usual = engine.Placed.filled
+
+    def counted(placed: engine.Placed, codes: Any, densities: Any) -> Any:
+        launched.append(codes.shape[1])
+        return usual(placed, codes, densities)
+
+    monkeypatch.setattr(engine.Placed, "filled", counted)
+    for module in (engine, way_back):
+        monkeypatch.setattr(module, "numbers_on", lambda device: 1)
+    np.testing.assert_array_equal(model.log_likelihood(x).numpy(), want)
+    for name, own in model.flows(x).items():
+        np.testing.assert_allclose(own, flows[name], rtol=1e-5)
+    assert launched == [16, 16, 8] * 2
+
+
+def test_no_memory_left_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = dn.compile(dn.hmm(dn.Cat("x", 3, shape=4), states=5), device="cuda")
+
+    def full(*given: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(engine.Placed, "filled", full)
+    with pytest.raises(DanausError) as failure:
+        model.log_likelihood(np.zeros((2, 4)))
+    assert failure.value.diagnostics[0].code == "no-room" and failure.value.diagnostics[0].hint
 
 
 def asks(circuit: Circuit) -> Iterator[Callable[[], object]]:

@@ -60,8 +60,8 @@ class Jitted:
 FOUND: list[tuple[str, dict[Way, int | None], Way]] = [
     ("cuda", {(): 0}, ()),
     ("cuda", {(): 8, (("maxnreg", 255),): 0}, (("maxnreg", 255),)),
-    ("cuda", {(): 8, (("maxnreg", 255),): 8}, ()),
-    ("cuda", {(): 8, (("maxnreg", 255),): None}, ()),
+    ("cuda", {(): 8, (("maxnreg", 255),): 8, (("num_warps", 8),): 8}, ()),
+    ("cuda", {(): 8, (("maxnreg", 255),): None, (("num_warps", 8),): 0}, (("num_warps", 8),)),
     ("hip", {(): 8, (("num_warps", 8),): 4, (("num_warps", 2),): 0}, (("num_warps", 2),)),
     ("hip", {(): 8, (("num_warps", 8),): 0}, (("num_warps", 8),)),
     ("hip", {(): 8, (("num_warps", 8),): None, (("num_warps", 2),): 6}, (("num_warps", 2),)),
@@ -115,7 +115,8 @@ def test_nothing_is_made_where_nothing_spills() -> None:
     made: list[object] = []
     assert least_spilled(0, lambda found: found, others("hip", 64, 256), lambda more: made.append(more)) == (0, {})
     assert not made
-    assert others("cuda", 32, 256) == [{"maxnreg": 255}] and others("cuda", 32, 512) == [{"maxnreg": 128}]
+    assert others("cuda", 32, 256) == [{"maxnreg": 255}, {"num_warps": 16}]
+    assert others("cuda", 32, 512) == [{"maxnreg": 128}]
     assert others("hip", 64, 64) == [{"num_warps": 2}] and others("hip", 64, 1024) == [{"num_warps": 8}]
 
 

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 import danaus as dn
-from danaus.backends.triton import load, measured, policy, stored, tune
+from danaus.backends.triton import candidates, load, measured, policy, stored, tune
 from danaus.backends.triton.ahead import attempted
+from danaus.backends.triton.candidates import around
 from danaus.backends.triton.chain import ChainForm
 from danaus.backends.triton.estimate import at_once, estimated
 from danaus.backends.triton.launch import Launch
@@ -24,7 +25,7 @@ from danaus.backends.triton.policy import Tiles
 from danaus.backends.triton.resources import Resources
 from danaus.backends.triton.targets import gpu_named
 from danaus.backends.triton.tiled import Choices
-from danaus.backends.triton.tune import Tuner, ahead_tuned, around, searched, tuned
+from danaus.backends.triton.tune import Tuner, ahead_tuned, searched, tuned
 from danaus.cli import main
 from danaus.compiler.bundling import bundle_of
 from danaus.compiler.pipeline import program_of
@@ -245,10 +246,12 @@ def test_tiles_that_read_less_or_fill_less_are_faster() -> None:
 def test_machine_code_decides_where_there_is_no_device() -> None:
     """Candidates are compiled for the target; what is chosen neither spills nor is estimated slower."""
     program = program_of(hmm(24, 4))
-    few = tune.neighbours
+    few = candidates.neighbours
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tune, "ROUNDS", 1)
-        patch.setattr(tune, "neighbours", lambda form, tiles: [each for each in few(form, tiles) if each.warps != 4])
+        patch.setattr(
+            candidates, "neighbours", lambda form, tiles: [each for each in few(form, tiles) if each.warps != 4]
+        )
         choices = tuned(program, "bf16", 512, ahead_tuned(H200, "bf16"))
     launches = plan(program, "bf16", 512).launches
     chosen = plan(program, "bf16", 512, choices).launches
