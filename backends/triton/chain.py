@@ -138,12 +138,17 @@ def resident(form: ChainForm, batch: int, precision: Precision, ahead: int) -> K
 
     def stage_of(number: int, names: dict[int, str], ready: Weights | None = None) -> Stage:
         logs, sums = form.handed(number)
-        last, apart = number == count - 1, begin <= number < end and len(form.body) == 1
+        last, apart = number == count - 1, len(form.body) == 1
         carried = form.body and number in (begin, end)
         return Stage(
             form.stages[number], names, grids[number].grid, number == 0, ready, last, logs, sums, apart,
             grids[number].before, "" if carried else f"_of_{number - 1}", f"_of_{number}",
         )  # fmt: skip
+
+    def lose(apart: str) -> None:
+        """What a stage outside the loop lost."""
+        found = f"tl.min({apart}, 0)" if len(form.body) == 1 else apart
+        lines.add(f"lost = lost | ({found} < 0).to(tl.int32)")
 
     def carry(number: int) -> None:
         """What stage `number` hands on to the first of a turn, by the names that it has in all turns."""
@@ -155,8 +160,7 @@ def resident(form: ChainForm, batch: int, precision: Precision, ahead: int) -> K
 
     for number, stage in enumerate(form.head):
         names_of = named(lines, stage, places_of(stage, first, number == 0))
-        apart = stage_lines(lines, stage_of(number, names_of), precision)
-        lines.add(f"lost = lost | ({apart} < 0).to(tl.int32)")
+        lose(stage_lines(lines, stage_of(number, names_of), precision))
         first += len(stage.slots)
     turns: list[Turning] = []
     ready: list[Weights | None] = []
@@ -181,8 +185,7 @@ def resident(form: ChainForm, batch: int, precision: Precision, ahead: int) -> K
         if one:
             lines.add("lost = lost | (tl.min(least, 0) < 0).to(tl.int32)")
     for number, stage in enumerate(form.tail, end):
-        apart = stage_lines(lines, stage_of(number, named(lines, stage, places_of(stage, first))), precision)
-        lines.add(f"lost = lost | ({apart} < 0).to(tl.int32)")
+        lose(stage_lines(lines, stage_of(number, named(lines, stage, places_of(stage, first))), precision))
         first += len(stage.slots)
     lines.add("y = values + tl.load(place) * stride + b")
     last = f"_of_{count - 1}" if form.tail or not form.body else ""

@@ -143,7 +143,7 @@ def test_factors() -> None:
 )
 def test_loops_of_several_stages(sizes: tuple[int, ...], rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """All turns forward in one launch and all back in one, whatever the sizes of the factors."""
-    monkeypatch.setattr(policy, "resident", lambda precision: 1 << 16)
+    monkeypatch.setattr(policy, "swept", lambda precision, stages=1: 1 << 16)
     circuit = dn.hmm(dn.Cat("x", 3, shape=5), states=int(np.prod(sizes)), transition=dn.monarch(*sizes))
     program = program_of(circuit)
     made = drawn(program, "ieee", 16, True)
