@@ -158,23 +158,23 @@ def test_a_choice_is_found_once_and_kept(cache: Path) -> None:
         return Tuner(gpu_named(target), how, judge)
 
     (launch,) = plan(program, "ieee", 512).launches
-    found = tuned(program, "ieee", 512, tuner("cuda:sm_90", "estimated", 3))
-    assert found == {launch.kernel.digest: replace(launch.tiles, stages=3)} and asked
+    found = tuned(program, "ieee", 512, tuner("cuda:sm_90", "estimated", 2))
+    assert found == {launch.kernel.digest: replace(launch.tiles, stages=2)} and asked
     count = len(asked)
     assert tuned(program, "ieee", 512, tuner("cuda:sm_90", "estimated", 4)) == found and len(asked) == count
     other = tuned(program, "ieee", 512, tuner("cuda:sm_80", "estimated", 4))
     assert other == {launch.kernel.digest: replace(launch.tiles, stages=4)}
     # what was measured stands before what was estimated
     assert tuned(program, "ieee", 512, tuner("cuda:sm_90", "measured", 4)) == other
-    assert tuned(program, "ieee", 512, tuner("cuda:sm_90", "estimated", 3)) == other
+    assert tuned(program, "ieee", 512, tuner("cuda:sm_90", "estimated", 2)) == other
     # a class of batches has a choice of its own
     count = len(asked)
-    tuned(program, "ieee", 1 << 20, tuner("cuda:sm_90", "estimated", 3))
+    tuned(program, "ieee", 1 << 20, tuner("cuda:sm_90", "estimated", 2))
     assert len(asked) > count
     # and what is damaged is found anew
     for file in (cache / "danaus" / "tiles").iterdir():
         file.write_bytes(file.read_bytes()[:-1] + b"?")
-    assert tuned(program, "ieee", 512, tuner("cuda:sm_90", "estimated", 3)) == found
+    assert tuned(program, "ieee", 512, tuner("cuda:sm_90", "estimated", 2)) == found
 
 
 def test_the_same_choices_give_the_same_text() -> None:
@@ -209,10 +209,11 @@ def test_runs_are_timed_on_the_plans_memory(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_launch_that_is_refused_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     made = plan(program_of(hmm(20, 6)), "ieee", 512)
-    monkeypatch.setattr(measured, "runs_at_all", lambda run: run.args[0].tiles.stages == 2)
-    bench = Bench(made, CPU, "ieee", lambda runs: [1.0] * len(runs))
     (launch,) = made.launches
-    trials = [launch, replace(launch, tiles=replace(launch.tiles, stages=3))]
+    stages = launch.tiles.stages
+    monkeypatch.setattr(measured, "runs_at_all", lambda run: run.args[0].tiles.stages == stages)
+    bench = Bench(made, CPU, "ieee", lambda runs: [1.0] * len(runs))
+    trials = [launch, replace(launch, tiles=replace(launch.tiles, stages=stages + 1))]
     assert bench.seconds(trials) == [1.0, float("inf")]
 
 
