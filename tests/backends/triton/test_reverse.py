@@ -237,11 +237,11 @@ def test_autograd_and_expectation_maximisation() -> None:
 
 
 def test_large_batches_run_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    from danaus.backends.triton import adjoint
+    from danaus.backends.triton import way_back
 
     circuit = dn.hmm(dn.Cat("x", 3, shape=3), states=4)
     whole = _both(circuit, 40, 1)
-    monkeypatch.setattr(adjoint, "MOST", 1)
+    monkeypatch.setattr(way_back, "MOST", 1)
     parts = _both(circuit, 40, 1)
     assert whole is not None and parts is not None
     for number in whole[2]:

@@ -166,10 +166,10 @@ def test_a_choice_is_found_once_and_kept(cache: Path) -> None:
     assert other == {launch.kernel.digest: replace(launch.tiles, stages=4)}
     # what was measured stands before what was estimated
     assert tuned(program, "ieee", 512, tuner("cuda:sm_90", "measured", 4)) == other
-    assert tuned(program, "ieee", 512, tuner("cuda:sm_90", "estimated", 3)) == other
+    assert tuned(program, "ieee", 512, tuner("cuda:sm_90", "estimated", 2)) == other
     # a class of batches has a choice of its own
     count = len(asked)
-    tuned(program, "ieee", 1 << 20, tuner("cuda:sm_90", "estimated", 3))
+    tuned(program, "ieee", 1 << 20, tuner("cuda:sm_90", "estimated", 2))
     assert len(asked) > count
     # and what is damaged is found anew
     for file in (cache / "danaus" / "tiles").iterdir():
@@ -209,11 +209,11 @@ def test_runs_are_timed_on_the_plans_memory(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_launch_that_is_refused_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     made = plan(program_of(hmm(20, 6)), "ieee", 512)
-    bench = Bench(made, CPU, "ieee", lambda runs: [1.0] * len(runs))
     (launch,) = made.launches
-    usual = launch.tiles.stages
-    monkeypatch.setattr(measured, "runs_at_all", lambda run: run.args[0].tiles.stages == usual)
-    trials = [launch, replace(launch, tiles=replace(launch.tiles, stages=usual + 1))]
+    stages = launch.tiles.stages
+    monkeypatch.setattr(measured, "runs_at_all", lambda run: run.args[0].tiles.stages == stages)
+    bench = Bench(made, CPU, "ieee", lambda runs: [1.0] * len(runs))
+    trials = [launch, replace(launch, tiles=replace(launch.tiles, stages=stages + 1))]
     assert bench.seconds(trials) == [1.0, float("inf")]
 
 
