@@ -37,7 +37,7 @@ def has_loop(launch: Launch) -> bool:
     form, constants = launch.form, dict(launch.kernel.constants)
     if not isinstance(form, Form):
         return form.count > 2
-    return form.matrix is not None and form.matrix.columns > 4 * int(constants["INNER"])  # fewer turns are unrolled
+    return form.matrix is not None and form.matrix.columns > 8 * int(constants["INNER"])  # fewer turns are unrolled
 
 
 def _tallest(launch: Launch) -> int:
