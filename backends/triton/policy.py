@@ -134,8 +134,8 @@ def outer_batch(batch: int) -> int:
 
 
 def vector_tiles(columns: int, batch: int) -> Tiles:
-    """One row at a time, and 2048 elements at most, 16 for each of 128 threads; 1024 of large batches, whose tiles leave
-    fewer registers in a path: 2048 spilled 8 bytes on sm_80."""
+    """One row at a time, and 2048 elements at most, 16 for each of 128 threads; 1024 of large batches, whose tiles
+    leave fewer registers in a path: 2048 spilled 8 bytes on sm_80."""
     return Tiles(1, min(power(columns), (2048 if batch <= 16 else 1024) // batch), batch, 4, 2)
 
 
