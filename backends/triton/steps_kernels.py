@@ -45,7 +45,8 @@ EACH = [
     f"width = tl.load(terms + term * {TERM} + 3)",
     f"index = tl.load(terms + term * {TERM} + 4)",
     "own = (k // divisor) % width",
-    "own = tl.where(index >= 0, tl.load(indices + index + own, there & (index >= 0), 0), own)",
+    # an index below 0 is none; a mask is of nodes, since the interpreter of 3.9 takes none from a scalar
+    "own = tl.where(index >= 0, tl.load(indices + index + own, there & (index + 0 * own >= 0), 0), own)",
 ]
 TILES = "for tile in range(tl.program_id(1), {}, tl.num_programs(1)):"
 

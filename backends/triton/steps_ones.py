@@ -135,7 +135,7 @@ def step_of_ones(shape: Shape) -> Kernel:
     load = [
         *LOAD,
         f"zero = tl.load(tables + table + k, there, {NONE})[:, None]",
-        f"one = tl.load(tables + table + nodes + k, there & (column < booleans), {NONE})[:, None]",
+        f"one = tl.load(tables + table + nodes + k, there & (column + 0 * k < booleans), {NONE})[:, None]",
         f"value = tl.where(at == 0, zero, tl.where(at == 1, one, {NONE}))",
     ]
     single = [
