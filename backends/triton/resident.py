@@ -17,6 +17,7 @@ import torch
 from ...ir.linear import Indices
 from ...ir.parameter import Floats
 from .adjoint import FusedReverse
+from .alone import Lock, alone
 from .engine import with_sums
 from .tables import is_held
 
@@ -38,6 +39,12 @@ class Resident:
     shapes: Mapping[int, tuple[int, ...]]
     tables: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
 
+    @property
+    def lock(self) -> Lock:
+        """That of the reverse, whose buffers it uses."""
+        return self.reverse.lock
+
+    @alone
     def hold(self, tables: Sequence[Floats]) -> bool:
         """Takes tables as they lie in parameters; False where they are not held."""
         by_node = self.reverse.by_node
@@ -48,14 +55,17 @@ class Resident:
         self.reverse.hold(self.tables)
         return True
 
+    @alone
     def expected(self, codes: Indices) -> tuple[Floats, Counts] | None:
         """log p and expected counts of rows, codes [columns, batch]; None where a row is unsure."""
         return self._counted(codes, False)
 
+    @alone
     def prior(self) -> tuple[Floats, Counts] | None:
         """The same of a row that the circuit draws: what reaches each node, times what it expects."""
         return self._counted(np.array(self.reverse.program.columns, dtype=np.int64)[:, None], True)
 
+    @alone
     def maximise(self, counts: Mapping[int, torch.Tensor], pseudocount: float = 0.0) -> None:
         """Moves each row to its share of the counts; a row that nothing uses stays as it is."""
         for number, count in counts.items():

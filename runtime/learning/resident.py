@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from ...ir.linear import Indices
 from ...ir.parameter import Floats
 from ..columns import Bools
 from ..compiled import Staying
+from ..engines import Resident
 from ..executable import Executable
 from ..present import Seen
 from .em import Counts, Steps, require_possible
@@ -50,7 +50,7 @@ class ResidentSteps:
     def __init__(self, model: Executable, host: Steps, staying: Staying) -> None:
         self._model, self._host = model, host
         self._tables = {name: staying.tables[each] for name, each in model.learnable().items()}
-        self._resident: Any = staying.make()
+        self._resident: Resident = staying.make()
         self._seen: Seen | None = None
         self._moved = False
 

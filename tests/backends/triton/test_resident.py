@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import danaus as dn
+from danaus.backends.triton.adjoint import FusedReverse
 from danaus.ir.circuit import Circuit
 from danaus.ir.parameter import Floats, Value
 from danaus.runtime.learning.em import Steps
@@ -143,6 +145,19 @@ def test_unsure_rows_are_counted_on_the_host(monkeypatch: pytest.MonkeyPatch) ->
     host.take(want)
     for name, each in parameters(host._model.circuit).items():
         np.testing.assert_allclose(parameters(steps._model.circuit)[name], each, atol=1e-3)
+
+
+def test_a_device_without_memory_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps, x = device_steps(HMM), rows_of(HMM, 3, 1)
+
+    def full(*given: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(FusedReverse, "there_and_back", full)
+    for ask in (lambda: steps.expected(x, np.ones(x.shape, dtype=bool)), steps.prior):
+        with pytest.raises(dn.DanausError, match="no memory left") as failure:
+            ask()
+        assert failure.value.diagnostics[0].code == "no-room"
 
 
 def test_small_probabilities_are_the_hosts() -> None:
